@@ -1,0 +1,51 @@
+"""Say what a check found: measured value, limit, consequence and next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Hold the answer of one check together with everything needed to act on it.
+
+    A bare boolean loses the reason. The log line, the approval text and the report all print
+    this same object, so the operator reads the same words everywhere.
+
+    ``check`` names what was asked ("load failures"), ``object`` what was looked at
+    ("keystone-2"); ``measured`` and ``limit`` carry their units.
+    """
+
+    ok: bool
+    check: str
+    object: str
+    measured: str
+    limit: str
+    consequence: str = ""
+    next_step: str = ""
+
+    def __str__(self) -> str:
+        """Return one line: the state, the measured value, the limit, what follows, what to do."""
+        state = "ok" if self.ok else "FAILED"
+        line = f"{state} {self.check} ({self.object}): measured {self.measured}, limit {self.limit}"
+        if self.ok:
+            return line
+        for label, text in (("Consequence", self.consequence), ("Next", self.next_step)):
+            if text:
+                line = f"{line.rstrip('.')}. {label}: {text}"
+        return line
+
+    def to_dict(self) -> dict[str, str | bool]:
+        """Return the fields as plain values, for the run record's JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, str | bool]) -> Verdict:
+        """Rebuild a verdict from ``to_dict``; an unknown or missing field is a TypeError."""
+        return cls(**fields)  # type: ignore[arg-type]
+
+
+def failed(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts that are not ok, in their order."""
+    return [verdict for verdict in verdicts if not verdict.ok]
