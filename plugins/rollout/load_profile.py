@@ -1,0 +1,79 @@
+"""Describe the load: which actions, how often, by how many users."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Action = Literal[
+    "issue_token",
+    "validate_token",
+    "get_user",
+    "list_users",
+    "create_user",
+    "authenticate_created_user",
+    "change_password",
+    "create_role_assignment",
+    "list_role_assignments",
+    "delete_user",
+]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+# A cloud mostly validates tokens; every write costs a password hash or a cache invalidation.
+DEFAULT_WEIGHTS: dict[Action, int] = {
+    "validate_token": 40,
+    "issue_token": 15,
+    "get_user": 12,
+    "list_users": 6,
+    "list_role_assignments": 6,
+    "authenticate_created_user": 6,
+    "create_user": 5,
+    "create_role_assignment": 5,
+    "change_password": 2,
+    "delete_user": 3,
+}
+
+
+class LoadProfile(BaseModel):
+    """Hold the load part of a cloud file; its JSON is what the load process reads.
+
+    ``rate`` is actions per second of all users together, ``timeout`` seconds per request.
+    ``residents`` are users made at the start that issue the tokens which others validate.
+    ``living_limit`` bounds how many created users exist at once: above it a create becomes a
+    delete, because at the end every living one is looked up and authenticated. Every object the
+    load makes is named ``<name_prefix>-...``, which is also what the clean-up goes by. Empty
+    ``weights`` mean the default ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float = Field(default=60.0, gt=0, le=5000)
+    users: int = Field(default=20, ge=1, le=1000)
+    residents: int = Field(default=20, ge=2, le=500)
+    weights: dict[Action, int] = Field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    timeout: float = Field(default=30.0, gt=0, le=300)
+    living_limit: int = Field(default=500, ge=10, le=20000)
+    name_prefix: str = Field(default="load", pattern=r"^[a-z][a-z0-9-]{3,40}$")
+
+    @field_validator("weights")
+    @classmethod
+    def _some_weight(cls, weights: dict[Action, int]) -> dict[Action, int]:
+        if not weights:
+            return dict(DEFAULT_WEIGHTS)
+        negative = sorted(name for name, weight in weights.items() if weight < 0)
+        if negative:
+            raise ValueError(f"weights of {', '.join(negative)} are negative, allowed is 0 or more")
+        if not sum(weights.values()):
+            raise ValueError("all weights are 0: at least one action needs a weight above 0")
+        return weights
+
+    def for_run(self, run_id: str) -> LoadProfile:
+        """Return this profile with a name prefix of its own for the run.
+
+        A digest rather than the run id itself: ids of Airflow runs hold characters and lengths
+        that have no place in a user name.
+        """
+        digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+        return self.model_copy(update={"name_prefix": f"load-{digest}"})
