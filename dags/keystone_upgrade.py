@@ -1,0 +1,146 @@
+"""Upgrade Keystone from one release to the next while it serves, proven under load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.sql.sensors.sql import SqlSensor
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Param, TaskGroup, chain, task
+
+from operators.backup_database import BackupDatabaseOperator
+from operators.function_creators_control import (
+    RestoreFunctionCreatorsOperator,
+    SetFunctionCreatorsOperator,
+)
+from operators.keystone_manage import DoctorOperator, PhaseOperator, TokenFlushOperator
+from operators.load_control import (
+    CheckWritesOperator,
+    JudgeLoadOperator,
+    MeasureBaselineOperator,
+    StartLoadOperator,
+    StopLoadOperator,
+)
+from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
+from operators.preflight import PreflightOperator
+from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
+from operators.verify_nodes import VerifyNodesOperator
+from operators.write_report import WriteReportOperator
+from sensors.load_watch import LoadWatchSensor
+
+SQL = Path(__file__).resolve().parents[1] / "include" / "sql"
+
+
+def wait_for_head(task_id: str, phase: str, repository: str) -> SqlSensor:
+    """Poll migrate_version until a repository stands at the head that the image carries."""
+    return SqlSensor(
+        task_id=task_id,
+        conn_id="{{ ti.xcom_pull(task_ids='plan')['reader'] }}",
+        sql="count_repository_at_head.sql",
+        parameters={
+            "repository": repository,
+            "head": f"{{{{ ti.xcom_pull(task_ids='plan')['heads']['{phase}'] }}}}",
+        },
+        mode="reschedule",
+        poke_interval=10,
+        timeout=600,
+    )
+
+
+with DAG(
+    dag_id="keystone_upgrade",
+    schedule=None,
+    max_active_runs=1,
+    template_searchpath=[str(SQL)],
+    tags=["keystone"],
+    params={
+        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
+        "source": Param("", type="string", description="release now; empty: the cloud file's"),
+        "target": Param("", type="string", description="release to reach; empty: the cloud file's"),
+        "auto_approve": Param(
+            False, type="boolean", description="contract without asking; for rehearsals"
+        ),
+    },
+) as dag:
+    plan = PlanUpgradeOperator(task_id="plan")
+    preflight = PreflightOperator(task_id="preflight")
+    backup = BackupDatabaseOperator(task_id="backup_database")
+
+    with TaskGroup("load"):
+        start_load = StartLoadOperator(task_id="start_load").as_setup()
+        measure_baseline = MeasureBaselineOperator(task_id="measure_baseline")
+        watch_load = LoadWatchSensor(
+            task_id="watch_load", until="load.judge_load", poke_interval=10, timeout=86400
+        )
+        judge_load = JudgeLoadOperator(task_id="judge_load")
+        check_writes = CheckWritesOperator(task_id="check_acknowledged_writes")
+        stop_load = StopLoadOperator(task_id="stop_load")
+
+    set_creators = SetFunctionCreatorsOperator(task_id="set_function_creators").as_setup()
+    restore_creators = RestoreFunctionCreatorsOperator(task_id="restore_function_creators")
+
+    with TaskGroup("packages"):
+        list_nodes = ListNodesOperator(task_id="list_nodes")
+        stage = StagePackagesOperator.partial(
+            task_id="stage_packages", map_index_template="{{ node }}"
+        ).expand(node=list_nodes.output)
+
+    with TaskGroup("database"):
+        doctor = DoctorOperator(task_id="doctor")
+        token_flush = TokenFlushOperator(task_id="token_flush")
+        expand = PhaseOperator(task_id="expand", phase="expand")
+        wait_expand = wait_for_head("wait_expand", "expand", "keystone_expand")
+        migrate = PhaseOperator(task_id="migrate", phase="migrate")
+        wait_migrate = wait_for_head("wait_migrate", "migrate", "keystone_data_migrate")
+
+    with TaskGroup("nodes"):
+        first_node = UpgradeNodeOperator(task_id="upgrade_first_node")
+        list_other_nodes = ListNodesOperator(task_id="list_other_nodes", skip_first=True)
+        other_nodes = UpgradeNodeOperator.partial(
+            task_id="upgrade_node",
+            siblings=["nodes.upgrade_first_node", "nodes.upgrade_node"],
+            max_active_tis_per_dagrun=1,
+            map_index_template="{{ node }}",
+        ).expand(node=list_other_nodes.output)
+        verify_nodes = VerifyNodesOperator(task_id="verify_nodes")
+
+    with TaskGroup("contraction"):
+
+        @task.branch
+        def choose_approval(params: Mapping[str, Any] | None = None) -> str:
+            """Ask a human, unless the run was started with auto_approve."""
+            kind = "auto_approved" if params and params["auto_approve"] else "approve_contract"
+            return f"contraction.{kind}"
+
+        ask = choose_approval()
+        approve_contract = ApprovalOperator(
+            task_id="approve_contract",
+            subject="Contract the Keystone schema? There is no way back to the old release.",
+            defaults="Reject",
+            fail_on_reject=True,
+            response_timeout=timedelta(hours=1),
+        )
+        auto_approved = EmptyOperator(task_id="auto_approved")
+        contract = PhaseOperator(
+            task_id="contract", phase="contract", trigger_rule="none_failed_min_one_success"
+        )
+        wait_contract = wait_for_head("wait_contract", "contract", "keystone_contract")
+
+    report = WriteReportOperator(task_id="write_report")
+
+    chain(plan, preflight, backup, start_load, measure_baseline)
+    chain(measure_baseline, watch_load, stop_load)
+    chain(measure_baseline, set_creators, list_nodes, stage)
+    chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
+    chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
+    chain(ask, [approve_contract, auto_approved], contract, wait_contract)
+    chain(wait_contract, judge_load, check_writes, stop_load, report)
+    chain(wait_contract, restore_creators, report)
+
+    stop_load.as_teardown(setups=start_load, on_failure_fail_dagrun=True)
+    restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
+    report.as_teardown(on_failure_fail_dagrun=True)

@@ -1,0 +1,2 @@
+-- How many triggers does a schema have?
+SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = %(schema)s

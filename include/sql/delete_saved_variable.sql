@@ -1,0 +1,2 @@
+-- Forget a variable's value, once it is restored.
+DELETE FROM keystone_rollout.saved_variable WHERE server = %(server)s AND name = %(name)s

@@ -1,0 +1,2 @@
+-- Is the binary log on?
+SELECT @@GLOBAL.log_bin

@@ -1,0 +1,2 @@
+-- What may this account do?
+SHOW GRANTS FOR CURRENT_USER

@@ -1,0 +1,134 @@
+"""Load a cloud file: YAML in, validated model out, every finding with its line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined, TemplateError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rollout.cloud import Cloud, cloud_from_data
+
+PROJECT = Path(__file__).resolve().parents[2]
+CLOUDS = Path("include") / "clouds"
+
+
+class CloudFileError(ValueError):
+    """List everything that is wrong with a cloud file, in the operator's words."""
+
+
+def cloud_path(name: str) -> Path:
+    """Return the file of a cloud's name; ROLLOUT_CLOUDS names another folder than the project's."""
+    folder = Path(os.environ.get("ROLLOUT_CLOUDS", PROJECT / CLOUDS))
+    return folder / f"{name}.yaml"
+
+
+def load_cloud(name: str, source: str = "", target: str = "") -> Cloud:
+    """Read and validate a cloud file by the cloud's name.
+
+    ``source`` and ``target`` replace the file's own releases where they are given. Raises
+    CloudFileError with all findings, each naming the line, what was read and what is allowed.
+    """
+    path = cloud_path(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml"))) or "none"
+        raise CloudFileError(
+            f"cloud {name!r}: {path.name} cannot be read ({error.strerror}). "
+            f"Allowed: {known}. Next: choose one of them, or add the file to include/clouds"
+        ) from error
+    return parse_cloud(text, path.name, source, target)
+
+
+def parse_cloud(text: str, label: str, source: str = "", target: str = "") -> Cloud:
+    """Validate a cloud file's text; ``label`` names it in messages. See load_cloud."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CloudFileError(f"{label} is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise CloudFileError(f"{label}: read {type(data).__name__}, allowed is a mapping of keys")
+    data.update({key: value for key, value in (("source", source), ("target", target)) if value})
+    try:
+        return cloud_from_data(_render(data, data))
+    except TemplateError as error:
+        raise CloudFileError(f"{label}: {error}; allowed are name, source and target") from error
+    except ValidationError as error:
+        findings = [_finding(label, node, each) for each in error.errors()]
+        raise CloudFileError(
+            f"{label} has {len(findings)} finding(s), nothing was touched:\n- "
+            + "\n- ".join(findings)
+        ) from error
+
+
+def _render(value: Any, context: dict[str, Any], path: tuple[str, ...] = ()) -> Any:
+    """Fill {{ source }}, {{ target }} and {{ name }} in; node steps are rendered per node."""
+    if path and path[0] == "node_steps" and path[-1] != "configuration":
+        return value
+    if isinstance(value, dict):
+        return {key: _render(each, context, (*path, str(key))) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_render(each, context, path) for each in value]
+    if isinstance(value, str) and "{{" in value:
+        names = {name: context.get(name, "") for name in ("name", "source", "target")}
+        environment = Environment(undefined=StrictUndefined, autoescape=False)
+        return environment.from_string(value).render(names)
+    return value
+
+
+def _finding(label: str, root: yaml.Node | None, error: ErrorDetails) -> str:
+    location = [part for part in error["loc"] if isinstance(part, str | int)]
+    line = _line(root, location)
+    where = ".".join(str(part) for part in location) or "the file as a whole"
+    message = error["msg"].removeprefix("Value error, ")
+    text = f"{label}:{line}: {where}: {message}"
+    if error["type"] == "extra_forbidden":
+        allowed = ", ".join(_allowed_keys(location[:-1]))
+        return f"{label}:{line}: {where}: read unknown key {location[-1]!r}; allowed: {allowed}"
+    if error["type"] == "missing":
+        return f"{label}:{line}: {where}: the key is missing, and it has no default"
+    if not isinstance(error["input"], dict | list):
+        text += f" (read {error['input']!r})"
+    return text
+
+
+def _line(root: yaml.Node | None, location: list[str | int]) -> int:
+    """Return the line of the deepest part of a location that the file has."""
+    node, line = root, 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == part]
+            if not pairs:
+                break
+            key, node = pairs[0]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                break
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _allowed_keys(location: list[str | int]) -> list[str]:
+    """Return the keys that the model has at a location, for the message about an unknown one."""
+    schema: dict[str, Any] = Cloud.model_json_schema(by_alias=True)
+    here = schema
+    for part in location:
+        here = here["items"] if isinstance(part, int) else here["properties"][part]
+        if "$ref" in here:
+            here = schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
+    return sorted(here.get("properties", {}))
+
+
+def project_path(path: str) -> Path:
+    """Return an absolute path; a relative one counts from the folder that holds dags/."""
+    return Path(path) if Path(path).is_absolute() else PROJECT / path

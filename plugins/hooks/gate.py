@@ -1,0 +1,46 @@
+"""Stand between two steps: nothing goes on unless everything measured is within its limit."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.function_creators import FunctionCreators
+from hooks.load_session import LoadSession
+from hooks.rollout_run import RolloutRun
+from rollout.verdict import Verdict, failed
+
+log = logging.getLogger(__name__)
+
+
+def open_gate(run: RolloutRun, gate: str, creators: FunctionCreators | None = None) -> None:
+    """Judge the load, and where asked the function creators; record and log every verdict.
+
+    A task that was cleared finds load and variable as their teardown left them, because clearing
+    does not run the setup again: what was ended on purpose is started again here, what ended by
+    itself is a violation. Raises AirflowFailException naming each measured value and its limit.
+    """
+    session = LoadSession(run)
+    if session.was_stopped_on_purpose():
+        session.start()
+        session.measure_baseline()
+    verdicts = session.judge()
+    if creators is not None:
+        if creators.original() is None:
+            creators.set(run.directory.run_id)
+        verdicts.append(creators.judge())
+    settle(run, gate, verdicts)
+
+
+def settle(run: RolloutRun, gate: str, verdicts: list[Verdict]) -> None:
+    """Record and log verdicts; raise AirflowFailException if any is violated."""
+    run.directory.record_verdicts(gate, verdicts)
+    for verdict in verdicts:
+        log.log(logging.INFO if verdict.ok else logging.ERROR, "%s: %s", gate, verdict)
+    violated = failed(verdicts)
+    if violated:
+        raise AirflowFailException(
+            f"gate '{gate}' is closed, {len(violated)} of {len(verdicts)} checks failed:\n- "
+            + "\n- ".join(str(verdict) for verdict in violated)
+        )

@@ -1,0 +1,67 @@
+"""Ask every node what it runs, and HAProxy which servers there are, stopped ones included."""
+
+from __future__ import annotations
+
+from hooks.haproxy_runtime import HaproxyRuntimeHook
+from hooks.keystone_api import NodeProver
+from hooks.node_machine import NodeMachine
+from rollout.cloud import Cloud, Node
+from rollout.node_cycle import parse_release_report
+from rollout.node_steps import Step
+from rollout.verdict import Verdict
+
+TOO_EARLY = (
+    "contract would break it: an old node answers POST /v3/users with 500, and no health check "
+    "notices"
+)
+
+
+def verify_nodes(cloud: Cloud) -> list[Verdict]:
+    """Return one verdict for each node and each server; what cannot be asked is a failed one."""
+    verdicts = [_release(cloud, node) for node in cloud.nodes]
+    verdicts += [_tokens(cloud, node) for node in cloud.nodes]
+    inventory = {node.server for node in cloud.nodes}
+    for balancer in cloud.load_balancers:
+        for name, state in (
+            HaproxyRuntimeHook(balancer.connection, balancer.backend).servers().items()
+        ):
+            known = name in inventory
+            verdicts.append(
+                Verdict(
+                    known and state.serving,
+                    "server",
+                    f"{balancer.name}/{name}",
+                    f"{state.administrative}/{state.operational}"
+                    + ("" if known else ", not a node of the cloud file"),
+                    "ready/UP, and in the cloud file",
+                    TOO_EARLY,
+                    f"bring {name} to {cloud.target} and ready, or take it out of the backend",
+                )
+            )
+    return verdicts
+
+
+def _release(cloud: Cloud, node: Node) -> Verdict:
+    try:
+        report = parse_release_report(
+            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, cloud.target)
+        )
+        ok, measured = report.serves(cloud.target), str(report)
+    except Exception as error:
+        ok, measured = False, f"unknown: {error}"
+    return Verdict(
+        ok, "release", node.name, measured, f"{cloud.target} running", TOO_EARLY,
+        f"clear the task that upgrades {node.name}",
+    )  # fmt: skip
+
+
+def _tokens(cloud: Cloud, node: Node) -> Verdict:
+    try:
+        proof = NodeProver(cloud.api.connection, node.url, start_seconds=0).prove()
+        ok, measured = True, proof
+    except Exception as error:
+        ok, measured = False, str(error)
+    return Verdict(
+        ok, "tokens", node.name, measured, "tokens cross nodes", "its clients get 401",
+        f"compare the key repository of {node.name} with the others'",
+    )  # fmt: skip

@@ -1,0 +1,211 @@
+"""Check everything an upgrade will need, before anything is touched."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from airflow.providers.mysql.hooks.mysql import MySqlHook
+
+from hooks.cloud_file import project_path
+from hooks.database_backup import client_missing
+from hooks.haproxy_runtime import HaproxyRuntimeHook
+from hooks.keystone_api import KeystoneApiHook
+from hooks.keystone_database import (
+    ADMINISTRATOR_NEEDS,
+    KEYSTONE_NEEDS,
+    KeystoneDatabase,
+    may_set_global,
+    missing_privileges,
+)
+from hooks.node_machine import NodeMachine
+from hooks.upgrade_image import UpgradeImage
+from rollout.cloud import Cloud, LoadBalancer, Node
+from rollout.migration_state import Phase, blocked_by
+from rollout.node_cycle import parse_release_report
+from rollout.node_steps import Step
+from rollout.verdict import Verdict
+
+UNTOUCHED = "nothing was touched"
+
+
+def finding(
+    ok: bool, check: str, subject: str, measured: str, limit: str, next_step: str
+) -> Verdict:
+    """Return a verdict whose consequence is that the upgrade has not begun."""
+    return Verdict(ok, check, subject, measured, limit, UNTOUCHED, next_step)
+
+
+class PreflightChecks:
+    """Run every check at once; one that cannot be made is a finding, not an abort."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.fingerprints: dict[str, str] = {}
+
+    def run(self) -> list[Verdict]:
+        """Return all findings, good and bad, in one list."""
+        verdicts: list[Verdict] = []
+        for subject, check in self._checks():
+            try:
+                verdicts += check()
+            except Exception as error:
+                text = " ".join(str(error).split())
+                verdicts.append(
+                    finding(False, "preflight", subject, text, "reachable and readable",
+                            "repair it, or correct its connection in Airflow")
+                )  # fmt: skip
+        verdicts.append(self._same_keys())
+        return verdicts
+
+    def _checks(self) -> Iterator[tuple[str, Callable[[], list[Verdict]]]]:
+        databases = self.cloud.databases
+        for node in self.cloud.nodes:
+            yield node.name, partial(self._node, node)
+        for balancer in self.cloud.load_balancers:
+            yield balancer.name, partial(self._balancer, balancer)
+        yield databases.reader, self._versions
+        yield databases.keystone, self._keystone_account
+        yield databases.administrator, self._administrator
+        yield self.cloud.upgrade_container.image, self._image
+        yield self.cloud.api.connection, self._api
+        yield "backup", self._backup
+        yield "load", self._load_port
+
+    def _node(self, node: Node) -> list[Verdict]:
+        machine, cloud = NodeMachine(self.cloud, node), self.cloud
+        report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
+        lacking = machine.run(Step.CHECK_PRIVILEGES, cloud.target).split("\n")
+        lacking = [line for line in lacking if line.strip()]
+        if not lacking:
+            self.fingerprints[node.name] = machine.run(Step.KEY_FINGERPRINT, cloud.source).strip()
+        return [
+            finding(
+                any(report.serves(release) for release in (cloud.source, cloud.target)),
+                "release", node.name, str(report), f"{cloud.source} or {cloud.target} running",
+                "correct source and target in the cloud file, or repair the node",
+            ),
+            finding(
+                not lacking, "sudo", node.name,
+                f"not allowed: {', '.join(lacking)}" if lacking else "all commands allowed",
+                "every command of the node's steps without password",
+                f"extend sudoers on {node.name} for the user of connection {node.ssh}",
+            ),
+        ]  # fmt: skip
+
+    def _same_keys(self) -> Verdict:
+        distinct = set(self.fingerprints.values())
+        complete = len(self.fingerprints) == len(self.cloud.nodes)
+        measured = ", ".join(f"{name} {key[:12]}" for name, key in self.fingerprints.items())
+        return finding(
+            complete and len(distinct) == 1, "fernet keys", self.cloud.tokens.key_repository,
+            measured or "none could be read", "the same keys on every node",
+            "distribute the key repository to all nodes; freeze rotation for the run",
+        )  # fmt: skip
+
+    def _balancer(self, balancer: LoadBalancer) -> list[Verdict]:
+        hook = HaproxyRuntimeHook(balancer.connection, balancer.backend)
+        servers, level = hook.servers(), hook.level()
+        inventory = {node.server: node.name for node in self.cloud.nodes}
+        known = ", ".join(servers)
+        verdicts = [
+            finding(level == "admin", "level", balancer.name, level, "admin",
+                    "add `level admin` to the stats socket"),
+        ]  # fmt: skip
+        verdicts += [
+            finding(server in servers, "server", f"{balancer.name}/{server} of {name}",
+                    "known" if server in servers else "unknown", f"one of {known}",
+                    f"correct nodes.server of {name} in the cloud file")
+            for server, name in inventory.items()
+        ]  # fmt: skip
+        verdicts += [
+            finding(name in inventory, "inventory", f"{balancer.name}/{name}",
+                    "in the cloud file" if name in inventory else "not in the cloud file",
+                    "every server of the backend is a node of the cloud file",
+                    "add the node, or remove the server from the backend")
+            for name in servers
+        ]  # fmt: skip
+        verdicts += [
+            finding(state.serving, "capacity", f"{balancer.name}/{name}",
+                    f"{state.administrative}/{state.operational}", "ready/UP",
+                    f"bring {name} back first; an aborted run may have left it so")
+            for name, state in servers.items()
+        ]  # fmt: skip
+        return verdicts
+
+    def _versions(self) -> list[Verdict]:
+        state = KeystoneDatabase(self.cloud).versions()
+        return [
+            finding(state.expand >= state.migrate >= state.contract, "schema versions",
+                    self.cloud.databases.schema_name, str(state),
+                    "expand ≥ data_migrate ≥ contract", "find out who migrated out of order")
+        ]  # fmt: skip
+
+    def _keystone_account(self) -> list[Verdict]:
+        return [self._privileges(self.cloud.databases.keystone, KEYSTONE_NEEDS)]
+
+    def _administrator(self) -> list[Verdict]:
+        name = self.cloud.databases.administrator
+        allowed = may_set_global(MySqlHook(mysql_conn_id=name))
+        return [
+            self._privileges(name, ADMINISTRATOR_NEEDS),
+            finding(allowed, "SET GLOBAL", name, "allowed" if allowed else "not allowed",
+                    "SUPER, BINLOG ADMIN or SYSTEM_VARIABLES_ADMIN on *.*",
+                    "grant it: without it expand stops with error 1419"),
+        ]  # fmt: skip
+
+    def _privileges(self, connection: str, needed: tuple[str, ...]) -> Verdict:
+        hook = MySqlHook(mysql_conn_id=connection)
+        lacking = missing_privileges(hook, needed, self.cloud.databases.schema_name)
+        return finding(
+            not lacking, "privileges", connection,
+            f"missing {', '.join(lacking)}" if lacking else "complete", ", ".join(needed),
+            f"GRANT {', '.join(lacking)} to the account of connection {connection}",
+        )  # fmt: skip
+
+    def _image(self) -> list[Verdict]:
+        image = UpgradeImage(self.cloud)
+        name = self.cloud.upgrade_container.image
+        image.digest()
+        release, heads = image.release(), image.heads()
+        state = KeystoneDatabase(self.cloud).versions()
+        later = blocked_by(Phase.EXPAND, state, heads)
+        problems = image.configuration_findings()
+        return [
+            finding(release == self.cloud.target, "image", name, release, self.cloud.target,
+                    "use the image of the target release"),
+            finding(not problems, "configuration", self.cloud.upgrade_container.configuration,
+                    "; ".join(problems) or "complete", "a directory with keystone.conf",
+                    "prepare the target release's configuration there"),
+            finding(later is None, "heads", name, later or f"database at {state}",
+                    f"at most {heads}", "the database belongs to a later release"),
+        ]  # fmt: skip
+
+    def _api(self) -> list[Verdict]:
+        hook = KeystoneApiHook(self.cloud.api.connection)
+        hook.validate_token(hook.issue_token())
+        return [finding(True, "administrator", hook.url, "token issued and validated", "valid", "")]
+
+    def _backup(self) -> list[Verdict]:
+        folder = project_path(self.cloud.backup_directory)
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+        limit = self.cloud.limits.backup_free_bytes + 2 * KeystoneDatabase(self.cloud).size()
+        missing = client_missing()
+        return [
+            finding(free >= limit, "free space", str(folder), f"{free >> 20} MiB",
+                    f"at least {limit >> 20} MiB", "free space, or choose another directory"),
+            finding(missing is None, "client", "mariadb-dump", missing or "installed",
+                    "installed", "install a MariaDB or MySQL client on the worker"),
+        ]  # fmt: skip
+
+    def _load_port(self) -> list[Verdict]:
+        port = self.cloud.load.web_port
+        with socket.socket() as probe:
+            free = probe.connect_ex(("127.0.0.1", port)) != 0
+        return [
+            finding(free, "load page", f"127.0.0.1:{port}", "free" if free else "occupied",
+                    "free", "end the load of an earlier run, or change load.web_port")
+        ]  # fmt: skip

@@ -1,0 +1,59 @@
+"""Tie together what every task of one run needs: the cloud, the run's directory, its plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from hooks.cloud_file import load_cloud
+from hooks.run_directory import RunDirectory
+from rollout.cloud import Cloud
+from rollout.migration_state import SchemaVersions
+
+log = logging.getLogger(__name__)
+
+
+class RolloutRun:
+    """Give a task its cloud and its run's record."""
+
+    def __init__(self, cloud: Cloud, directory: RunDirectory, task_id: str) -> None:
+        self.cloud = cloud
+        self.directory = directory
+        self.task_id = task_id
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> RolloutRun:
+        """Read the cloud that the run's params name.
+
+        Raises CloudFileError with all findings where the file is wrong.
+        """
+        params = context["params"]
+        cloud = load_cloud(params["cloud"], params.get("source", ""), params.get("target", ""))
+        label = str(context["ti"].task_id)
+        return cls(cloud, RunDirectory(str(context["run_id"])), label)
+
+    def plan(self) -> dict[str, Any]:
+        """Return what task `plan` found; RuntimeError where it has not run."""
+        event = self.directory.last("plan")
+        if event is None:
+            raise RuntimeError(
+                f"run {self.directory.run_id} has no plan. Next: clear task plan, not just this one"
+            )
+        return event
+
+    def heads(self) -> SchemaVersions:
+        """Return the heads that were read from the upgrade image."""
+        return SchemaVersions(**self.plan()["heads"])
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Record when a step of the upgrade began and how it ended."""
+        self.directory.record("step", step=name, state="started")
+        try:
+            yield
+        except BaseException as error:
+            self.directory.record("step", step=name, state="failed", reason=str(error))
+            raise
+        self.directory.record("step", step=name, state="finished")

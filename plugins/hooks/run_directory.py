@@ -1,0 +1,67 @@
+"""Keep what a run did in a directory of its own: events, load samples, backup, report."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rollout.verdict import Verdict
+
+EVENTS = "events.jsonl"
+
+
+def runs_folder() -> Path:
+    """Return the folder that holds all runs: ROLLOUT_RUNS, or `rollout` in AIRFLOW_HOME."""
+    default = Path(os.environ.get("AIRFLOW_HOME", Path.home() / "airflow")) / "rollout"
+    return Path(os.environ.get("ROLLOUT_RUNS", default))
+
+
+class RunDirectory:
+    """Append to and read the record of one run; several processes do so at once."""
+
+    def __init__(self, run_id: str, folder: Path | None = None) -> None:
+        self.run_id = run_id
+        self.path = (folder or runs_folder()) / re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def load(self) -> Path:
+        """Return the directory in which the load writes."""
+        return self.path / "load"
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Append one event; a line is written whole or not at all."""
+        line = json.dumps({"t": round(time.time(), 3), "kind": kind, **fields}, sort_keys=True)
+        with (self.path / EVENTS).open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            stream.write(line + "\n")
+
+    def record_verdicts(self, gate: str, verdicts: list[Verdict]) -> None:
+        """Append the verdicts of one gate."""
+        self.record("gate", gate=gate, verdicts=[verdict.to_dict() for verdict in verdicts])
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return the events in the order they happened, all or of one kind."""
+        path = self.path / EVENTS
+        if not path.exists():
+            return []
+        events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [event for event in events if kind in (None, event["kind"])]
+
+    def last(self, kind: str) -> dict[str, Any] | None:
+        """Return the newest event of a kind."""
+        return next(reversed(self.events(kind)), None)
+
+    def write_json(self, name: str, data: Mapping[str, Any]) -> Path:
+        """Write a file of this run in one step, so that no reader sees half of it."""
+        path = self.path / name
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
+        part.replace(path)
+        return path

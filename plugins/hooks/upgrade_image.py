@@ -1,0 +1,80 @@
+"""Ask the upgrade image what it wants: its release and its migration heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.docker.hooks.docker import DockerHook
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from hooks.cloud_file import project_path
+from rollout.cloud import Cloud
+from rollout.migration_state import SchemaVersions, heads_from_listing
+
+DOCKER = "unix://var/run/docker.sock"
+
+
+class UpgradeImageError(RuntimeError):
+    """Say what about the upgrade image is not as the upgrade needs it."""
+
+
+class UpgradeImage:
+    """Look into the image of the target release without touching the database."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.container = cloud.upgrade_container
+        self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
+
+    def digest(self) -> str:
+        """Return the image's id; UpgradeImageError where it is not on this Docker host."""
+        try:
+            client: Any = self.hook.api_client
+            return str(client.inspect_image(self.container.image)["Id"])
+        except ImageNotFound as error:
+            raise UpgradeImageError(
+                f"image {self.container.image} is not on this Docker host. Next: pull or build it"
+            ) from error
+        except DockerException as error:
+            raise UpgradeImageError(f"Docker at {DOCKER} does not answer: {error}") from error
+
+    def heads(self) -> SchemaVersions:
+        """Return the highest migration of each repository in the image."""
+        listing = self.output(
+            ["find", "/", "-xdev", "-path", "*/keystone/common/sql/*_repo/versions/*.py"]
+        )
+        try:
+            return heads_from_listing(listing.splitlines())
+        except ValueError as error:
+            raise UpgradeImageError(f"image {self.container.image}: {error}") from error
+
+    def release(self) -> str:
+        """Return the version that the image's keystone-manage reports."""
+        return self.output([self.container.command[0], "--version"]).split()[-1]
+
+    def output(self, command: list[str]) -> str:
+        """Run a command in a container without network; return what it wrote."""
+        client = self.hook.api_client
+        try:
+            container = client.create_container(
+                image=self.container.image,
+                entrypoint=[""],
+                command=command,
+                host_config=client.create_host_config(network_mode="none"),
+            )
+        except APIError as error:
+            raise UpgradeImageError(f"image {self.container.image}: {error}") from error
+        try:
+            client.start(container["Id"])
+            client.wait(container["Id"])
+            return str(client.logs(container["Id"]).decode(errors="replace"))
+        finally:
+            client.remove_container(container["Id"], force=True)
+
+    def configuration_findings(self) -> list[str]:
+        """Return what is missing in the configuration that is mounted into the container."""
+        folder = project_path(self.container.configuration)
+        if not folder.is_dir():
+            return [f"directory {self.container.configuration} does not exist"]
+        if not (folder / "keystone.conf").is_file():
+            return [f"{self.container.configuration} holds no keystone.conf"]
+        return []

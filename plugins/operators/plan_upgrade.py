@@ -1,0 +1,97 @@
+"""Read both sides of the upgrade, and write down what is going to happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.cloud_file import CloudFileError
+from hooks.gate import settle
+from hooks.keystone_database import KeystoneDatabase
+from hooks.node_machine import NodeMachine
+from hooks.preflight_checks import PreflightChecks
+from hooks.rollout_run import RolloutRun
+from hooks.upgrade_image import UpgradeImage
+from operators.rollout_operator import RolloutOperator
+from rollout.migration_state import Phase
+from rollout.node_cycle import parse_release_report
+from rollout.node_steps import Step
+
+
+class PlanUpgradeOperator(RolloutOperator):
+    """Read heads, schema versions and the nodes' releases; change nothing.
+
+    Its XCom holds what templates of later tasks need: heads, connections, node names.
+    """
+
+    def execute(self, context: Any) -> Any:
+        """Refuse a wrong cloud file with all of its findings, before anything is touched."""
+        try:
+            return super().execute(context)
+        except CloudFileError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
+        """Log the plan line by line, record it, and return it."""
+        try:
+            plan = self._read(run)
+        except Exception as error:
+            # One unreadable side is seldom alone: list everything that is wrong at once.
+            settle(run, "preflight", PreflightChecks(run.cloud).run())
+            raise AirflowFailException(f"the plan could not be made: {error}") from error
+        run.directory.record("plan", **plan)
+        self._log(run, plan)
+        return plan
+
+    def _read(self, run: RolloutRun) -> dict[str, Any]:
+        cloud = run.cloud
+        image, database = UpgradeImage(cloud), KeystoneDatabase(cloud)
+        heads, state = image.heads(), database.versions()
+        return {
+            "cloud": cloud.name,
+            "source": cloud.source,
+            "target": cloud.target,
+            "image": cloud.upgrade_container.image,
+            "digest": image.digest(),
+            "heads": heads.to_dict(),
+            "state": state.to_dict(),
+            "nodes": {node.name: _release(run, node.name) for node in cloud.nodes},
+            "reader": cloud.databases.reader,
+            "schema_bytes": database.size(),
+        }
+
+    def _log(self, run: RolloutRun, plan: dict[str, Any]) -> None:
+        cloud = run.cloud
+        self.log.info("Cloud %s: %s → %s", cloud.name, cloud.source_release, cloud.target_release)
+        for phase in Phase:
+            state, head = plan["state"][phase.value], plan["heads"][phase.value]
+            what = f"{head - state} migration(s)" if head != state else "nothing to do"
+            self.log.info("%-8s %s → %s: %s", phase.value, state, head, what)
+        for name, release in plan["nodes"].items():
+            self.log.info("node %s: %s", name, release)
+
+
+def _release(run: RolloutRun, name: str) -> str:
+    """Return what a node runs, or why that is not known: preflight judges it with all the rest."""
+    try:
+        machine = NodeMachine(run.cloud, run.cloud.node(name))
+        report = machine.run(Step.REPORT_RELEASE, run.cloud.source)
+        return str(parse_release_report(report))
+    except Exception as error:
+        return f"unknown: {error}"
+
+
+class ListNodesOperator(RolloutOperator):
+    """Return nodes to map over, in the cloud file's order.
+
+    :param skip_first: leave the canary out
+    """
+
+    def __init__(self, *, skip_first: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.skip_first = skip_first
+
+    def run_step(self, run: RolloutRun, context: Any) -> list[str]:
+        """Return the names; an empty list cannot be, the cloud file's model refuses it."""
+        return run.cloud.node_names[1:] if self.skip_first else run.cloud.node_names

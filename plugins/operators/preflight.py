@@ -1,0 +1,18 @@
+"""Find everything that is wrong before anything is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hooks.gate import settle
+from hooks.preflight_checks import PreflightChecks
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+
+
+class PreflightOperator(RolloutOperator):
+    """Make every check, and fail with all findings in one list."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Run the checks; AirflowFailException lists each violated one."""
+        settle(run, "preflight", PreflightChecks(run.cloud).run())

@@ -1,0 +1,127 @@
+"""Handle nodes over SSH: stage packages while they serve, and take one through its cycle."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow.providers.ssh.operators.ssh import SSHOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.gate import open_gate
+from hooks.keystone_api import NodeProver
+from hooks.node_machine import NodeMachine, StepFailed
+from hooks.rollout_run import RolloutRun
+from hooks.rotation import Rotation
+from rollout.node_cycle import CycleFailed, NodeCycle, parse_release_report
+from rollout.node_steps import Step
+
+
+class NodeOperator(SSHOperator):
+    """Work on one node of the cloud; the SSH connection comes from the cloud file.
+
+    :param node: the node's name in the cloud file; None means the first one, the canary
+    """
+
+    def __init__(self, *, node: str | None = None, **kwargs: Any) -> None:
+        super().__init__(command="from the cloud file", cmd_timeout=None, **kwargs)
+        self.node = node
+
+    def machine(self, run: RolloutRun) -> NodeMachine:
+        """Return the node, reached through this operator's own SSH hook."""
+        node = run.cloud.node(self.node or run.cloud.node_names[0])
+        self.ssh_conn_id = node.ssh
+        return NodeMachine(run.cloud, node, self.ssh_hook)
+
+
+class StagePackagesOperator(NodeOperator):
+    """Fetch the target's packages and configuration onto a node that goes on serving.
+
+    The present packages and configuration are kept there too, so that going back needs neither
+    repository nor network.
+    """
+
+    def execute(self, context: Any = None) -> str:
+        """Stage, or say that the node is on the target release already."""
+        run = RolloutRun.from_context(context)
+        machine = self.machine(run)
+        name = machine.node.name
+        context["node"] = name
+        open_gate(run, f"before staging {name}")
+        cloud = run.cloud
+        report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
+        self.log.info("%s: %s", name, report)
+        try:
+            with run.step(f"stage {name}"):
+                if report.installed == cloud.source:
+                    machine.run(Step.KEEP_CURRENT, cloud.source)
+                machine.send_configuration()
+                machine.run(Step.ENABLE_REPOSITORY, cloud.target)
+                self.log.info(machine.run(Step.STAGE, cloud.target))
+        except StepFailed as error:
+            raise AirflowFailException(
+                f"{error}. {name} still serves {report.installed}, nothing was installed. "
+                "Next: repair the repository, then clear this task"
+            ) from error
+        return name
+
+
+class UpgradeNodeOperator(NodeOperator):
+    """Take one node through its whole cycle, as one task, so that nothing can interleave.
+
+    :param siblings: ids of the tasks that upgrade nodes; none is started after one that failed
+    """
+
+    def __init__(self, *, siblings: list[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.siblings = siblings or []
+
+    def execute(self, context: Any = None) -> str:
+        """Run the cycle; AirflowFailException says where the node was left, and what to do."""
+        run = RolloutRun.from_context(context)
+        machine = self.machine(run)
+        node, cloud = machine.node, run.cloud
+        context["node"] = node.name
+        self._refuse_after_failure(context, node.name)
+        open_gate(run, f"before {node.name}")
+
+        def note(state: str, text: str) -> None:
+            self.log.info("%s: %s (%s)", node.name, state, text)
+            run.directory.record("node", node=node.name, state=state, text=text)
+
+        cycle = NodeCycle(
+            node=node.name,
+            server=node.server,
+            source=cloud.source,
+            target=cloud.target,
+            rotation=Rotation(cloud),
+            machine=machine,
+            prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
+            note=note,
+        )
+        began = time.monotonic()
+        with run.step(node.name):
+            try:
+                changed = cycle.run()
+            except Exception as error:
+                # CycleFailed says where the node was left; anything else happened before drain.
+                left = "" if isinstance(error, CycleFailed) else f". {node.name} was not touched"
+                raise AirflowFailException(f"{error}{left}") from error
+        verb = "upgraded" if changed else "was already done"
+        self.log.info("%s %s in %.0f s", node.name, verb, time.monotonic() - began)
+        return node.name
+
+    def _refuse_after_failure(self, context: Any, name: str) -> None:
+        instance = context["ti"]
+        if not self.siblings:
+            return
+        states = instance.get_task_states(
+            dag_id=instance.dag_id, task_ids=self.siblings, run_ids=[instance.run_id]
+        )
+        flat = {task: state for run in states.values() for task, state in run.items()}
+        broken = sorted(task for task, state in flat.items() if state == "failed")
+        if broken:
+            raise AirflowFailException(
+                f"{name} was not started: {', '.join(broken)} failed, limit 0 failed nodes. "
+                "It serves the old release. Next: repair that node and clear its task first"
+            )

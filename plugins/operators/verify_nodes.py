@@ -1,0 +1,19 @@
+"""Verify that nothing old is left before the point of no return."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hooks.gate import open_gate, settle
+from hooks.node_verdicts import verify_nodes
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+
+
+class VerifyNodesOperator(RolloutOperator):
+    """Ask every node and every server for its release, and let tokens cross between all."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Fail where one node or server is not known to run the target release."""
+        open_gate(run, "before verifying nodes")
+        settle(run, "all nodes", verify_nodes(run.cloud))

@@ -1,0 +1,216 @@
+"""Describe one cloud: what is upgraded, how its nodes are handled, and which limits hold.
+
+A cloud file holds no secret: it names Airflow connections, which hold them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from rollout.load_limits import LoadLimits
+from rollout.load_profile import LoadProfile
+from rollout.node_steps import NodeSteps
+from rollout.releases import Release, check_hop, parse_release
+
+
+def _known_release(text: str) -> str:
+    parse_release(text)
+    return text
+
+
+ReleaseVersion = Annotated[str, AfterValidator(_known_release)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class Section(BaseModel):
+    """Refuse keys nobody reads, so that a typo is an error and not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UpgradeContainer(Section):
+    """Say where `keystone-manage` of the target release runs, outside the nodes."""
+
+    image: str = Field(description="image of the target release")
+    network: str = Field("host", description="Docker network from which the database is reached")
+    configuration: str = Field(
+        description="directory on the Docker host, mounted read-only as /etc/keystone"
+    )
+    command: list[str] = Field(
+        ["keystone-manage", "--log-file", "/dev/stdout"],
+        description="what runs keystone-manage so that keystone.log is the container's output",
+        min_length=1,
+    )
+    user: str | None = Field(None, description="user in the container; the image's by default")
+
+
+class Databases(Section):
+    """Name the connections to the database, by the right each of them needs."""
+
+    reader: Name = Field(description="may SELECT the keystone schema")
+    keystone: Name = Field(description="Keystone's own account, with which migrations run")
+    administrator: Name = Field(description="may SET GLOBAL, dump, and create schemas")
+    schema_name: Name = Field("keystone", alias="schema", description="Keystone's schema")
+
+
+class LoadBalancer(Section):
+    """Name one HAProxy in front of the nodes; every one of them is drained and set ready."""
+
+    name: Name
+    connection: Name = Field(description="host and port of the runtime API (level admin)")
+    backend: Name = Field(description="backend that holds the Keystone servers")
+
+
+class Api(Section):
+    """Say how clients reach Keystone."""
+
+    connection: Name = Field(description="URL past the load balancer, and an administrator")
+
+
+class Node(Section):
+    """Describe one Keystone node."""
+
+    name: Name
+    ssh: Name = Field(description="SSH connection; its extra pins the host key")
+    server: Name = Field(description="the node's server name in HAProxy")
+    url: str = Field(description="URL of Keystone on this node, past the load balancer")
+
+
+class Tokens(Section):
+    """Say how tokens are made; keys have to be identical on all nodes."""
+
+    provider: Literal["fernet"] = "fernet"
+    key_repository: str = "/etc/keystone/fernet-keys"
+
+
+class Doctor(Section):
+    """Hold the policy for `keystone-manage doctor`, which exits 1 on any symptom."""
+
+    accepted_symptoms: list[str] = Field(
+        [], description="symptoms that are deliberate, by keystone.cmd.doctor's function name"
+    )
+
+
+class Load(Section):
+    """Describe the load that proves the upgrade, and where its page is."""
+
+    profile: LoadProfile = Field(default_factory=LoadProfile)
+    web_port: int = Field(8089, ge=1024, le=65535, description="Locust's page, on 127.0.0.1")
+    run_time: int = Field(14400, ge=60, description="seconds after which the load ends itself")
+    allow_host: str | None = Field(
+        None, description="host name outside this machine that the load may go to"
+    )
+
+
+class NodeLimits(Section):
+    """Bound what one node's cycle may take, in seconds."""
+
+    drain_seconds: float = Field(60.0, gt=0, description="for the sessions to reach 0")
+    up_seconds: float = Field(60.0, gt=0, description="for HAProxy to see the server UP")
+    start_seconds: float = Field(90.0, gt=0, description="for the started service to issue a token")
+    command_seconds: float = Field(600.0, gt=0, description="for any one command on a node")
+    stable_seconds: float = Field(3.0, ge=0, description="the server has to stay UP")
+    min_ready_servers: int = Field(1, ge=1, description="that keep serving while one is out")
+
+
+class Limits(Section):
+    """Bound what the run tolerates."""
+
+    load: LoadLimits = Field(default_factory=LoadLimits)
+    node: NodeLimits = Field(default_factory=NodeLimits)
+    lock_wait_timeout: int = Field(
+        5, ge=1, le=3600, description="seconds a migration may wait for a table lock"
+    )
+    approval_seconds: int = Field(3600, ge=10, description="until the approval counts as rejected")
+    backup_free_bytes: int = Field(
+        1 << 30, ge=0, description="free space that the backup directory has to have"
+    )
+
+
+class Cloud(Section):
+    """Hold everything an upgrade has to know about one cloud."""
+
+    name: Name
+    source: ReleaseVersion = Field(description="release that the nodes run now")
+    target: ReleaseVersion = Field(description="release that they shall run")
+    upgrade_container: UpgradeContainer
+    databases: Databases
+    load_balancers: list[LoadBalancer] = Field(min_length=1)
+    api: Api
+    nodes: list[Node] = Field(min_length=1)
+    node_steps: NodeSteps
+    tokens: Tokens = Field(default_factory=Tokens)
+    doctor: Doctor = Field(default_factory=Doctor)
+    load: Load = Field(default_factory=Load)
+    limits: Limits = Field(default_factory=Limits)
+    backup_directory: str = Field(description="where the verified dump is kept")
+
+    @property
+    def source_release(self) -> Release:
+        """Return the source release, parsed."""
+        return parse_release(self.source)
+
+    @property
+    def target_release(self) -> Release:
+        """Return the target release, parsed."""
+        return parse_release(self.target)
+
+    def node(self, name: str) -> Node:
+        """Return the node of that name; KeyError names the ones there are."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"no node {name!r} in cloud {self.name}; it has {self.node_names}")
+
+    @property
+    def node_names(self) -> list[str]:
+        """Return the nodes' names in the order in which they are upgraded."""
+        return [node.name for node in self.nodes]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Cloud:
+        findings = [*_duplicates(self), *_capacity(self)]
+        refusal = check_hop(self.source_release, self.target_release)
+        if refusal:
+            findings.insert(0, refusal)
+        if findings:
+            raise ValueError("; ".join(findings))
+        return self
+
+
+def _repeated(values: Iterable[str]) -> list[str]:
+    return sorted(value for value, count in Counter(values).items() if count > 1)
+
+
+def _duplicates(cloud: Cloud) -> list[str]:
+    columns: dict[str, list[str]] = {
+        "nodes: name": [node.name for node in cloud.nodes],
+        "nodes: ssh": [node.ssh for node in cloud.nodes],
+        "nodes: server": [node.server for node in cloud.nodes],
+        "nodes: url": [node.url for node in cloud.nodes],
+        "load_balancers: name": [balancer.name for balancer in cloud.load_balancers],
+    }
+    return [
+        f"{column} {value!r} is there more than once; each has to be unique"
+        for column, values in columns.items()
+        for value in _repeated(values)
+    ]
+
+
+def _capacity(cloud: Cloud) -> list[str]:
+    needed = cloud.limits.node.min_ready_servers + 1
+    if len(cloud.nodes) < needed:
+        return [
+            f"nodes: read {len(cloud.nodes)} ({', '.join(cloud.node_names)}); at least {needed} "
+            "are needed, so that one can be out while the others serve"
+        ]
+    return []
+
+
+def cloud_from_data(data: dict[str, Any]) -> Cloud:
+    """Validate plain data; pydantic.ValidationError holds every finding at once."""
+    return Cloud.model_validate(data)

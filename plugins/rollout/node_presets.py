@@ -1,0 +1,161 @@
+"""Hold the commands of each kind of node: Debian packages, and RPM packages under httpd.
+
+A step is rendered for one release. Going back is the same text with the old release, and needs
+neither the repository nor the network: `keep_current` and `stage` put both releases' packages
+and configuration on the node while it still serves.
+
+`report_release` prints three words: installed version, when it was installed (epoch seconds), and
+when the running service started (epoch seconds, or "stopped"). A process that is older than the
+installation still runs the old release, whatever the package says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Group a kind of node's steps and the variables they name (None: has to be given)."""
+
+    variables: dict[str, str | None]
+    steps: dict[str, str]
+
+
+_STAGING = "keystone-rollout/{{ release }}"  # below the SSH user's home
+_ETC = "/etc/keystone"
+
+_KEEP_CONFIGURATION = f"""\
+set -e; umask 077; mkdir -p {_STAGING}
+for file in {{{{ configuration_files }}}}; do
+  if ! test -s {_STAGING}/$file; then
+    sudo -n cat {_ETC}/$file > {_STAGING}/$file.part; mv {_STAGING}/$file.part {_STAGING}/$file
+  fi
+done
+"""
+
+_CONFIGURE = f"""\
+set -e
+for file in {{{{ configuration_files }}}}; do
+  sudo -n install -m 0640 -o root -g {{{{ group }}}} {_STAGING}/$file {_ETC}/$file
+done
+"""
+
+_KEY_FINGERPRINT = """\
+set -e
+sudo -n ls {{ key_repository }} | LC_ALL=C sort | while read -r key; do
+  sudo -n sha256sum {{ key_repository }}/$key
+done | sha256sum | cut -d' ' -f1
+"""
+
+_APT_ONLY = "-o Dir::Etc::sourcelist={{ source_list }} -o Dir::Etc::sourceparts=-"
+_APT_UPDATE = f"sudo -n apt-get update -q {_APT_ONLY} -o APT::Get::List-Cleanup=0"
+_APT_INSTALL = "sudo -n apt-get install -q -y -o DPkg::Lock::Timeout=120"
+
+APT = Preset(
+    variables={
+        "package": "keystone",
+        "package_version": "{{ release }}-1",
+        "archive": "/var/cache/apt/archives/{{ package }}_{{ package_version }}_*.deb",
+        "source_list": "/etc/apt/sources.list.d/keystone.list",
+        "repository": None,
+        "service": "keystone",
+        "pid_file": "/run/keystone/keystone.pid",
+        "configuration_files": "keystone.conf",
+        "group": "keystone",
+    },
+    steps={
+        "keep_current": _KEEP_CONFIGURATION
+        + f"""\
+if ! ls {{{{ archive }}}} >/dev/null 2>&1; then
+  {_APT_UPDATE}
+  {_APT_INSTALL} --reinstall --download-only {{{{ package }}}}={{{{ package_version }}}}
+fi
+""",
+        "enable_repository": ("echo '{{ repository }}' | sudo -n tee {{ source_list }} >/dev/null"),
+        "stage": f"""\
+set -e
+{_APT_UPDATE}
+{_APT_INSTALL} --only-upgrade --download-only {{{{ package }}}}={{{{ package_version }}}}
+""",
+        "stop": "sudo -n service {{ service }} stop",
+        "install": f"""\
+set -e
+sudo -n dpkg --configure -a
+{_APT_INSTALL} --allow-downgrades --no-download -o Dpkg::Options::=--force-confold {{{{ archive }}}}
+""",
+        "configure": _CONFIGURE,
+        "start": "sudo -n service {{ service }} start",
+        "report_release": """\
+version=$(dpkg-query -W -f='${Version}' {{ package }} | sed 's/^[0-9]*://; s/-[^-]*$//')
+installed=$(stat -c %Z /var/lib/dpkg/info/{{ package }}.list)
+pid=$(cat {{ pid_file }} 2>/dev/null)
+if test -n "$pid" && test -d /proc/$pid; then started=$(stat -c %Y {{ pid_file }})
+else started=stopped; fi
+echo "$version $installed $started"
+""",
+        "key_fingerprint": _KEY_FINGERPRINT,
+        "check_privileges": """\
+check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
+check apt-get install; check dpkg --configure -a; check tee {{ source_list }}
+check service {{ service }} stop; check service {{ service }} start
+check install; check cat /etc/keystone/keystone.conf; check ls {{ key_repository }}
+""",
+    },
+)
+
+_RPM_FOLDER = "/var/cache/keystone-rollout/{{ release }}"
+
+DNF = Preset(
+    variables={
+        "tool": "dnf",
+        "packages": "openstack-keystone python3-keystone",
+        "report_package": "openstack-keystone",
+        "repository": "centos-openstack-{{ codename }}",
+        "repositories": "centos-openstack-*",
+        "service": "httpd",
+        "configuration_files": "keystone.conf",
+        "group": "keystone",
+    },
+    steps={
+        "keep_current": _KEEP_CONFIGURATION
+        + f"""\
+if ! ls {_RPM_FOLDER}/*.rpm >/dev/null 2>&1; then
+  for package in {{{{ packages }}}}; do
+    sudo -n {{{{ tool }}}} -q -y reinstall --downloadonly --downloaddir={_RPM_FOLDER} $package
+  done
+fi
+""",
+        "enable_repository": (
+            "sudo -n {{ tool }}-config-manager --disable '{{ repositories }}' >/dev/null && "
+            "sudo -n {{ tool }}-config-manager --enable '{{ repository }}' >/dev/null"
+        ),
+        "stage": f"""\
+set -e
+for package in {{{{ packages }}}}; do
+  sudo -n {{{{ tool }}}} -q -y upgrade --downloadonly --downloaddir={_RPM_FOLDER} \
+$package-*{{{{ release }}}}
+done
+""",
+        "stop": "sudo -n systemctl stop {{ service }}",
+        "install": f"sudo -n rpm -U --oldpackage --replacepkgs {_RPM_FOLDER}/*.rpm",
+        "configure": _CONFIGURE,
+        "start": "sudo -n systemctl start {{ service }}",
+        "report_release": """\
+package=$(rpm -q --qf '%{VERSION} %{INSTALLTIME}' {{ report_package }})
+if systemctl is-active --quiet {{ service }}; then
+  started=$(date -d "$(systemctl show -p ActiveEnterTimestamp --value {{ service }})" +%s)
+else started=stopped; fi
+echo "$package $started"
+""",
+        "key_fingerprint": _KEY_FINGERPRINT,
+        "check_privileges": """\
+check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
+check {{ tool }} upgrade; check {{ tool }}-config-manager --enable x; check rpm -U x
+check systemctl stop {{ service }}; check systemctl start {{ service }}
+check install; check cat /etc/keystone/keystone.conf; check ls {{ key_repository }}
+""",
+    },
+)
+
+PRESETS = {"apt": APT, "dnf": DNF}
