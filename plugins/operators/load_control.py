@@ -1,0 +1,68 @@
+"""Start the load, measure the baseline, judge the end, stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hooks.acknowledged_writes import AcknowledgedWritesHook
+from hooks.gate import open_gate, settle
+from hooks.load_session import LoadSession
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+
+ENOUGH_REQUESTS_SECONDS = 300.0
+
+
+class StartLoadOperator(RolloutOperator):
+    """Start Locust as a process of its own, and wait until its clients are served."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> str:
+        """Return the address of Locust's web page."""
+        session = LoadSession(run)
+        session.start()
+        self.log.info("Locust's page while it runs: %s", session.generator.web)
+        return session.generator.web
+
+
+class MeasureBaselineOperator(RolloutOperator):
+    """Measure the undisturbed cloud, with which every later window is compared."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Fail where the cloud does not serve the load even before anything changes."""
+        settle(run, "baseline", [LoadSession(run).measure_baseline()])
+
+
+class JudgeLoadOperator(RolloutOperator):
+    """Judge the load at the end: clean, and enough of it to prove anything."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Wait for enough requests, then judge everything once more."""
+        enough = LoadSession(run).wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
+        open_gate(run, "end")
+        settle(run, "end", [enough])
+
+
+class StopLoadOperator(RolloutOperator):
+    """End the load, however the run went."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Stop Locust; its own HTML report stays in the run's directory."""
+        ended = LoadSession(run).stop()
+        self.log.info("Load: %s", ended.how if ended else "no session was running")
+
+
+class CheckWritesOperator(RolloutOperator):
+    """Look up every user whose creation was acknowledged, and authenticate as each."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Fail where one write is missing; then remove what the load made."""
+        session = LoadSession(run)
+        writes = AcknowledgedWritesHook(session.account())
+        verdicts = []
+        for generator in session.sessions():
+            found = writes.check(generator.directory / "ledger.jsonl")
+            run.directory.record("writes", **found.to_dict())
+            verdicts.append(found.verdict())
+        settle(run, "acknowledged writes", verdicts)
+        for prefix in session.name_prefixes():
+            self.log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))

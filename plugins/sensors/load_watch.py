@@ -1,0 +1,42 @@
+"""Watch the load while the upgrade goes on beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseSensorOperator
+
+from hooks.gate import settle
+from hooks.load_session import LoadSession
+from hooks.rollout_run import RolloutRun
+
+ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
+
+
+class LoadWatchSensor(BaseSensorOperator):
+    """Judge the load again and again until the last task of the upgrade has ended.
+
+    Reschedules rather than blocks, so that it runs beside the upgrade in `airflow dags test` too.
+
+    :param until: id of the task after whose end there is nothing left to watch
+    """
+
+    def __init__(self, *, until: str, **kwargs: Any) -> None:
+        super().__init__(mode="reschedule", **kwargs)
+        self.until = until
+
+    def poke(self, context: Any) -> bool:
+        """Fail the run at the first violated limit; return True once the upgrade has ended."""
+        instance = context["ti"]
+        states = instance.get_task_states(
+            dag_id=instance.dag_id, task_ids=[self.until], run_ids=[instance.run_id]
+        )
+        if {state for run in states.values() for state in run.values()} & ENDED:
+            return True
+        run = RolloutRun.from_context(context)
+        session = LoadSession(run)
+        if session.baseline() is None:
+            self.log.info("The baseline is being measured")
+            return False
+        settle(run, "watch", session.judge())
+        return False
