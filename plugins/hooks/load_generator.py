@@ -190,7 +190,8 @@ class LoadGeneratorHook:
         """Return whether the load runs, and how that is known.
 
         The process must exist, be the one that was started, and say itself that it is loading:
-        a stopped Locust keeps its process and its web page.
+        a stopped Locust keeps its process and its web page. Its own word may be 2 s old, because
+        Locust caches it for that long.
         """
         self._reap()
         process = LoadProcess.load(self._process_file)

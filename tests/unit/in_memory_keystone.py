@@ -63,7 +63,8 @@ class Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         with self.state.lock:
             self.state.requests.append((self.command, path))
-            if "close" in self.state.faults and path.startswith("/users/"):
+            hang_up = "close" in self.state.faults and path.startswith("/users/")
+            if hang_up or "dead" in self.state.faults:
                 self.close_connection = True
                 return
             try:
@@ -112,7 +113,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(401, f"Wrong password {asked['password']} was given")
         value = f"gAAAA{state.next_id('t')}{'x' * 30}"
         token: dict[str, Any] = {
-            "user": {"id": user_id, "name": user["name"], "domain": {"id": "default"}}
+            "user": {"id": user_id, "name": user["name"], "domain": {"id": "default"}},
+            "issued_at": "2026-01-01T00:00:00.000000Z",
+            "expires_at": "2126-01-01T00:00:00.000000Z",
         }
         project = auth.get("scope", {}).get("project")
         if project is not None:
@@ -270,6 +273,8 @@ def serve() -> Iterator[InMemoryKeystone]:
     try:
         yield InMemoryKeystone(state, server)
     finally:
+        # Connections that are kept alive outlive the listening socket.
+        state.faults.add("dead")
         server.shutdown()
         server.server_close()
         thread.join()
