@@ -1,0 +1,167 @@
+"""The main job: upgrade the lab under load with the real DAG, and check the truth afterwards."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab import catalogue, database, engine, nodes
+from lab import up as bring_up
+from lab.errors import LabError
+from lab.progress import Report
+from lab.upgrade_run import UpgradeRun
+
+MINIMUM_REQUESTS = 5000
+TIME_LIMIT_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about the outcome, asked of the lab itself and not of the DAG."""
+
+    what: str
+    measured: str
+    limit: str
+    ok: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{'ok    ' if self.ok else 'FAILED'} {self.what}: {self.measured} (limit {self.limit})"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Bring the lab up, upgrade it, print what was measured; 0 only if all of it holds."""
+    parser = argparse.ArgumentParser(prog="python -m lab rehearsal", description=__doc__)
+    parser.add_argument("--release", default="12.0.3", help="source release")
+    parser.add_argument("--target", default="13.0.4", help="target release")
+    options = parser.parse_args(arguments)
+    try:
+        with Report() as report:
+            return rehearse(options.release, options.target, report)
+    except LabError as error:
+        print(f"error: {error}")
+        return 1
+
+
+def rehearse(source_name: str, target_name: str, report: Report) -> int:
+    """Run one rehearsal and return the exit code."""
+    source, target = (catalogue.find_release(name) for name in (source_name, target_name))
+    bring_up.up(source.version, target.version, report)
+    client = engine.connect()
+    original = database.trust_function_creators()
+    run = UpgradeRun(
+        {
+            "cloud": "lab",
+            "source": source.version,
+            "target": target.version,
+            "auto_approve": True,
+        }
+    )
+    began = time.monotonic()
+    code = follow(run, report)
+    seconds = time.monotonic() - began
+    checks = judge(run.report(), code, target.version, original, nodes.read_states(client))
+    show(run, checks, seconds, report)
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def follow(run: UpgradeRun, report: Report) -> int:
+    """Run the DAG to its end; print each step of it as it goes by."""
+    report.line(f"upgrade DAG starts (airflow dags test), its log: {run.log}")
+    with report.step("upgrade DAG") as step:
+        run.start()
+        began: dict[str, float] = {}
+        end = time.monotonic() + TIME_LIMIT_SECONDS
+        while True:
+            ended = run.ended()
+            for event in run.new_events():
+                _tell(event, began, report)
+            step.note(", ".join(began) or "between two steps")
+            if ended:
+                return run.wait(0)
+            if time.monotonic() > end:
+                raise LabError(
+                    f"the upgrade DAG has run for {TIME_LIMIT_SECONDS:g} s, allowed limit; "
+                    f"it is still running. Next: read {run.log}"
+                )
+            time.sleep(0.5)
+
+
+def _tell(event: dict[str, Any], began: dict[str, float], report: Report) -> None:
+    if event["kind"] == "step":
+        name = event["step"]
+        if event["state"] == "started":
+            began[name] = event["t"]
+            return
+        seconds = event["t"] - began.pop(name, event["t"])
+        report.line(f"  {name}: {event['state']} in {seconds:.1f} s")
+    elif event["kind"] == "node" and event["state"] in ("maint", "going back", "up"):
+        report.line(f"  {event['node']}: {event['state']} ({event['text']})")
+
+
+def judge(
+    record: dict[str, Any],
+    code: int,
+    target: str,
+    original: int,
+    states: Sequence[nodes.NodeState],
+) -> list[Check]:
+    """Ask the lab what is true now, and hold it against what an upgrade has to leave."""
+    load = record.get("load") or {}
+    heads = (record.get("plan") or {}).get("heads") or {}
+    requests, failures = load.get("requests", 0), load.get("failures")
+    versions = database.schema_versions()
+    measured = [versions.get(f"keystone_{name}") for name in ("expand", "data_migrate", "contract")]
+    wanted = [str(heads.get(name, "?")) for name in ("expand", "migrate", "contract")]
+    value = database.trust_function_creators()
+    checks = [
+        Check("upgrade DAG", f"exit code {code}", "0", code == 0),
+        Check("failed requests", str(failures), "0", failures == 0),
+        Check(
+            "requests", str(requests), f"at least {MINIMUM_REQUESTS}", requests >= MINIMUM_REQUESTS
+        ),
+        Check("schema", "/".join(map(str, measured)), "/".join(wanted), measured == wanted),
+        Check(
+            "log_bin_trust_function_creators", str(value), str(original), value == original
+        ),
+    ]  # fmt: skip
+    for state in states:
+        checks.append(
+            Check(
+                state.node.name,
+                f"installed {state.installed or '-'}, runs {state.running or '-'}",
+                f"{target}, serving",
+                state.installed == state.running == target,
+            )
+        )
+    return checks
+
+
+def show(run: UpgradeRun, checks: Sequence[Check], seconds: float, report: Report) -> None:
+    """Print the outcome; where it is red, why and what to do come last."""
+    record = run.report()
+    load = record.get("load") or {}
+    for check in checks:
+        report.line(str(check))
+    if load.get("p99") and load.get("baseline_p99"):
+        ratio = load["p99"] / load["baseline_p99"]
+        report.line(
+            f"p99 {load['p99']:g} ms, {ratio:.2f} × baseline; longest gap between two successes "
+            f"{load['longest_gap']:.2f} s; upgrade DAG {seconds:.0f} s"
+        )
+    if run.directory and (run.directory / "report.html").exists():
+        report.line(f"report: {run.directory / 'report.html'}")
+    if all(check.ok for check in checks):
+        report.line(f"rehearsal passed: 0 failed of {load['requests']} requests")
+        return
+    for step in record.get("steps", []):
+        if step["state"] == "failed":
+            report.line(f"step {step['name']} failed: {step['reason']}")
+    for verdict in record.get("violated", [])[:5]:
+        report.line(
+            f"violated at {verdict['gate']}: {verdict['check']} ({verdict['object']}): measured "
+            f"{verdict['measured']}, limit {verdict['limit']}. Next: {verdict['next_step']}"
+        )
+    report.line(f"rehearsal FAILED. Next: read {run.log}, then make lab-reset and try again")

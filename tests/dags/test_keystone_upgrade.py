@@ -1,0 +1,121 @@
+"""Check the wiring of the upgrade: what follows what, and what runs whatever happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.sql.sensors.sql import SqlSensor
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.providers.ssh.operators.ssh import SSHOperator
+from airflow.sdk import DAG
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ORDER = [
+    "plan",
+    "preflight",
+    "backup_database",
+    "load.start_load",
+    "load.measure_baseline",
+    "set_function_creators",
+    "packages.list_nodes",
+    "packages.stage_packages",
+    "database.doctor",
+    "database.token_flush",
+    "database.expand",
+    "database.wait_expand",
+    "database.migrate",
+    "database.wait_migrate",
+    "nodes.upgrade_first_node",
+    "nodes.list_other_nodes",
+    "nodes.upgrade_node",
+    "nodes.verify_nodes",
+    "contraction.choose_approval",
+    "contraction.approve_contract",
+    "contraction.contract",
+    "contraction.wait_contract",
+    "load.judge_load",
+    "load.check_acknowledged_writes",
+    "load.stop_load",
+    "write_report",
+]
+
+
+@pytest.fixture(scope="module")
+def dag(initialised_airflow: Path) -> DAG:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(ROOT / "dags", bundle_name="test")
+    assert bag.import_errors == {}
+    return bag.dags["keystone_upgrade"]
+
+
+def test_steps_follow_each_other_in_the_order_of_the_runbook(dag: DAG) -> None:
+    for earlier, later in zip(ORDER, ORDER[1:], strict=False):
+        assert later in dag.get_task(earlier).get_flat_relative_ids(upstream=False), (
+            f"{later} does not come after {earlier}"
+        )
+
+
+def test_the_load_is_watched_beside_the_upgrade(dag: DAG) -> None:
+    watch = dag.get_task("load.watch_load")
+    assert watch.reschedule
+    beside = {"database.expand", "nodes.upgrade_node", "contraction.contract"}
+    related = watch.get_flat_relative_ids(upstream=True) | watch.get_flat_relative_ids(
+        upstream=False
+    )
+    assert not beside & related
+
+
+@pytest.mark.parametrize(
+    ("teardown", "setup"),
+    [
+        ("load.stop_load", "load.start_load"),
+        ("restore_function_creators", "set_function_creators"),
+        ("write_report", None),
+    ],
+)
+def test_what_was_set_up_is_torn_down_and_its_failure_is_red(
+    dag: DAG, teardown: str, setup: str | None
+) -> None:
+    task = dag.get_task(teardown)
+    assert task.is_teardown
+    assert task.on_failure_fail_dagrun
+    if setup:
+        assert dag.get_task(setup).is_setup
+        assert setup in task.upstream_task_ids
+
+
+def test_no_task_can_turn_a_failed_run_green(dag: DAG) -> None:
+    for task in dag.tasks:
+        if not task.is_teardown:
+            assert task.trigger_rule in ("all_success", "none_failed_min_one_success"), task.task_id
+
+
+def test_phases_run_in_docker_nodes_over_ssh_and_sensors_ask_the_database(dag: DAG) -> None:
+    for name in ("doctor", "token_flush", "expand", "migrate"):
+        assert isinstance(dag.get_task(f"database.{name}"), DockerOperator)
+    assert isinstance(dag.get_task("contraction.contract"), DockerOperator)
+    assert isinstance(dag.get_task("nodes.upgrade_first_node"), SSHOperator)
+    mapped = dag.get_task("nodes.upgrade_node")
+    assert mapped.is_mapped
+    assert mapped.max_active_tis_per_dagrun == 1
+    assert issubclass(mapped.operator_class, SSHOperator)
+    for name in ("database.wait_expand", "database.wait_migrate", "contraction.wait_contract"):
+        sensor = dag.get_task(name)
+        assert isinstance(sensor, SqlSensor)
+        assert sensor.poke_interval >= 10
+
+
+def test_one_run_at_a_time_and_no_schedule(dag: DAG) -> None:
+    assert dag.max_active_runs == 1
+    assert dag.schedule is None
+    assert dag.catchup is False
+
+
+def test_an_unanswered_or_rejected_approval_ends_the_run(dag: DAG) -> None:
+    approval = dag.get_task("contraction.approve_contract")
+    assert approval.defaults == ["Reject"]
+    assert approval.fail_on_reject
+    assert approval.response_timeout is not None
