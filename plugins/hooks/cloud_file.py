@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rollout.cloud import Cloud, cloud_from_data
+from rollout.cloud import Cloud, cloud_from_data, inconsistencies
 
 PROJECT = Path(__file__).resolve().parents[2]
 CLOUDS = Path("include") / "clouds"
@@ -60,7 +60,13 @@ def parse_cloud(text: str, label: str, source: str = "", target: str = "") -> Cl
     except TemplateError as error:
         raise CloudFileError(f"{label}: {error}; allowed are name, source and target") from error
     except ValidationError as error:
-        findings = [_finding(label, node, each) for each in error.errors()]
+        # The model as a whole repeats what `inconsistencies` says with its place in the file.
+        findings = [_finding(label, node, each) for each in error.errors() if each["loc"]]
+        findings += [
+            f"{label}:{_line(node, [*each.location])}: {'.'.join(map(str, each.location))}: "
+            f"{each.message}"
+            for each in inconsistencies(data)
+        ]
         raise CloudFileError(
             f"{label} has {len(findings)} finding(s), nothing was touched:\n- "
             + "\n- ".join(findings)

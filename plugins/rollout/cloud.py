@@ -5,8 +5,8 @@ A cloud file holds no secret: it names Airflow connections, which hold them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +24,10 @@ def _known_release(text: str) -> str:
 
 ReleaseVersion = Annotated[str, AfterValidator(_known_release)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+UNIQUE = {"nodes": ("name", "ssh", "server", "url"), "load_balancers": ("name",)}
+"""Sections whose entries have to differ from each other, and in which keys."""
 
 
 class Section(BaseModel):
@@ -91,7 +95,8 @@ class Doctor(Section):
     """Hold the policy for `keystone-manage doctor`, which exits 1 on any symptom."""
 
     accepted_symptoms: list[str] = Field(
-        [], description="symptoms that are deliberate, by keystone.cmd.doctor's function name"
+        [],
+        description="symptoms that are deliberate, each as a part of the WARNING line that doctor prints",
     )
 
 
@@ -173,42 +178,70 @@ class Cloud(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Cloud:
-        findings = [*_duplicates(self), *_capacity(self)]
-        refusal = check_hop(self.source_release, self.target_release)
-        if refusal:
-            findings.insert(0, refusal)
+        findings = inconsistencies(self.model_dump(by_alias=True))
         if findings:
-            raise ValueError("; ".join(findings))
+            raise ValueError("; ".join(finding.message for finding in findings))
         return self
 
 
-def _repeated(values: Iterable[str]) -> list[str]:
-    return sorted(value for value, count in Counter(values).items() if count > 1)
+@dataclass(frozen=True)
+class Inconsistency:
+    """Say what does not fit together in a cloud file, and where in it."""
+
+    location: tuple[str | int, ...]
+    message: str
 
 
-def _duplicates(cloud: Cloud) -> list[str]:
-    columns: dict[str, list[str]] = {
-        "nodes: name": [node.name for node in cloud.nodes],
-        "nodes: ssh": [node.ssh for node in cloud.nodes],
-        "nodes: server": [node.server for node in cloud.nodes],
-        "nodes: url": [node.url for node in cloud.nodes],
-        "load_balancers: name": [balancer.name for balancer in cloud.load_balancers],
-    }
-    return [
-        f"{column} {value!r} is there more than once; each has to be unique"
-        for column, values in columns.items()
-        for value in _repeated(values)
-    ]
+def inconsistencies(data: Mapping[str, Any]) -> list[Inconsistency]:
+    """Return what does not fit together, also where single values are wrong.
+
+    Works on plain data, so that a file's findings come in one list and not in two rounds.
+    """
+    return [*_hop(data), *_duplicates(data), *_capacity(data)]
 
 
-def _capacity(cloud: Cloud) -> list[str]:
-    needed = cloud.limits.node.min_ready_servers + 1
-    if len(cloud.nodes) < needed:
-        return [
-            f"nodes: read {len(cloud.nodes)} ({', '.join(cloud.node_names)}); at least {needed} "
-            "are needed, so that one can be out while the others serve"
-        ]
-    return []
+def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
+    try:
+        source, target = parse_release(data["source"]), parse_release(data["target"])
+    except (KeyError, TypeError, ValueError):
+        return
+    refusal = check_hop(source, target)
+    if refusal:
+        yield Inconsistency(("target",), refusal)
+
+
+def _rows(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    rows = data.get(key)
+    return [row if isinstance(row, Mapping) else {} for row in rows or []]
+
+
+def _duplicates(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
+    for section, keys in UNIQUE.items():
+        for key in keys:
+            seen: set[Any] = set()
+            for index, row in enumerate(_rows(data, section)):
+                value = row.get(key)
+                if value in seen:
+                    yield Inconsistency(
+                        (section, index, key),
+                        f"{key} {value!r} is there more than once; each has to be unique",
+                    )
+                if value is not None:
+                    seen.add(value)
+
+
+def _capacity(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
+    names = [str(row.get("name")) for row in _rows(data, "nodes")]
+    try:
+        needed = int(data["limits"]["node"]["min_ready_servers"]) + 1
+    except (KeyError, TypeError, ValueError):
+        needed = 2
+    if 0 < len(names) < needed:
+        yield Inconsistency(
+            ("nodes",),
+            f"read {len(names)} ({', '.join(names)}); at least {needed} are needed, so that one "
+            "can be out while the others serve",
+        )
 
 
 def cloud_from_data(data: dict[str, Any]) -> Cloud:

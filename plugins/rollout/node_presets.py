@@ -1,4 +1,4 @@
-"""Hold the commands of each kind of node: Debian packages, and RPM packages under httpd.
+"""Hold the commands of each kind of node: Debian packages, or RPM packages under httpd.
 
 A step is rendered for one release. Going back is the same text with the old release, and needs
 neither the repository nor the network: `keep_current` and `stage` put both releases' packages
@@ -32,7 +32,10 @@ for file in {{{{ configuration_files }}}}; do
     sudo -n cat {_ETC}/$file > {_STAGING}/$file.part; mv {_STAGING}/$file.part {_STAGING}/$file
   fi
 done
+umask 022
 """
+# What the package tools fetch next has to stay readable for the globs of step install, which the
+# SSH user's own shell expands; sudo hands the tighter of two umasks on.
 
 _CONFIGURE = f"""\
 set -e
@@ -41,11 +44,13 @@ for file in {{{{ configuration_files }}}}; do
 done
 """
 
+# No pipe after a sudo: it would hide a refusal, and the fingerprints of nothing are all alike.
 _KEY_FINGERPRINT = """\
 set -e
-sudo -n ls {{ key_repository }} | LC_ALL=C sort | while read -r key; do
-  sudo -n sha256sum {{ key_repository }}/$key
-done | sha256sum | cut -d' ' -f1
+keys=$(sudo -n ls {{ key_repository }})
+test -n "$keys" || { echo "no key in {{ key_repository }}" >&2; exit 1; }
+sums=$(set -e; for key in $keys; do sudo -n sha256sum {{ key_repository }}/$key; done)
+echo "$sums" | LC_ALL=C sort | sha256sum | cut -d' ' -f1
 """
 
 _APT_ONLY = "-o Dir::Etc::sourcelist={{ source_list }} -o Dir::Etc::sourceparts=-"
@@ -99,63 +104,93 @@ echo "$version $installed $started"
 check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
 check apt-get install; check dpkg --configure -a; check tee {{ source_list }}
 check service {{ service }} stop; check service {{ service }} start
-check install; check cat /etc/keystone/keystone.conf; check ls {{ key_repository }}
+check install; check cat /etc/keystone/keystone.conf
+check ls {{ key_repository }}; check sha256sum {{ key_repository }}/0
 """,
     },
 )
 
 _RPM_FOLDER = "/var/cache/keystone-rollout/{{ release }}"
+_RPM_VERSIONED = "{% for each in packages.split() %}{{ each }}-{{ release }} {% endfor %}"
+# yum says "nothing to do" with exit status 0 where a release is in no enabled repository.
+_RPM_FETCHED = f"""\
+for package in {{{{ packages }}}}; do
+  ls {_RPM_FOLDER}/$package-{{{{ release }}}}-*.rpm >/dev/null
+done
+"""
+_RPM_FETCH = f"--downloadonly --downloaddir={_RPM_FOLDER}"
+
+_RPM_VARIABLES: dict[str, str | None] = {
+    "report_package": "openstack-keystone",
+    "repository": "centos-openstack-{{ codename }}",
+    "repositories": "centos-openstack-*",
+    "service": "httpd",
+    "configuration_files": "keystone.conf",
+    "group": "keystone",
+}
+
+_RPM_STEPS = {
+    "keep_current": _KEEP_CONFIGURATION
+    + f"""\
+if ! test -e {_STAGING}/.packages-kept; then
+  sudo -n {{{{ tool }}}} -q -y reinstall {_RPM_FETCH} {_RPM_VERSIONED}
+  {_RPM_FETCHED.replace(chr(10), chr(10) + "  ").rstrip()}
+  touch {_STAGING}/.packages-kept
+fi
+""",
+    "enable_repository": (
+        "sudo -n {{ config_manager }} --disable '{{ repositories }}' >/dev/null && "
+        "sudo -n {{ config_manager }} --enable '{{ repository }}' >/dev/null"
+    ),
+    "stage": f"""\
+set -e
+if rpm -q --quiet {_RPM_VERSIONED}; then echo "already installed: {_RPM_VERSIONED}"; exit 0; fi
+sudo -n {{{{ tool }}}} -q -y upgrade {_RPM_FETCH} {_RPM_VERSIONED}
+{_RPM_FETCHED}""",
+    "stop": "sudo -n systemctl stop {{ service }}",
+    "install": f"sudo -n rpm -U --oldpackage --replacepkgs {_RPM_FOLDER}/*.rpm",
+    "configure": _CONFIGURE,
+    "start": "sudo -n systemctl start {{ service }}",
+    # The age of the main process, not ActiveEnterTimestamp: `--value` is not in CentOS 7's
+    # systemd, and `date -d` misreads time zones such as CST.
+    "report_release": """\
+package=$(rpm -q --qf '%{VERSION} %{INSTALLTIME}' {{ report_package }})
+pid=$(systemctl show -p MainPID {{ service }} | cut -d= -f2)
+if systemctl is-active --quiet {{ service }} && age=$(ps -o etimes= -p "$pid")
+then started=$(( $(date +%s) - age ))
+else started=stopped; fi
+echo "$package $started"
+""",
+    "key_fingerprint": _KEY_FINGERPRINT,
+    "check_privileges": """\
+check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
+check {{ tool }} -q -y upgrade x; check {{ tool }} -q -y reinstall x
+check {{ config_manager }} --enable x; check {{ config_manager }} --disable x
+check rpm -U --oldpackage --replacepkgs x
+check systemctl stop {{ service }}; check systemctl start {{ service }}
+check install; check cat /etc/keystone/keystone.conf
+check ls {{ key_repository }}; check sha256sum {{ key_repository }}/0
+""",
+}
 
 DNF = Preset(
     variables={
         "tool": "dnf",
+        "config_manager": "dnf config-manager",
         "packages": "openstack-keystone python3-keystone",
-        "report_package": "openstack-keystone",
-        "repository": "centos-openstack-{{ codename }}",
-        "repositories": "centos-openstack-*",
-        "service": "httpd",
-        "configuration_files": "keystone.conf",
-        "group": "keystone",
+        **_RPM_VARIABLES,
     },
-    steps={
-        "keep_current": _KEEP_CONFIGURATION
-        + f"""\
-if ! ls {_RPM_FOLDER}/*.rpm >/dev/null 2>&1; then
-  for package in {{{{ packages }}}}; do
-    sudo -n {{{{ tool }}}} -q -y reinstall --downloadonly --downloaddir={_RPM_FOLDER} $package
-  done
-fi
-""",
-        "enable_repository": (
-            "sudo -n {{ tool }}-config-manager --disable '{{ repositories }}' >/dev/null && "
-            "sudo -n {{ tool }}-config-manager --enable '{{ repository }}' >/dev/null"
-        ),
-        "stage": f"""\
-set -e
-for package in {{{{ packages }}}}; do
-  sudo -n {{{{ tool }}}} -q -y upgrade --downloadonly --downloaddir={_RPM_FOLDER} \
-$package-*{{{{ release }}}}
-done
-""",
-        "stop": "sudo -n systemctl stop {{ service }}",
-        "install": f"sudo -n rpm -U --oldpackage --replacepkgs {_RPM_FOLDER}/*.rpm",
-        "configure": _CONFIGURE,
-        "start": "sudo -n systemctl start {{ service }}",
-        "report_release": """\
-package=$(rpm -q --qf '%{VERSION} %{INSTALLTIME}' {{ report_package }})
-if systemctl is-active --quiet {{ service }}; then
-  started=$(date -d "$(systemctl show -p ActiveEnterTimestamp --value {{ service }})" +%s)
-else started=stopped; fi
-echo "$package $started"
-""",
-        "key_fingerprint": _KEY_FINGERPRINT,
-        "check_privileges": """\
-check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
-check {{ tool }} upgrade; check {{ tool }}-config-manager --enable x; check rpm -U x
-check systemctl stop {{ service }}; check systemctl start {{ service }}
-check install; check cat /etc/keystone/keystone.conf; check ls {{ key_repository }}
-""",
-    },
+    steps=_RPM_STEPS,
 )
 
-PRESETS = {"apt": APT, "dnf": DNF}
+YUM = Preset(
+    variables={
+        "tool": "yum",
+        "config_manager": "yum-config-manager",
+        "packages": "openstack-keystone python-keystone",
+        **_RPM_VARIABLES,
+    },
+    steps=_RPM_STEPS,
+)
+
+PRESETS = {"apt": APT, "dnf": DNF, "yum": YUM}

@@ -38,7 +38,7 @@ class NodeSteps(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: Literal["apt", "dnf"]
+    preset: Literal["apt", "dnf", "yum"]
     variables: dict[str, str] = Field({}, description="values the preset's templates name")
     override: dict[Step, str] = Field({}, description="step → template that replaces the preset's")
     configuration: str | None = Field(
@@ -49,18 +49,21 @@ class NodeSteps(BaseModel):
 
     @model_validator(mode="after")
     def _renders(self) -> NodeSteps:
-        problems = []
-        for step in Step:
+        variables = PRESETS[self.preset].variables
+        problems = [
+            f"variable {name!r} is not one of preset {self.preset}; allowed are "
+            + ", ".join(sorted(variables))
+            for name in sorted(set(self.variables) - set(variables))
+        ]
+        missing = [
+            n for n, default in variables.items() if default is None is self.variables.get(n)
+        ]
+        problems += [f"preset {self.preset} needs variable {name!r}" for name in missing]
+        for step in () if missing else Step:
             try:
                 render(self, step, "13.0.4")
             except (TemplateError, ValueError) as error:
                 problems.append(f"{step.value}: {error}")
-        unknown = set(self.variables) - set(PRESETS[self.preset].variables)
-        problems += [
-            f"variable {name!r} is not one of preset {self.preset}; allowed are "
-            + ", ".join(sorted(PRESETS[self.preset].variables))
-            for name in sorted(unknown)
-        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
