@@ -109,6 +109,10 @@ def test_percentiles_are_within_five_percent() -> None:
         assert window.percentile(percent) == pytest.approx(exact, rel=0.05)
 
 
+def test_a_rank_between_two_requests_is_the_later_one() -> None:
+    assert merge([sample(100, ms={10.0: 148, 500.0: 2})]).percentile(99) == 500.0
+
+
 def test_every_bucket_is_within_five_percent() -> None:
     for step in range(1, 200000):
         value = step / 10

@@ -1,0 +1,79 @@
+"""The load runs against the lab's real Keystone, and everything it was told is true."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hooks.acknowledged_writes import AcknowledgedWritesHook
+from hooks.load_generator import KeystoneAccount, LoadGeneratorHook
+from rollout.load_ledger import parse_ledger
+from rollout.load_limits import LoadLimits
+from rollout.load_profile import ACTIONS, LoadProfile
+from rollout.load_samples import merge
+from rollout.load_verdict import judge
+from rollout.verdict import failed
+
+pytestmark = pytest.mark.lab
+
+LAB = Path(__file__).resolve().parents[2] / ".lab"
+SECONDS = 15
+
+
+@pytest.fixture
+def account() -> KeystoneAccount:
+    connections: dict[str, Any] = yaml.safe_load((LAB / "connections.yaml").read_text())
+    api = connections["lab_keystone_api"]
+    return KeystoneAccount(api["host"], api["login"], api["password"], **api["extra"])
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[LoadGeneratorHook]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    hook = LoadGeneratorHook(tmp_path / "load", web_port=port)
+    yield hook
+    hook.stop()
+
+
+def test_the_default_load_is_served_without_a_failure(
+    load: LoadGeneratorHook, account: KeystoneAccount
+) -> None:
+    profile = LoadProfile().for_run(f"test-{time.time()}")
+    load.start(profile, account, run_time_seconds=120)
+    load.wait_until_serving()
+    began = time.time()
+    time.sleep(SECONDS)
+    ended = time.time()
+    load.stop()
+
+    samples = load.samples()
+    session = merge(samples)
+    failures = (load.directory / "failures.jsonl").read_text()
+    assert session.failures == 0, failures
+    assert set(ACTIONS) <= set(session.by_name)
+    window = merge(samples, start=began + 1, end=ended - 1)
+    assert window.rate >= 50
+    verdicts = judge(window, window, LoadLimits(), ended, session=session, rate=profile.rate)
+    assert failed(verdicts) == []
+
+    hook = AcknowledgedWritesHook(account)
+    try:
+        ledger = load.directory / "ledger.jsonl"
+        writes = hook.check(ledger)
+        assert writes.verdict().ok, str(writes.verdict())
+        assert writes.authenticated > 10
+        assert writes.deleted > 0
+        # The check itself can fail: one user goes behind its back.
+        victim = next(user for user in parse_ledger(ledger.read_text()) if not user.deleted)
+        assert hook._delete("users", victim.id) == 204
+        assert hook.check(ledger).missing == [victim.name]
+    finally:
+        removed = hook.remove(profile.name_prefix)
+    assert removed["users"] >= profile.residents
+    assert hook.remove(profile.name_prefix) == {"users": 0, "projects": 0, "roles": 0}
