@@ -111,12 +111,10 @@ check ls {{ key_repository }}; check sha256sum {{ key_repository }}/0
 )
 
 _RPM_FOLDER = "/var/cache/keystone-rollout/{{ release }}"
-_RPM_VERSIONED = "{% for each in packages.split() %}{{ each }}-{{ release }} {% endfor %}"
+_RPM_VERSIONED = "{{ packages.split() | join('-' ~ release ~ ' ') }}-{{ release }}"
 # yum says "nothing to do" with exit status 0 where a release is in no enabled repository.
 _RPM_FETCHED = f"""\
-for package in {{{{ packages }}}}; do
-  ls {_RPM_FOLDER}/$package-{{{{ release }}}}-*.rpm >/dev/null
-done
+for each in {{{{ packages }}}}; do ls {_RPM_FOLDER}/$each-{{{{ release }}}}-*.rpm >/dev/null; done
 """
 _RPM_FETCH = f"--downloadonly --downloaddir={_RPM_FOLDER}"
 
@@ -134,8 +132,7 @@ _RPM_STEPS = {
     + f"""\
 if ! test -e {_STAGING}/.packages-kept; then
   sudo -n {{{{ tool }}}} -q -y reinstall {_RPM_FETCH} {_RPM_VERSIONED}
-  {_RPM_FETCHED.replace(chr(10), chr(10) + "  ").rstrip()}
-  touch {_STAGING}/.packages-kept
+  {_RPM_FETCHED}  touch {_STAGING}/.packages-kept
 fi
 """,
     "enable_repository": (
@@ -144,7 +141,7 @@ fi
     ),
     "stage": f"""\
 set -e
-if rpm -q --quiet {_RPM_VERSIONED}; then echo "already installed: {_RPM_VERSIONED}"; exit 0; fi
+if rpm -q --quiet {_RPM_VERSIONED}; then echo "already installed"; exit 0; fi
 sudo -n {{{{ tool }}}} -q -y upgrade {_RPM_FETCH} {_RPM_VERSIONED}
 {_RPM_FETCHED}""",
     "stop": "sudo -n systemctl stop {{ service }}",
