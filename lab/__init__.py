@@ -1,0 +1,1 @@
+"""The lab: a whole staging cloud of real parts on one machine."""

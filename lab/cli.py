@@ -1,0 +1,56 @@
+"""Command line of the lab: ``python -m lab up|reset|status|rehearsal``."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from lab import engine, reset, status
+from lab import up as bring_up
+from lab.errors import LabError
+from lab.progress import Report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; an error that the operator can act on ends without a traceback."""
+    options, rest = _parser().parse_known_args(arguments)
+    if options.command == "rehearsal":
+        return _rehearsal(rest)
+    if rest:
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        with Report() as report:
+            return _run(options, report)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace, report: Report) -> int:
+    if options.command == "up":
+        bring_up.up(options.release, options.target, report)
+        return 0
+    client = engine.connect()
+    if options.command == "reset":
+        source, _ = bring_up.current_releases()
+        reset.reset(client, source, report)
+        return 0
+    return 0 if status.show(client, report) else 1
+
+
+def _rehearsal(arguments: list[str]) -> int:
+    """Hand over to the rehearsal, which has options of its own."""
+    rehearsal = importlib.import_module("lab.rehearsal")
+    return int(rehearsal.main(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start the lab at a release")
+    up.add_argument("--release", default="12.0.3", help="source release, version or codename")
+    up.add_argument("--target", default="13.0.4", help="target release, version or codename")
+    commands.add_parser("reset", help="back to the source release")
+    commands.add_parser("status", help="print one table")
+    commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
+    return parser

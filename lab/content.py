@@ -1,0 +1,101 @@
+"""The database's content at the source release: made once, then restored from its dump."""
+
+import json
+import time
+from pathlib import Path
+
+import docker
+from keystoneauth1.exceptions import ClientException
+
+from lab import balancer, database, engine, nodes, paths, secrets, seed
+from lab.catalogue import Release
+from lab.errors import LabError
+from lab.progress import Report
+from lab.topology import NODES, PUBLIC_URL
+
+SERVE_TIMEOUT_S = 60.0
+
+
+def dump_file(release: Release) -> Path:
+    """Return the dump of the lab's data at *release*."""
+    return paths.SEED / f"{release.version}.sql.gz"
+
+
+def stamp_file(release: Release) -> Path:
+    """Return the file that says what the dump was made from and which versions it holds."""
+    return paths.SEED / f"{release.version}.json"
+
+
+def seed_inputs(release: Release) -> str:
+    """Return a hash of what the data depends on: its source, the keys, the password."""
+    return engine.digest(
+        release.version,
+        Path(seed.__file__).read_bytes(),
+        secrets.load().keystone_admin,
+        (paths.CREDENTIAL_KEYS / "1").read_bytes(),
+    )
+
+
+def expected_versions(release: Release) -> dict[str, str] | None:
+    """Return the schema versions of the dump; None where there is no usable dump."""
+    stamp = stamp_file(release)
+    if not (stamp.exists() and dump_file(release).exists()):
+        return None
+    content = json.loads(stamp.read_text())
+    if content.get("inputs") != seed_inputs(release):
+        return None
+    return {str(key): str(value) for key, value in content["versions"].items()}
+
+
+def create(client: docker.DockerClient, release: Release, report: Report) -> None:
+    """Make schema and data at *release* with its own keystone-manage and API, and dump them."""
+    password = secrets.load().keystone_admin
+    stamp_file(release).unlink(missing_ok=True)
+    with report.step(f"schema of keystone {release.version}"):
+        database.make_empty()
+        # Triggers are part of some releases' schema; Keystone's account has no SUPER.
+        database.execute("SET GLOBAL log_bin_trust_function_creators = 1")
+        try:
+            nodes.keystone_manage(client, ["db_sync"])
+        finally:
+            database.restore_globals()
+        nodes.keystone_manage(
+            client, seed.bootstrap_arguments(), {"OS_BOOTSTRAP_PASSWORD": password}
+        )
+    wait_until_serving(report)
+    with report.step(f"data: {seed.USERS} users, {seed.PROJECTS} projects") as step:
+        seed.fill(password, step)
+    with report.step("dump of the data"):
+        database.dump(client, dump_file(release))
+        stamp = {"inputs": seed_inputs(release), "versions": database.schema_versions()}
+        stamp_file(release).write_text(json.dumps(stamp) + "\n")
+
+
+def wait_until_serving(report: Report) -> None:
+    """Wait until HAProxy sends to every node and a token can be issued through it."""
+    with report.step("nodes serve behind HAProxy") as step:
+        deadline = time.monotonic() + SERVE_TIMEOUT_S
+        while (problem := _problem()) is not None:
+            step.note(problem)
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"the lab does not serve after {SERVE_TIMEOUT_S:.0f} s: {problem}; see: "
+                    f"docker logs {NODES[0].container}, and keystone.log and uwsgi.log in "
+                    "/var/log/keystone there"
+                )
+            time.sleep(0.3)
+
+
+def _problem() -> str | None:
+    """Return why the lab does not serve; None when it does."""
+    try:
+        waiting = [server for server in balancer.servers() if not server.serves]
+    except LabError as error:
+        return str(error)
+    if waiting:
+        return ", ".join(f"{s.name} is {s.operational}/{s.administrative}" for s in waiting)
+    try:
+        seed.api(secrets.load().keystone_admin).get_token()
+    except ClientException as error:
+        return f"no token from {PUBLIC_URL}: {type(error).__name__} {error}"
+    return None

@@ -1,0 +1,50 @@
+"""Where the lab keeps its files: sources in the repository, state in ``.lab/``."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = Path(__file__).resolve().parent
+IMAGES = SOURCES / "images"
+PINS = SOURCES / "releases"
+TEMPLATES = SOURCES / "templates"
+
+STATE = ROOT / ".lab"
+SECRETS = STATE / "secrets.json"
+CONNECTIONS = STATE / "connections.yaml"
+SSH = STATE / "ssh"
+CLIENT_KEY = SSH / "id_ed25519"
+KNOWN_HOSTS = SSH / "known_hosts"
+FERNET_KEYS = STATE / "fernet-keys"
+CREDENTIAL_KEYS = STATE / "credential-keys"
+CONFIGURATION = STATE / "etc"
+PACKAGES = STATE / "packages"
+CA_BUNDLE = STATE / "ca-bundle.crt"
+SEED = STATE / "seed"
+DATABASE = STATE / "database"
+LOG = STATE / "log"
+COMPOSE_ENV = STATE / "compose.env"
+LAB = STATE / "lab.json"
+
+
+def host_key(node: str) -> Path:
+    """Return the private SSH host key of *node*."""
+    return SSH / "host" / f"{node}_ed25519"
+
+
+def make_state_directories() -> None:
+    """Create the directories under ``.lab/``; those that hold secrets for the owner alone."""
+    for directory in (STATE, PACKAGES, LOG, SEED):
+        directory.mkdir(parents=True, exist_ok=True)
+    for private in (SSH, SSH / "host", CONFIGURATION, DATABASE):
+        private.mkdir(parents=True, exist_ok=True)
+        private.chmod(0o700)
+
+
+def write_private(path: Path, content: str | bytes) -> None:
+    """Write *path* so that it is never readable by others, not even for a moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.replace(path)
