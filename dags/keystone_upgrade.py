@@ -130,6 +130,9 @@ with DAG(
         )
         wait_contract = wait_for_head("wait_contract", "contract", "keystone_contract")
 
+    # A teardown whose failure counts hides the failures before it, so the run's state needs a
+    # leaf of its own that follows every step and no teardown.
+    upgrade_succeeded = EmptyOperator(task_id="upgrade_succeeded")
     report = WriteReportOperator(task_id="write_report")
 
     chain(plan, preflight, backup, start_load, measure_baseline)
@@ -140,6 +143,7 @@ with DAG(
     chain(ask, [approve_contract, auto_approved], contract, wait_contract)
     chain(wait_contract, judge_load, check_writes, stop_load, report)
     chain(wait_contract, restore_creators, report)
+    chain([watch_load, check_writes], upgrade_succeeded)
 
     stop_load.as_teardown(setups=start_load, on_failure_fail_dagrun=True)
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)

@@ -75,13 +75,12 @@ def parse_cloud(text: str, label: str, source: str = "", target: str = "") -> Cl
 
 def _render(value: Any, context: dict[str, Any], path: tuple[str, ...] = ()) -> Any:
     """Fill {{ source }}, {{ target }} and {{ name }} in; node steps are rendered per node."""
-    if path and path[0] == "node_steps" and path[-1] != "configuration":
-        return value
     if isinstance(value, dict):
         return {key: _render(each, context, (*path, str(key))) for key, each in value.items()}
     if isinstance(value, list):
         return [_render(each, context, path) for each in value]
-    if isinstance(value, str) and "{{" in value:
+    per_node = path[:1] == ("node_steps",) and path[-1] != "configuration"
+    if isinstance(value, str) and "{{" in value and not per_node:
         names = {name: context.get(name, "") for name in ("name", "source", "target")}
         environment = Environment(undefined=StrictUndefined, autoescape=False)
         return environment.from_string(value).render(names)

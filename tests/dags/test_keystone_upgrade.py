@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def dag(initialised_airflow: Path) -> DAG:
 
 
 def test_steps_follow_each_other_in_the_order_of_the_runbook(dag: DAG) -> None:
-    for earlier, later in zip(ORDER, ORDER[1:], strict=False):
+    for earlier, later in itertools.pairwise(ORDER):
         assert later in dag.get_task(earlier).get_flat_relative_ids(upstream=False), (
             f"{later} does not come after {earlier}"
         )
@@ -91,6 +92,14 @@ def test_no_task_can_turn_a_failed_run_green(dag: DAG) -> None:
     for task in dag.tasks:
         if not task.is_teardown:
             assert task.trigger_rule in ("all_success", "none_failed_min_one_success"), task.task_id
+
+
+def test_the_run_is_green_only_if_every_step_succeeded(dag: DAG) -> None:
+    leaf = dag.get_task("upgrade_succeeded")
+    assert leaf.downstream_task_ids == set()
+    assert leaf.trigger_rule == "all_success"
+    steps = {task.task_id for task in dag.tasks if not task.is_teardown} - {leaf.task_id}
+    assert steps == {name for name in leaf.get_flat_relative_ids(upstream=True)}
 
 
 def test_phases_run_in_docker_nodes_over_ssh_and_sensors_ask_the_database(dag: DAG) -> None:
