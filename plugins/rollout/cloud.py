@@ -96,7 +96,7 @@ class Doctor(Section):
 
     accepted_symptoms: list[str] = Field(
         [],
-        description="symptoms that are deliberate, each as a part of the WARNING line that doctor prints",
+        description="symptoms that are deliberate, each as a part of the line doctor prints",
     )
 
 
@@ -212,13 +212,15 @@ def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
 
 def _rows(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     rows = data.get(key)
-    return [row if isinstance(row, Mapping) else {} for row in rows or []]
+    if not isinstance(rows, list):
+        return []
+    return [row if isinstance(row, Mapping) else {} for row in rows]
 
 
 def _duplicates(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
     for section, keys in UNIQUE.items():
         for key in keys:
-            seen: set[Any] = set()
+            seen: list[Any] = []  # not a set: a wrong value may be anything YAML knows
             for index, row in enumerate(_rows(data, section)):
                 value = row.get(key)
                 if value in seen:
@@ -227,7 +229,7 @@ def _duplicates(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
                         f"{key} {value!r} is there more than once; each has to be unique",
                     )
                 if value is not None:
-                    seen.add(value)
+                    seen.append(value)
 
 
 def _capacity(data: Mapping[str, Any]) -> Iterator[Inconsistency]:

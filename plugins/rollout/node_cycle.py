@@ -7,6 +7,7 @@ the rotation leads back to the old release, and to the node serving again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -36,10 +37,10 @@ class RunningRelease:
 
 def parse_release_report(text: str) -> RunningRelease:
     """Read what step `report_release` printed; ValueError quotes anything else."""
-    words = text.split()
-    if len(words) != 3 or not words[1].isdigit():
+    match = re.fullmatch(r"\s*(\S+)\s+(\d+)\s+(\d+|stopped)\s*", text)
+    if match is None:
         raise ValueError(f"report_release printed {text.strip()!r}; expected: version epoch epoch")
-    version, installed, started = words
+    version, installed, started = match.groups()
     if started == "stopped":
         return RunningRelease(version, running=False)
     return RunningRelease(version, running=True, stale=int(started) < int(installed))

@@ -36,7 +36,7 @@ FIRST_SLURP = 23
 LAST_WITH_TOKEN_FLUSH = 14
 """Rocky: `keystone-manage token_flush` is gone from Stein on (argparse exits 2)."""
 
-_VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -77,7 +77,7 @@ def parse_release(text: str) -> Release:
     Raises ValueError, naming what was read and what is allowed, for anything that is not a
     version of a Keystone release known here.
     """
-    match = _VERSION.match(text)
+    match = _VERSION.fullmatch(text)
     if match is None:
         raise ValueError(f"read {text!r}; allowed is a Keystone version such as 13.0.4")
     release = Release(*(int(part) for part in match.groups()))
