@@ -1,0 +1,21 @@
+"""Keep the tests' Airflow apart from any other one on this machine.
+
+Airflow reads its home when it is imported, so it is set here, before any test module is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+_HOME = tempfile.mkdtemp(prefix="keystone-rollout-tests-")
+os.environ["AIRFLOW_HOME"] = _HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the tests' Airflow home."""
+    shutil.rmtree(_HOME, ignore_errors=True)

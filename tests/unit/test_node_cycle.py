@@ -1,0 +1,240 @@
+"""One node's cycle: the order of its acts, and the way back from each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from rollout.node_cycle import CycleFailed, NodeCycle, RunningRelease, parse_release_report
+from rollout.node_steps import Step
+
+SOURCE, TARGET = "12.0.3", "13.0.4"
+
+
+@dataclass
+class Cluster:
+    """Play rotation, machine and prover of one node, from memory.
+
+    ``broken`` names acts that fail, each as often as its number says (-1: always).
+    """
+
+    installed: str = SOURCE
+    running: bool = True
+    stale: bool = False
+    state: str = "ready"
+    broken: dict[str, int] = field(default_factory=dict)
+    acts: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def act(self, name: str) -> None:
+        self.acts.append(name)
+        left = self.broken.get(name, 0)
+        if left:
+            self.broken[name] = left - 1
+            raise RuntimeError(f"{name} broke")
+
+    # Rotation
+    def check_capacity(self, server: str) -> None:
+        self.act("check_capacity")
+
+    def drain(self, server: str) -> None:
+        self.act("drain")
+        self.state = "drain"
+
+    def wait_no_sessions(self, server: str) -> None:
+        self.act("wait_no_sessions")
+
+    def maint(self, server: str) -> None:
+        self.act("maint")
+        self.state = "maint"
+
+    def ready(self, server: str) -> None:
+        self.act("ready")
+        self.state = "ready"
+
+    def wait_up(self, server: str) -> None:
+        self.act("wait_up")
+        assert self.running, "HAProxy cannot see a stopped server UP"
+
+    def is_serving(self, server: str) -> bool:
+        return self.state == "ready" and self.running
+
+    # Machine
+    def run(self, step: Step, release: str) -> str:
+        if step is Step.REPORT_RELEASE:
+            self.act("report")
+            started = "stopped" if not self.running else "50" if self.stale else "150"
+            return f"{self.installed} 100 {started}\n"
+        self.act(f"{step.value} {release}")
+        if step is Step.STOP:
+            self.running = False
+        if step is Step.INSTALL:
+            self.installed = release
+        if step is Step.START:
+            self.running, self.stale = True, False
+        return ""
+
+    # Prover
+    def prove(self) -> str:
+        self.act("prove")
+        return "token issued here, token of another node validated"
+
+    def cycle(self) -> NodeCycle:
+        return NodeCycle(
+            "keystone-1", "server-1", SOURCE, TARGET, self, self, self,
+            lambda state, text: self.notes.append((state, text)),
+        )  # fmt: skip
+
+    def failure(self) -> str:
+        with pytest.raises(CycleFailed) as caught:
+            self.cycle().run()
+        return str(caught.value)
+
+    @property
+    def states(self) -> list[str]:
+        return [state for state, _text in self.notes]
+
+
+def replaced(release: str) -> list[str]:
+    steps = ("stop", "enable_repository", "install", "configure", "start")
+    return [f"{step} {release}" for step in steps]
+
+
+OUT = ["report", "check_capacity", "drain", "wait_no_sessions", "maint"]
+IN = ["prove", "report", "ready", "wait_up"]
+BACK = ["maint", *replaced(SOURCE), *IN]
+
+
+def test_the_happy_path_has_this_order() -> None:
+    cluster = Cluster()
+    assert cluster.cycle().run() is True
+    assert cluster.acts == [*OUT, *replaced(TARGET), *IN]
+    assert cluster.states == [
+        "found", "drain", "maint", "stopped", "installed", "started", "proved", "up",
+    ]  # fmt: skip
+    assert (cluster.installed, cluster.state) == (TARGET, "ready")
+
+
+def test_a_node_that_is_done_is_proved_and_left_alone() -> None:
+    cluster = Cluster(installed=TARGET)
+    assert cluster.cycle().run() is False
+    assert cluster.acts == ["report", "prove"]
+    assert cluster.notes[-1] == (
+        "done",
+        "already serves 13.0.4; token issued here, token of another node validated",
+    )
+
+
+@pytest.mark.parametrize(
+    "half_done",
+    [
+        {"installed": TARGET, "running": False, "state": "maint"},
+        {"installed": TARGET, "stale": True},
+        {"installed": TARGET, "state": "drain"},
+        {"installed": SOURCE, "running": False, "state": "maint"},
+    ],
+    ids=["stopped after install", "not restarted", "not set ready", "stopped before install"],
+)
+def test_a_half_done_node_is_taken_through_the_whole_cycle(half_done: dict[str, object]) -> None:
+    cluster = Cluster(**half_done)  # type: ignore[arg-type]
+    assert cluster.cycle().run() is True
+    assert cluster.acts == [*OUT, *replaced(TARGET), *IN]
+    assert (cluster.installed, cluster.running, cluster.stale) == (TARGET, True, False)
+
+
+def test_too_little_capacity_touches_nothing() -> None:
+    cluster = Cluster(broken={"check_capacity": 1})
+    with pytest.raises(RuntimeError, match="check_capacity broke"):
+        cluster.cycle().run()
+    assert cluster.acts == ["report", "check_capacity"]
+
+
+@pytest.mark.parametrize("broken", ["drain", "wait_no_sessions", "maint"])
+def test_a_node_that_cannot_leave_is_set_ready_again(broken: str) -> None:
+    cluster = Cluster(broken={broken: 1})
+    assert cluster.failure() == (
+        f"{broken} broke. keystone-1 is ready and UP again, nothing was stopped. Clear this task"
+    )
+    assert cluster.acts[-2:] == ["ready", "wait_up"]
+    assert not [act for act in cluster.acts if act.startswith("stop")]
+    assert cluster.state == "ready"
+
+
+def test_a_node_that_can_neither_leave_nor_return_is_said_to_be_out() -> None:
+    cluster = Cluster(broken={"wait_no_sessions": 1, "wait_up": 1})
+    assert cluster.failure() == (
+        "wait_no_sessions broke. keystone-1 is NOT back in rotation (wait_up broke): set server "
+        "server-1 ready by hand, then clear this task"
+    )
+
+
+@pytest.mark.parametrize(
+    "broken", [*replaced(TARGET), "prove", "ready", "wait_up"], ids=lambda act: act.split()[0]
+)
+def test_each_failing_step_leads_back_to_the_old_release(broken: str) -> None:
+    cluster = Cluster(broken={broken: 1})
+    message = cluster.failure()
+    assert message.startswith(f"keystone-1 could not be taken to 13.0.4: {broken} broke. ")
+    assert "keystone-1 is back on 12.0.3, ready and UP" in message
+    assert message.endswith("Remove the cause, then clear this task")
+    assert cluster.acts[-len(BACK) :] == BACK
+    assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
+    assert cluster.notes[-1][0] == "up"
+    assert ("going back", f"{broken} broke") in cluster.notes
+
+
+def test_a_service_that_still_runs_the_old_code_leads_back() -> None:
+    class Unchanged(Cluster):
+        def run(self, step: Step, release: str) -> str:
+            if step is Step.INSTALL and release == TARGET:
+                self.act("install that changes nothing")
+                return ""
+            return super().run(step, release)
+
+    cluster = Unchanged()
+    assert "keystone-1 reports 12.0.3 running; expected 13.0.4 running" in cluster.failure()
+    assert cluster.acts[-len(BACK) :] == BACK
+
+
+@pytest.mark.parametrize("broken", [*replaced(SOURCE), "prove"], ids=lambda act: act.split()[0])
+def test_a_node_that_cannot_go_back_is_out_of_rotation_and_says_so(broken: str) -> None:
+    cluster = Cluster(broken={"install 13.0.4": -1, "prove": -1, broken: -1})
+    assert cluster.failure() == (
+        "keystone-1 could not be taken to 13.0.4: install 13.0.4 broke. Going back to 12.0.3 "
+        f"failed too ({broken} broke): keystone-1 is OUT of rotation. Repair it by hand, set "
+        "server server-1 ready, clear this task"
+    )
+    assert cluster.state == "maint"
+    assert "up" not in cluster.states
+
+
+@pytest.mark.parametrize(
+    ("text", "release", "words"),
+    [
+        ("13.0.4 100 150\n", RunningRelease("13.0.4", True), "13.0.4 running"),
+        ("13.0.4 100 100\n", RunningRelease("13.0.4", True), "13.0.4 running"),
+        (
+            "13.0.4 100 stopped\n",
+            RunningRelease("13.0.4", False),
+            "13.0.4 installed, service stopped",
+        ),
+        (
+            "13.0.4 100 99\n",
+            RunningRelease("13.0.4", True, stale=True),
+            "13.0.4 installed, service still runs what was there before",
+        ),
+    ],
+)  # fmt: skip
+def test_a_release_report_is_read(text: str, release: RunningRelease, words: str) -> None:
+    assert parse_release_report(text) == release
+    assert str(release) == words
+    assert release.serves("13.0.4") == words.endswith("4 running")
+    assert not release.serves("12.0.3")
+
+
+@pytest.mark.parametrize("text", ["", "13.0.4", "13.0.4 yesterday 150", "a b c d", "13.0.4 1 soon"])
+def test_any_other_report_is_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="report_release printed") as caught:
+        parse_release_report(text)
+    assert str(caught.value) == (f"report_release printed {text!r}; expected: version epoch epoch")

@@ -1,0 +1,212 @@
+"""Every step of both cloud files is a valid command, on the way there and on the way back."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from hooks.cloud_file import load_cloud
+from rollout.node_presets import PRESETS
+from rollout.node_steps import NodeSteps, Step, render
+
+CLOUDS = ["lab", "production-example"]
+APT = NodeSteps(preset="apt", variables={"repository": "deb http://packages/{{ release }} ./"})
+DNF = NodeSteps(preset="dnf")
+
+
+def command(cloud_name: str, step: Step, side: str) -> str:
+    cloud = load_cloud(cloud_name)
+    facts = {"key_repository": cloud.tokens.key_repository}
+    return render(cloud.node_steps, step, getattr(cloud, side), facts)
+
+
+def run(text: str, folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+    """Run a step with stand-ins for the programs of a node that this machine does not have."""
+    for name, body in {"sudo": 'shift; exec "$@"', **programs}.items():
+        program = folder / "bin" / name.replace("_", "-")
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    path = f"{folder / 'bin'}:/usr/bin:/bin"
+    return subprocess.run(
+        ["sh", "-c", text],
+        cwd=folder,
+        env={"PATH": path, "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("cloud_name", CLOUDS)
+def test_every_step_is_valid_shell_without_template_marks(
+    cloud_name: str, step: Step, side: str, shell: str
+) -> None:
+    text = command(cloud_name, step, side)
+    checked = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert text
+    assert not [mark for mark in ("{{", "}}", "{%", "%}", "None") if mark in text]
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_has_every_step(preset: str) -> None:
+    assert set(PRESETS[preset].steps) == {step.value for step in Step}
+
+
+def test_going_back_is_the_same_command_with_the_old_release() -> None:
+    there = command("lab", Step.INSTALL, "target")
+    assert "keystone_13.0.4-1_" in there
+    assert command("lab", Step.INSTALL, "source") == there.replace("13.0.4", "12.0.3")
+
+
+def test_install_needs_no_network() -> None:
+    assert "--no-download" in command("lab", Step.INSTALL, "source")
+    assert command("production-example", Step.INSTALL, "source") == (
+        "sudo -n rpm -U --oldpackage --replacepkgs /var/cache/keystone-rollout/12.0.3/*.rpm"
+    )
+
+
+def test_only_keystone_is_fetched() -> None:
+    assert "--only-upgrade --download-only keystone=13.0.4-1" in command(
+        "lab", Step.STAGE, "target"
+    )
+    assert (
+        "sudo -n yum -q -y upgrade --downloadonly "
+        "--downloaddir=/var/cache/keystone-rollout/13.0.4 "
+        "openstack-keystone-13.0.4 python-keystone-13.0.4\n"
+    ) in command("production-example", Step.STAGE, "target")
+
+
+def test_yum_and_dnf_spell_their_repositories_differently() -> None:
+    assert command("production-example", Step.ENABLE_REPOSITORY, "target") == (
+        "sudo -n yum-config-manager --disable 'centos-openstack-*' >/dev/null && "
+        "sudo -n yum-config-manager --enable 'centos-openstack-queens' >/dev/null"
+    )
+    assert "sudo -n dnf config-manager --enable 'centos-openstack-queens'" in render(
+        DNF, Step.ENABLE_REPOSITORY, "13.0.4"
+    )
+
+
+def test_staging_fails_where_the_repository_lacks_the_release(tmp_path: Path) -> None:
+    text = render(DNF, Step.STAGE, "13.0.4").replace("/var/cache", str(tmp_path))
+    missing = run(text, tmp_path, rpm="exit 1", dnf="echo nothing to do; exit 0")
+    assert missing.returncode != 0
+    assert "openstack-keystone-13.0.4-*.rpm" in missing.stderr
+    folder = tmp_path / "keystone-rollout" / "13.0.4"
+    folder.mkdir(parents=True)
+    for name in ("openstack-keystone", "python3-keystone"):
+        (folder / f"{name}-13.0.4-1.el8.noarch.rpm").touch()
+    assert run(text, tmp_path, rpm="exit 1", dnf="exit 0").returncode == 0
+
+
+def test_present_packages_and_configuration_are_kept_once(tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "keystone.conf").write_text("old\n")
+    fetched = tmp_path / "keystone-rollout-cache"
+    dnf = (
+        f'echo "$@" >> {tmp_path}/calls; mkdir -p {fetched}/12.0.3; '
+        f"for each in openstack-keystone python3-keystone; do "
+        f"touch {fetched}/12.0.3/$each-12.0.3-1.noarch.rpm; done"
+    )
+    text = (
+        render(DNF, Step.KEEP_CURRENT, "12.0.3")
+        .replace("/var/cache/keystone-rollout", str(fetched))
+        .replace("/etc/keystone", str(etc))
+    )
+    for _attempt in range(2):
+        done = run(text, tmp_path, dnf=dnf)
+        assert (done.returncode, done.stderr) == (0, "")
+        (etc / "keystone.conf").write_text("new\n")
+    kept = tmp_path / "keystone-rollout" / "12.0.3" / "keystone.conf"
+    assert kept.read_text() == "old\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    # The install step's glob is expanded by the SSH user: what root fetched has to be readable.
+    assert fetched.stat().st_mode & 0o777 == 0o755
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len(calls) == 1
+    assert calls[0].endswith("openstack-keystone-12.0.3 python3-keystone-12.0.3")
+
+
+def test_an_httpd_older_than_the_package_is_told_from_a_fresh_one(tmp_path: Path) -> None:
+    programs = {
+        "rpm": "printf '13.0.4 1000'",
+        "systemctl": 'case "$1" in show) echo MainPID=77 ;; is-active) exit 0 ;; esac',
+        "ps": "echo '    400'",
+        "date": "echo 1500",
+    }
+    text = render(DNF, Step.REPORT_RELEASE, "13.0.4")
+    assert run(text, tmp_path, **programs).stdout == "13.0.4 1000 1100\n"
+    stopped = {**programs, "systemctl": 'test "$1" = show && echo MainPID=0'}
+    assert run(text, tmp_path, **stopped).stdout == "13.0.4 1000 stopped\n"
+
+
+def test_keys_are_compared_by_content_and_name(tmp_path: Path) -> None:
+    repository = tmp_path / "keys"
+    repository.mkdir()
+    (repository / "0").write_text("a")
+    (repository / "1").write_text("b")
+    text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", {"key_repository": str(repository)})
+    first = run(text, tmp_path).stdout
+    assert len(first.strip()) == 64
+    assert run(text, tmp_path).stdout == first
+    (repository / "1").write_text("c")
+    assert run(text, tmp_path).stdout != first
+
+
+def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path) -> None:
+    repository = tmp_path / "keys"
+    text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", {"key_repository": str(repository)})
+    absent = run(text, tmp_path)
+    assert (absent.returncode != 0, absent.stdout) == (True, "")
+    repository.mkdir()
+    empty = run(text, tmp_path)
+    assert (empty.returncode, empty.stdout) == (1, "")
+    assert empty.stderr == f"no key in {repository}\n"
+    (repository / "0").write_text("a")
+    refused = run(text, tmp_path, sha256sum="echo refused >&2; exit 1")
+    assert refused.returncode != 0
+
+
+def test_missing_privileges_are_printed_one_by_one(tmp_path: Path) -> None:
+    text = render(APT, Step.CHECK_PRIVILEGES, "13.0.4")
+    allowed = 'case "$*" in *dpkg*|*tee*) exit 1 ;; esac'
+    assert run(text, tmp_path, sudo=allowed).stdout.splitlines() == [
+        "dpkg --configure -a",
+        "tee /etc/apt/sources.list.d/keystone.list",
+    ]
+
+
+def test_an_override_replaces_one_step() -> None:
+    steps = NodeSteps(preset="dnf", override={Step.STOP: "echo {{ release }} {{ service }}"})
+    assert render(steps, Step.STOP, "13.0.4") == "echo 13.0.4 httpd"
+    assert render(steps, Step.START, "13.0.4") == "sudo -n systemctl start httpd"
+
+
+def findings(**fields: object) -> str:
+    with pytest.raises(ValidationError) as caught:
+        NodeSteps.model_validate(fields)
+    return "; ".join(error["msg"] for error in caught.value.errors())
+
+
+def test_a_missing_variable_is_named_once() -> None:
+    assert findings(preset="apt") == "Value error, preset apt needs variable 'repository'"
+
+
+def test_unknown_variables_and_names_in_templates_are_found_before_any_node_is() -> None:
+    text = findings(preset="dnf", variables={"tol": "yum"}, override={"stop": "stop {{ servise }}"})
+    assert text.startswith(
+        "Value error, variable 'tol' is not one of preset dnf; allowed are config_manager, "
+    )
+    assert text.endswith("; stop: 'servise' is undefined")
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    assert findings(preset="zypper") == "Input should be 'apt', 'dnf' or 'yum'"
