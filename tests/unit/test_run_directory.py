@@ -1,0 +1,87 @@
+"""A run's record is appended to by several processes at once, and read while they do."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from hooks.run_directory import EVENTS, RunDirectory, runs_folder
+from rollout.verdict import Verdict
+
+TIMES = 300
+
+
+def append(folder: Path, writer: int) -> None:
+    directory = RunDirectory("run", folder)
+    for number in range(TIMES):
+        # Longer than a pipe's or a stream's buffer: only the lock keeps the line whole.
+        directory.record("node", writer=writer, number=number, text="x" * 20_000)
+
+
+def test_two_processes_append_whole_lines(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=append, args=(tmp_path, number)) for number in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    events = RunDirectory("run", tmp_path).events()
+    assert len(events) == 2 * TIMES
+    for number in (1, 2):
+        own = [event["number"] for event in events if event["writer"] == number]
+        assert own == list(range(TIMES))
+
+
+def test_a_run_id_becomes_one_safe_folder(tmp_path: Path) -> None:
+    directory = RunDirectory("manual__2026-03-01T10:00:00+00:00/../x", tmp_path)
+    assert directory.path == tmp_path / "manual__2026-03-01T10_00_00_00_00_.._x"
+    assert directory.path.stat().st_mode & 0o777 == 0o700
+    assert directory.load == directory.path / "load"
+
+
+def test_events_are_read_by_kind_and_the_newest(tmp_path: Path) -> None:
+    directory = RunDirectory("run", tmp_path)
+    assert directory.events() == []
+    assert directory.last("plan") is None
+    directory.record("plan", target="13.0.4")
+    directory.record("step", step="expand", state="started")
+    directory.record("plan", target="14.2.0")
+    assert [event["kind"] for event in directory.events()] == ["plan", "step", "plan"]
+    assert [event["target"] for event in directory.events("plan")] == ["13.0.4", "14.2.0"]
+    last = directory.last("plan")
+    assert last is not None
+    assert (last["target"], last["t"] > 1e9) == ("14.2.0", True)
+
+
+def test_verdicts_are_recorded_as_they_are(tmp_path: Path) -> None:
+    directory = RunDirectory("run", tmp_path)
+    verdict = Verdict(False, "load gap", "locust", "11 s", "at most 10 s", "stop", "look")
+    directory.record_verdicts("before expand", [verdict])
+    (event,) = directory.events("gate")
+    assert event["gate"] == "before expand"
+    assert [Verdict.from_dict(each) for each in event["verdicts"]] == [verdict]
+
+
+def test_json_is_replaced_in_one_step(tmp_path: Path) -> None:
+    directory = RunDirectory("run", tmp_path)
+    path = directory.write_json("plan.json", {"b": 1, "a": [2]})
+    with path.open() as reader:
+        directory.write_json("plan.json", {"b": 2})
+        assert reader.read() == '{\n "a": [\n  2\n ],\n "b": 1\n}'
+    assert path.read_text() == '{\n "b": 2\n}'
+    assert sorted(os.listdir(directory.path)) == ["plan.json"]
+
+
+def test_the_folder_of_all_runs_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROLLOUT_RUNS", raising=False)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    assert runs_folder() == tmp_path / "home" / "rollout"
+    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path / "runs"))
+    assert RunDirectory("run").path == tmp_path / "runs" / "run"
+    assert not (tmp_path / "home" / EVENTS).exists()
