@@ -118,7 +118,7 @@ def ensure_node(client: docker.DockerClient, release: Release, report: Report) -
         f"{PREFIX}/node:{release.version}",
         release,
         f"keystone={release.version}-1 lab-neighbour={release.version}-1",
-        ['ENTRYPOINT ["/usr/local/sbin/node-entrypoint"]', "CMD []"],
+        'CMD ["/usr/local/sbin/node-entrypoint"]',
         report,
     )
 
@@ -131,7 +131,7 @@ def ensure_upgrade(client: docker.DockerClient, release: Release, report: Report
         f"{PREFIX}/upgrade:{release.version}",
         release,
         f"keystone={release.version}-1",
-        ["ENTRYPOINT []", 'CMD ["keystone-manage", "--help"]'],
+        'CMD ["keystone-manage", "--help"]',
         report,
     )
 
@@ -142,7 +142,7 @@ def _install(
     name: str,
     release: Release,
     packages: str,
-    changes: list[str],
+    command: str,
     report: Report,
 ) -> None:
     """Install *packages* from the release's repository into *parent*, commit it as *name*.
@@ -155,7 +155,7 @@ def _install(
         engine.image_inputs(client, parent) or "",
         read_package_hash(release),
         script,
-        repr(changes),
+        command,
     )
     if engine.image_inputs(client, name) == inputs:
         return
@@ -164,13 +164,12 @@ def _install(
             client,
             parent,
             step.note,
-            entrypoint=["sh", "-c"],
-            command=[script],
+            command=["sh", "-c", script],
             network=engine.NETWORK,
         )
         try:
             repository, tag = name.rsplit(":", 1)
             labels = f"LABEL {engine.LABEL}={engine.LABEL_VALUE} {engine.INPUTS}={inputs}"
-            container.commit(repository, tag, changes=[*changes, labels])
+            container.commit(repository, tag, changes=[command, labels])
         finally:
             container.remove(force=True)
