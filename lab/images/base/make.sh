@@ -42,7 +42,7 @@ from_mirror() {
         return 1
     fi
     root=$(mktemp -d)
-    trap 'rm -rf "$root"' EXIT
+    trap 'rm -rf --one-file-system "$root"' EXIT
     debootstrap --variant=minbase "$suite" "$root" $(host_mirror)
     slim "$root"
     tar -C "$root" -c . | docker import --change "LABEL $label" \

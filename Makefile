@@ -1,0 +1,42 @@
+# make help says what there is.
+FROM ?= 12.0.3
+TO ?= 13.0.4
+python := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab lab-reset lab-status rehearsal test bench lint ui clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo "  FROM=$(FROM) TO=$(TO): releases by version or codename, for lab and rehearsal"
+
+setup: ## Docker engine, base images, virtual environment: only what is missing
+	@lab/setup.sh
+
+lab: setup ## start the staging cloud at the release FROM
+	@$(python) -m lab up --release $(FROM) --target $(TO)
+
+lab-reset: setup ## put the staging cloud back to its source release
+	@$(python) -m lab reset
+
+lab-status: setup ## one table: nodes, releases, HAProxy states, schema versions
+	@$(python) -m lab status
+
+rehearsal: lab ## upgrade the staging cloud under load, with a report
+	@$(python) -m lab rehearsal
+
+test: lab ## all tests, one full rehearsal included
+	@$(python) -m pytest
+
+bench: lab ## the upgrade against a plain shell script, measured side by side
+	@$(python) -m bench
+
+lint: setup ## ruff and mypy
+	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
+	  $(python) -m mypy plugins include lab
+
+ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
+	@$(python) -m lab ui
+
+clean: ## remove everything of this project from this machine, and nothing else
+	@lab/clean.sh

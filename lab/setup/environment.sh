@@ -1,0 +1,83 @@
+# The virtual environment and the base images, made side by side.
+
+stamp=$venv/.requirements.sha256
+image_inputs='{{ index .Config.Labels "org.keystone-rollout.inputs" }}'
+
+wanted_stamp() { cat requirements.txt requirements-dev.txt | sha256sum | cut -d ' ' -f 1; }
+
+environment_is_current() {
+    [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2> /dev/null)" = "$(wanted_stamp)" ]
+}
+
+base_images_exist() {
+    local inputs suite names="" found
+    inputs=$(sha256sum < lab/images/base/make.sh | cut -c 1-16)
+    for suite in $suites; do names="$names keystone-rollout/base:$suite"; done
+    found=$(docker image inspect -f "$image_inputs" $names 2> /dev/null | grep -cx "$inputs" || true)
+    [ "$found" = "$(wc -w <<< "$suites")" ]
+}
+
+find_python() {
+    local candidate
+    for candidate in /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 /usr/bin/python3 \
+        python3.11 python3; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+            2> /dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python of at least 3.11 with venv found, read $(python3 --version 2>&1);" \
+        "install python3.11 and python3.11-venv and run this again"
+}
+
+count_packages() {
+    local done total
+    done=$(grep -cE '^(Collecting|Requirement already)' "$log/pip.log" || true)
+    total=$(cat requirements.txt requirements-dev.txt | grep -c '==')
+    if grep -q '^Installing collected' "$log/pip.log"; then
+        echo "installing"
+    else
+        echo "$done of $total packages fetched"
+    fi
+}
+
+make_environment() {
+    local python
+    python=$(find_python)
+    rm -f "$stamp"
+    "$python" -m venv "$venv"
+    # Everything is pinned, so there is nothing to resolve; Python compiles what it imports.
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --no-compile \
+        --progress-bar off -r requirements.txt -r requirements-dev.txt
+}
+
+ensure_base_images_and_environment() {
+    local start=${EPOCHREALTIME/./} suite pids=""
+    if ! base_images_exist; then
+        for suite in $suites; do
+            lab/images/base/make.sh "$suite" > "$log/base-$suite.log" 2>&1 &
+            pids="$pids $suite:$!"
+        done
+        say "base images (Debian $suites) ..."
+    fi
+    if ! environment_is_current; then
+        say "virtual environment with the pinned packages ..."
+        : > "$log/pip.log"
+        make_environment > "$log/pip.log" 2>&1 &
+        follow $! "pip" count_packages || {
+            tail -n 5 "$log/pip.log" >&2
+            fail "the virtual environment could not be made, log $log/pip.log"
+        }
+        wanted_stamp > "$stamp"
+        say "virtual environment made in $(elapsed "$start") s"
+    fi
+    for suite in $pids; do
+        follow "${suite#*:}" "base image ${suite%%:*}" last_line "$log/base-${suite%%:*}.log" || {
+            tail -n 5 "$log/base-${suite%%:*}.log" >&2
+            fail "base image ${suite%%:*} could not be made, log $log/base-${suite%%:*}.log"
+        }
+        say "base image ${suite%%:*} made"
+    done
+    say "set up"
+}
