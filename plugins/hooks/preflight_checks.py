@@ -23,7 +23,7 @@ from hooks.keystone_database import (
 from hooks.node_machine import NodeMachine
 from hooks.upgrade_image import UpgradeImage
 from rollout.cloud import Cloud, LoadBalancer, Node
-from rollout.migration_state import Phase, blocked_by
+from rollout.migration_state import Phase, blocked_by, is_done
 from rollout.node_cycle import parse_release_report
 from rollout.node_steps import Step
 from rollout.verdict import Verdict
@@ -44,6 +44,8 @@ class PreflightChecks:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.fingerprints: dict[str, str] = {}
+        self.releases: dict[str, str] = {}
+        self.expanded: bool | None = None
 
     def run(self) -> list[Verdict]:
         """Return all findings, good and bad, in one list."""
@@ -57,7 +59,7 @@ class PreflightChecks:
                     finding(False, "preflight", subject, text, "reachable and readable",
                             "repair it, or correct its connection in Airflow")
                 )  # fmt: skip
-        verdicts.append(self._same_keys())
+        verdicts += [self._same_keys(), self._no_new_node_on_old_schema()]
         return verdicts
 
     def _checks(self) -> Iterator[tuple[str, Callable[[], list[Verdict]]]]:
@@ -77,6 +79,7 @@ class PreflightChecks:
     def _node(self, node: Node) -> list[Verdict]:
         machine, cloud = NodeMachine(self.cloud, node), self.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
+        self.releases[node.name] = report.installed
         lacking = machine.run(Step.CHECK_PRIVILEGES, cloud.target).split("\n")
         lacking = [line for line in lacking if line.strip()]
         if not lacking:
@@ -103,6 +106,16 @@ class PreflightChecks:
             complete and len(distinct) == 1, "fernet keys", self.cloud.tokens.key_repository,
             measured or "none could be read", "the same keys on every node",
             "distribute the key repository to all nodes; freeze rotation for the run",
+        )  # fmt: skip
+
+    def _no_new_node_on_old_schema(self) -> Verdict:
+        early = [name for name, found in self.releases.items() if found == self.cloud.target]
+        schema = {True: "expanded and migrated", False: "not migrated", None: "unknown"}
+        return finding(
+            not early or self.expanded is True, "order", self.cloud.databases.schema_name,
+            f"schema {schema[self.expanded]}, on {self.cloud.target}: {', '.join(early) or 'none'}",
+            f"no node on {self.cloud.target} before expand and migrate",
+            "take these nodes back to the source release: they fail on tables that do not exist",
         )  # fmt: skip
 
     def _balancer(self, balancer: LoadBalancer) -> list[Verdict]:
@@ -172,6 +185,7 @@ class PreflightChecks:
         release, heads = image.release(), image.heads()
         state = KeystoneDatabase(self.cloud).versions()
         later = blocked_by(Phase.EXPAND, state, heads)
+        self.expanded = all(is_done(phase, state, heads) for phase in (Phase.EXPAND, Phase.MIGRATE))
         problems = image.configuration_findings()
         return [
             finding(release == self.cloud.target, "image", name, release, self.cloud.target,

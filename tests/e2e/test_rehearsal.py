@@ -1,0 +1,58 @@
+"""The whole promise, end to end: the command of the README on the real lab."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import docker
+import pytest
+
+from lab import database, nodes
+
+pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_rehearsal_upgrades_the_lab_without_a_failed_request(
+    fresh_lab: docker.DockerClient,
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "lab", "rehearsal"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+    passed = re.search(r"rehearsal passed: 0 failed of (\d+) requests", result.stdout)
+    assert passed, result.stdout[-2000:]
+    assert int(passed[1]) >= 5000
+    versions = database.schema_versions()
+    assert {
+        name: versions[f"keystone_{name}"] for name in ("expand", "data_migration", "contract")
+    } == {"expand": "44", "data_migration": "44", "contract": "44"}
+    assert database.trust_function_creators() == 0
+    for state in nodes.read_states(fresh_lab):
+        assert state.installed == state.running == "13.0.4"
+        assert state.neighbour == "12.0.3", "only the required package may be updated"
+    report = re.search(r"report: (\S+\.html)", result.stdout)
+    assert report
+    assert Path(report[1]).stat().st_size > 10_000
+
+
+def test_an_upgraded_lab_is_recognised_and_left_alone(lab: docker.DockerClient) -> None:
+    """A second run looks at the truth: no phase and no node is touched again."""
+    from lab.upgrade_run import UpgradeRun
+
+    run = UpgradeRun({"cloud": "lab", "auto_approve": True})
+    run.start()
+    assert run.wait(600) == 0, run.log
+    steps = {event["step"] for event in run.events() if event["kind"] == "step"}
+    assert not {"expand", "migrate", "contract"} & steps
+    states = {(event["node"], event["state"]) for event in run.events() if event["kind"] == "node"}
+    assert {state for _, state in states} == {"found", "done"}
