@@ -29,6 +29,7 @@ LOCUSTFILE = PLUGINS.parent / "include" / "locust" / "keystone_load.py"
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
 ACTIVE_STATES = ("spawning", "running")
 LOG_TAIL_LINES = 8
+PORT_RELEASE_SECONDS = 3.0
 
 
 class LoadGeneratorError(RuntimeError):
@@ -157,14 +158,21 @@ class LoadGeneratorHook:
         return command
 
     def _refuse_taken_port(self) -> None:
-        with socket.socket() as probe:
-            probe.settimeout(2)
-            if probe.connect_ex(self._web) == 0:
+        # A load that was killed a moment ago holds its port until its last thread is gone.
+        deadline = time.monotonic() + PORT_RELEASE_SECONDS
+        while self._port_is_taken():
+            if time.monotonic() >= deadline:
                 raise LoadGeneratorError(
                     f"{self._web[0]}:{self._web[1]} is taken: another program listens where "
                     "Locust's web page shall be. Nothing was started. Stop that program (a load "
                     "of another run?) or choose another load.web_port in the cloud file"
                 )
+            time.sleep(0.1)
+
+    def _port_is_taken(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            return probe.connect_ex(self._web) == 0
 
     def wait_until_serving(self, timeout: float = 60.0) -> None:
         """Return once all users run and a request has succeeded.
@@ -179,7 +187,9 @@ class LoadGeneratorHook:
                 return
             process = LoadProcess.load(self._process_file)
             if process is None or not process.runs():
-                raise LoadGeneratorError(f"the load did not start: {reason}.\n{self._log_tail()}")
+                raise LoadGeneratorError(
+                    f"the load did not start: {self.state()[1]}.\n{self._log_tail()}"
+                )
             if time.monotonic() >= deadline:
                 raise LoadGeneratorError(
                     f"the load does not serve after {timeout:g} s: {reason}.\n{self._log_tail()}"

@@ -20,7 +20,15 @@ from rollout.load_profile import ACTIONS, LoadProfile
 from rollout.load_samples import Window, merge
 from tests.unit.in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
-PROFILE = LoadProfile(rate=80, users=8, residents=3, timeout=5, name_prefix="load-test")
+# Every action equally often: rare ones must come up within seconds.
+PROFILE = LoadProfile(
+    rate=80,
+    users=8,
+    residents=3,
+    timeout=5,
+    name_prefix="load-test",
+    weights=dict.fromkeys(ACTIONS, 1),
+)
 
 
 @pytest.fixture
@@ -139,6 +147,19 @@ def test_a_load_stopped_on_its_web_page_is_not_alive(
     load._ask("POST", "/stop", timeout=20)
     wait_for(lambda: load.state() == (False, f"process {pid} is stopped"), 5)
     wait_for(lambda: load.samples()[-1].requests == 0)
+
+
+def test_the_number_of_living_users_is_bounded(
+    load: LoadGeneratorHook, account: KeystoneAccount, keystone: InMemoryKeystone
+) -> None:
+    weights = {"create_user": 9, "get_user": 1}
+    start(load, account, PROFILE.model_copy(update={"weights": weights, "living_limit": 10}))
+    wait_for(lambda: "authenticate_created_user" in window(load).by_name)
+    wait_for(lambda: window(load).by_name["authenticate_created_user"][0] > 30)
+    load.stop()
+    users = parse_ledger((load.directory / "ledger.jsonl").read_text())
+    # Creations that were under way when the bound was reached still count.
+    assert 10 <= len(users) < 10 + PROFILE.users
 
 
 def test_starting_twice_starts_once(load: LoadGeneratorHook, account: KeystoneAccount) -> None:
