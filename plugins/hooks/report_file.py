@@ -1,0 +1,46 @@
+"""Write a run's report: the record as JSON, and one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from hooks.cloud_file import PROJECT
+from hooks.run_directory import RunDirectory
+from rollout.report_view import build_view
+
+TEMPLATES = PROJECT / "include" / "report"
+
+
+def render_report(record: dict[str, Any]) -> str:
+    """Return the report of a run record as one HTML document.
+
+    Style and chart are part of it: it opens offline, and can be sent to a colleague as it is.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Our own file, which would lose its quotes to the escaping of everything else.
+    style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    template = environment.get_template("report.html.j2")
+    return template.render(view=build_view(record), style=style)
+
+
+def write_report(directory: RunDirectory, record: dict[str, Any]) -> Path:
+    """Write report.json and report.html into the run's directory; return the latter's path.
+
+    Each is replaced in one step, the JSON first: it is there even if the page cannot be made.
+    """
+    directory.write_json("report.json", record)
+    path = directory.path / "report.html"
+    part = path.with_suffix(".html.part")
+    part.write_text(render_report(record), encoding="utf-8")
+    part.replace(path)
+    return path

@@ -1,0 +1,358 @@
+"""Make run records as real runs leave them: one that went well, and ones that did not.
+
+Events have the very fields that the operators record; the record is built by the product's own
+build_record, so that an example cannot drift away from what a report really gets.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rollout.load_samples import Sample, merge, response_time_bucket
+from rollout.run_record import build_record
+from rollout.verdict import Verdict
+
+BEGAN = 1772359200.0  # 2026-03-01 10:00:00 UTC
+SOURCE, TARGET = "12.0.3", "13.0.4"
+NODES = ["keystone-1", "keystone-2", "keystone-3"]
+STOPS = "the upgrade stops before the next step"
+
+
+def told_once(tell: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Build a record once, and hand out copies that a test may change."""
+    built = functools.cache(tell)
+    return functools.wraps(tell)(lambda: copy.deepcopy(built()))
+
+
+class Story:
+    """Tell a run's events along a clock that only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.t = BEGAN
+        self.events: list[dict[str, Any]] = []
+        self.load_began: float | None = None
+        self.load_ended: float | None = None
+        self.slow: list[tuple[float, float, float]] = []
+        self.broken: list[tuple[float, float, str]] = []
+
+    def record(self, kind: str, **fields: Any) -> None:
+        self.events.append({"t": round(self.t, 3), "kind": kind, **fields})
+
+    @contextmanager
+    def step(self, name: str, seconds: float, factor: float = 1.0) -> Iterator[None]:
+        """Record a step around a block; the load is slower by a factor meanwhile."""
+        began = self.t
+        self.record("step", step=name, state="started")
+        try:
+            yield
+        except RuntimeError as error:
+            self.t += seconds
+            self.record("step", step=name, state="failed", reason=str(error))
+            raise
+        self.t += seconds
+        self.slow.append((began, self.t, factor))
+        self.record("step", step=name, state="finished")
+
+    def gate(self, name: str, verdicts: list[Verdict]) -> None:
+        self.record("gate", gate=name, verdicts=[each.to_dict() for each in verdicts])
+
+    def note(self, node: str, state: str, text: str, seconds: float) -> None:
+        self.record("node", node=node, state=state, text=text)
+        self.t += seconds
+
+    # The load
+
+    def samples(self) -> list[Sample]:
+        """Return one sample a second, slower and failing where the story says so."""
+        if self.load_began is None:
+            return []
+        chance = random.Random(7)
+        end = int(self.load_ended or self.t)
+        return [self._sample(t, chance) for t in range(int(self.load_began), end)]
+
+    def _sample(self, t: int, chance: random.Random) -> Sample:
+        since = t - int(self.load_began or t)
+        factor = max([f for begin, end, f in self.slow if begin <= t < end], default=1.0)
+        name = next((n for begin, end, n in self.broken if begin <= t < end), None)
+        requests = max(0, round(min(since / 4, 1) * chance.gauss(60, 5) / factor**0.15))
+        buckets: dict[float, int] = {}
+        for _request in range(requests):
+            value = chance.lognormvariate(3.1, 0.42) * factor
+            bucket = response_time_bucket(value * (6 if chance.random() < 0.012 else 1))
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+        failures = min(requests, chance.randint(1, 4)) if name else 0
+        return Sample(
+            t=t,
+            requests=requests,
+            failures=failures,
+            users=min(20, since * 5),
+            last_success=t + 0.98 if requests > failures else None,
+            longest_gap=round(chance.uniform(0.02, 0.09) * factor, 3),
+            ms=buckets,
+            by_name={
+                "issue_token": (requests // 3, 0),
+                "validate_token": (requests - requests // 3, failures),
+            },
+        )
+
+    def judged(self, gate: str) -> list[Verdict]:
+        """Record what a gate says about the load so far; return what it found violated."""
+        session = merge([sample for sample in self.samples() if sample.t < self.t])
+        p99 = merge([s for s in self.samples() if self.t - 15 <= s.t < self.t]).percentile(99)
+        by_name = ", ".join(f"{name} {n}" for name, n in session.failures_by_name.items())
+        verdicts = [
+            Verdict(True, "load process", "locust", "runs (process 4711)", "runs", STOPS, ""),
+            Verdict(
+                True, "load alive", "locust", "newest sample is 0.8 s old", "at most 10 s",
+                f"nobody watches the cloud, so {STOPS}", "read locust.log of this run",
+            ),
+            Verdict(
+                not session.failures, "load failures", "locust",
+                f"{session.failures} failed of {session.requests} requests"
+                + (f" ({by_name})" if by_name else ""),
+                "0", STOPS,
+                "open http://127.0.0.1:8089 or failures.jsonl of this run: each line has the time "
+                "and the error",
+            ),
+            Verdict(True, "load traffic", "locust", f"{session.rate * 15:.0f} requests in 15 s "
+                    f"({session.rate:.1f}/s)", "at least 270 (30% of 60/s)", STOPS, ""),
+            Verdict(True, "load gap", "locust", f"{session.longest_gap:.1f} s without a successful "
+                    "request", "at most 10 s", STOPS, ""),
+            Verdict(True, "load p99", "locust", f"{p99 or 0:g} ms of 890 requests (baseline 140 "
+                    "ms)", "1000 ms (4 x baseline, at least 1000 ms)", STOPS, ""),
+        ]  # fmt: skip
+        self.gate(gate, verdicts)
+        return [verdict for verdict in verdicts if not verdict.ok]
+
+    def end(self, state: str, failed_tasks: list[str]) -> dict[str, Any]:
+        record = build_record(
+            "manual__2026-03-01T10:00:00+00:00", self.events, self.samples(), state
+        )
+        return {**record, "failed_tasks": failed_tasks}
+
+
+def _variable_verdict(value: str = "1") -> Verdict:
+    return Verdict(
+        value == "1", "log_bin_trust_function_creators", "database:3306", value,
+        "1 from before expand until after contract",
+        "a migration that makes a trigger would stop half-way with error 1419, so the phase was "
+        "not started",
+        "find out who set it back, then start the upgrade again: it sets it to 1",
+    )  # fmt: skip
+
+
+def _preflight(tell: Story, broken: Verdict | None = None) -> None:
+    verdicts = []
+    for node in NODES:
+        verdicts += [
+            Verdict(True, "release", node, f"{SOURCE} running", f"{SOURCE} or {TARGET} running"),
+            Verdict(True, "sudo", node, "all commands allowed", "every command without password"),
+            Verdict(True, "capacity", f"haproxy/{node}", "ready/UP", "ready/UP"),
+        ]
+    verdicts += [
+        Verdict(True, "level", "haproxy", "admin", "admin"),
+        Verdict(True, "privileges", "lab_database_keystone", "complete", "SELECT, ALTER, TRIGGER"),
+        Verdict(True, "SET GLOBAL", "lab_database_admin", "allowed", "SUPER or BINLOG ADMIN"),
+        Verdict(True, "image", f"keystone-rollout/upgrade:{TARGET}", TARGET, TARGET),
+        Verdict(True, "free space", "/srv/backups", "20480 MiB", "at least 1030 MiB"),
+        Verdict(
+            True, "fernet keys", "/etc/keystone/fernet-keys",
+            ", ".join(f"{node} 5b3c9ad11f00" for node in NODES), "the same keys on every node",
+        ),
+    ]  # fmt: skip
+    if broken is not None:
+        verdicts = [
+            broken if (each.check, each.object) == (broken.check, broken.object) else each
+            for each in verdicts
+        ]
+    tell.gate("preflight", verdicts)
+    violated = [str(each) for each in verdicts if not each.ok]
+    if violated:
+        raise RuntimeError(f"gate 'preflight' is closed, {len(violated)} checks failed:\n- ...")
+
+
+def _plan(tell: Story) -> None:
+    with tell.step("plan", 6):
+        tell.record(
+            "plan", cloud="lab", source=SOURCE, target=TARGET,
+            image=f"keystone-rollout/upgrade:{TARGET}",
+            digest="sha256:28184085ec09d3f5a1c04a6d1be1f3a5c9b9d1f7a3b0d6e8f4c2a1b3d5e7f901",
+            heads={"expand": 44, "migrate": 44, "contract": 44},
+            state={"expand": 24, "migrate": 24, "contract": 24},
+            nodes=dict.fromkeys(NODES, f"{SOURCE} running"), reader="lab_database_reader",
+            schema_bytes=9_400_000,
+        )  # fmt: skip
+
+
+def _until_the_nodes(tell: Story) -> None:
+    with tell.step("preflight", 8.4):
+        _preflight(tell)
+    with tell.step("backup_database", 6.7):
+        tell.record("backup", path="/srv/backups/manual__2026-03-01.sql", bytes=7_654_321)
+        tell.gate("backup", [Verdict(True, "backup", "manual__2026-03-01.sql",
+                  "44 tables with 9120 rows restored, 42 identical to the live ones, 2 written to "
+                  "meanwhile", "every table restored, unchanged ones identical")])  # fmt: skip
+    tell.load_began = tell.t + 3
+    with tell.step("start_load", 8.2):
+        tell.record("load_started", session=1, web="http://127.0.0.1:8089")
+    with tell.step("measure_baseline", 20.1):
+        pass
+    tell.record("baseline", session=1, start=tell.t - 20, end=tell.t, p99=140.0, p50=22.0,
+                rate=59.6, requests=1192)  # fmt: skip
+    tell.gate("baseline", [Verdict(True, "load baseline", "locust", "0 failed of 1192 requests in "
+              "20 s", "at least 100 requests, 0 failed")])  # fmt: skip
+    with tell.step("set_function_creators", 0.4):
+        tell.record("variable", name="log_bin_trust_function_creators", value="1", original="0")
+    with tell.step("list_nodes", 0.1):
+        pass
+    for node in NODES:
+        tell.judged(f"before staging {node}")
+        with tell.step(f"stage {node}", 4.6):
+            pass
+    for name, seconds in (("doctor", 3.1), ("token_flush", 2.9)):
+        tell.judged(f"before {name}")
+        with tell.step(name, seconds):
+            pass
+    _phase(tell, "expand", {"expand": 44, "migrate": 24, "contract": 24})
+    _phase(tell, "migrate", {"expand": 44, "migrate": 44, "contract": 24})
+
+
+def _phase(tell: Story, phase: str, versions: dict[str, int]) -> None:
+    tell.judged(f"before {phase}")
+    tell.gate(f"before {phase}", [_variable_verdict()])
+    with tell.step(phase, 4.2, factor=3.5):
+        pass
+    tell.record("versions", after=phase, versions=versions, triggers=0)
+    tell.t += 10.4
+
+
+def _node(tell: Story, name: str, seconds: float = 14) -> None:
+    tell.judged(f"before {name}")
+    with tell.step(name, 0.2, factor=1.9):
+        tell.note(name, "found", f"{SOURCE} running", 0.6)
+        tell.note(name, "drain", "no new requests", 1.8)
+        tell.note(name, "maint", "0 sessions, out of rotation", 0.5)
+        tell.note(name, "stopped", "service stopped", seconds * 0.5)
+        tell.note(name, "installed", TARGET, 0.6)
+        tell.note(name, "started", TARGET, seconds * 0.25)
+        tell.note(name, "proved", "token issued here and validated elsewhere", 0.4)
+        tell.t += 3.5
+        tell.note(name, "up", "ready and UP, stable", 0.1)
+
+
+def _stop(tell: Story, restored: bool = True) -> None:
+    if restored:
+        with tell.step("restore_function_creators", 0.4):
+            tell.record("variable", name="log_bin_trust_function_creators", value="0", original="0")
+    tell.load_ended = tell.t + 1
+    with tell.step("stop_load", 2.2):
+        tell.record("load_stopped", session=1, how="SIGINT after 214 s")
+
+
+@told_once
+def succeeded() -> dict[str, Any]:
+    """Return the record of a rehearsal in which nobody noticed anything."""
+    tell = Story()
+    _plan(tell)
+    _until_the_nodes(tell)
+    for name, seconds in zip(NODES, (15.2, 12.4, 13.1), strict=True):
+        _node(tell, name, seconds)
+    tell.judged("before verifying nodes")
+    with tell.step("verify_nodes", 4.8):
+        verdicts = [Verdict(True, "release", node, f"{TARGET} running", f"{TARGET} running")
+                    for node in NODES]  # fmt: skip
+        tell.gate("all nodes", verdicts)
+    _phase(tell, "contract", {"expand": 44, "migrate": 44, "contract": 44})
+    tell.judged("end")
+    with tell.step("judge_load", 16.0):
+        tell.gate("end", [Verdict(True, "load requests", "locust", "11840 requests in 204 s",
+                                  "at least 5000")])  # fmt: skip
+    tell.load_ended = tell.t + 1
+    with tell.step("check_acknowledged_writes", 9.5):
+        tell.record(
+            "writes", created=412, deleted=187, authenticated=225, uncertain=0,
+            missing=[], unable=[], undead=[], unanswered=[],
+        )  # fmt: skip
+        tell.gate("acknowledged writes", [Verdict(True, "acknowledged writes", "keystone",
+                  "412 users created, 187 deleted, 225 looked up and logged in",
+                  "all of them there, at least 1 created")])  # fmt: skip
+    _stop(tell)
+    return tell.end("succeeded", [])
+
+
+@told_once
+def failed() -> dict[str, Any]:
+    """Return the record of a run whose second node went back, with failures in the load."""
+    tell = Story()
+    _plan(tell)
+    _until_the_nodes(tell)
+    _node(tell, "keystone-1", 15.2)
+    tell.judged("before keystone-2")
+    reason = (
+        "keystone-2 could not be taken to 13.0.4: keystone-2: step start ended with exit status 1, "
+        "allowed is 0. It printed: uwsgi: bind(): Address already in use. keystone-2 is back on "
+        "12.0.3, ready and UP; no other node was touched. Remove the cause, then clear this task"
+    )
+    tell.broken.append((tell.t + 5, tell.t + 9, "validate_token"))
+    try:
+        with tell.step("keystone-2", 0.2, factor=2.2):
+            tell.note("keystone-2", "found", f"{SOURCE} running", 0.6)
+            tell.note("keystone-2", "drain", "no new requests", 1.8)
+            tell.note("keystone-2", "maint", "0 sessions, out of rotation", 0.5)
+            tell.note("keystone-2", "stopped", "service stopped", 6.5)
+            tell.note("keystone-2", "installed", TARGET, 0.6)
+            tell.note("keystone-2", "going back", "step start ended with exit status 1", 0.4)
+            tell.note("keystone-2", "stopped", "service stopped", 6.5)
+            tell.note("keystone-2", "installed", SOURCE, 0.6)
+            tell.note("keystone-2", "started", SOURCE, 4.0)
+            tell.note("keystone-2", "proved", "token issued here and validated elsewhere", 3.9)
+            tell.note("keystone-2", "up", "ready and UP, stable", 0.1)
+            raise RuntimeError(reason)
+    except RuntimeError:
+        pass
+    for _look in range(3):
+        tell.judged("watch")
+        tell.t += 4
+    _stop(tell)
+    return tell.end("failed", ["load.watch_load", "nodes.upgrade_node", "nodes.verify_nodes"])
+
+
+@told_once
+def failed_in_preflight() -> dict[str, Any]:
+    """Return the record of a run that found something wrong before it touched anything."""
+    tell = Story()
+    _plan(tell)
+    broken = Verdict(
+        False, "sudo", "keystone-2",
+        "not allowed: dpkg --configure -a, tee /etc/apt/sources.list.d/keystone.list",
+        "every command of the node's steps without password", "nothing was touched",
+        "extend sudoers on keystone-2 for the user of connection lab_keystone_2",
+    )  # fmt: skip
+    try:
+        with tell.step("preflight", 8.4):
+            _preflight(tell, broken)
+    except RuntimeError:
+        pass
+    return tell.end("failed", ["preflight", "load.start_load"])
+
+
+@told_once
+def failed_at_once() -> dict[str, Any]:
+    """Return the record of a run that could not even read its cloud file."""
+    return Story().end("failed", ["plan"])
+
+
+@told_once
+def without_load() -> dict[str, Any]:
+    """Return the record of a run that ended well, but during which nobody looked."""
+    tell = Story()
+    _plan(tell)
+    for name in NODES:
+        tell.note(name, "found", f"{TARGET} running", 1)
+        tell.note(name, "done", f"already serves {TARGET}", 1)
+    return tell.end("succeeded", [])
