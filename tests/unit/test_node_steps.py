@@ -23,7 +23,9 @@ def command(cloud_name: str, step: Step, side: str) -> str:
     return render(cloud.node_steps, step, getattr(cloud, side), facts)
 
 
-def run(text: str, folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+def run(
+    text: str, folder: Path, shell: str = "sh", **programs: str
+) -> subprocess.CompletedProcess[str]:
     """Run a step with stand-ins for the programs of a node that this machine does not have."""
     for name, body in {"sudo": 'shift; exec "$@"', **programs}.items():
         program = folder / "bin" / name.replace("_", "-")
@@ -32,7 +34,7 @@ def run(text: str, folder: Path, **programs: str) -> subprocess.CompletedProcess
         program.chmod(0o755)
     path = f"{folder / 'bin'}:/usr/bin:/bin"
     return subprocess.run(
-        ["sh", "-c", text],
+        [shell, "-c", text],
         cwd=folder,
         env={"PATH": path, "HOME": str(folder)},
         capture_output=True,
@@ -161,18 +163,21 @@ def test_keys_are_compared_by_content_and_name(tmp_path: Path) -> None:
     assert run(text, tmp_path).stdout != first
 
 
-def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path, shell: str) -> None:
     repository = tmp_path / "keys"
     text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", {"key_repository": str(repository)})
-    absent = run(text, tmp_path)
+    absent = run(text, tmp_path, shell)
     assert (absent.returncode != 0, absent.stdout) == (True, "")
     repository.mkdir()
-    empty = run(text, tmp_path)
+    empty = run(text, tmp_path, shell)
     assert (empty.returncode, empty.stdout) == (1, "")
     assert empty.stderr == f"no key in {repository}\n"
-    (repository / "0").write_text("a")
-    refused = run(text, tmp_path, sha256sum="echo refused >&2; exit 1")
-    assert refused.returncode != 0
+    for key in ("0", "1"):
+        (repository / key).write_text(key)
+    one_refused = 'case "$1" in */0) exit 1 ;; esac; exec /usr/bin/sha256sum "$@"'
+    refused = run(text, tmp_path, shell, sha256sum=one_refused)
+    assert (refused.returncode, refused.stdout) == (1, "")
 
 
 def test_missing_privileges_are_printed_one_by_one(tmp_path: Path) -> None:

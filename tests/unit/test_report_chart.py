@@ -57,6 +57,19 @@ def test_phases_nodes_and_failed_steps_keep_their_labels(layout: Layout) -> None
         assert [name for name, band in bands.items() if not band["ok"]] == [failed][: bool(failed)]
 
 
+def test_a_phase_keeps_its_label_in_any_crowd() -> None:
+    record = example.succeeded()
+    began = record["began"]
+    names = [f"check_something_{number}" for number in range(20)] + ["contract"]
+    record["steps"] = [
+        {"name": name, "began": began + 2 * i, "ended": began + 2 * i + 2, "state": "finished"}
+        for i, name in enumerate(names)
+    ]
+    bands = {band["name"]: band for band in chart(record)["bands"]}
+    assert bands["contract"]["place"]["row"] == 0
+    assert [band for band in bands.values() if band["place"] is None]
+
+
 def test_every_failure_has_its_mark() -> None:
     record = example.failed()
     for layout in (WIDE, COMPACT):

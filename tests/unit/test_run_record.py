@@ -79,6 +79,17 @@ def test_steps_have_an_end_unless_they_were_killed() -> None:
     ]  # fmt: skip
 
 
+def test_a_step_that_was_killed_stays_unfinished_when_its_next_attempt_ends() -> None:
+    started = {"step": "expand", "state": "started"}
+    events = [event(1, "step", **started), event(5, "step", **started),
+              event(6, "step", step="expand", state="finished")]  # fmt: skip
+    steps = build_record("run", events, [], "succeeded")["steps"]
+    assert [(step["began"], step["state"]) for step in steps] == [
+        (1, "unfinished"),
+        (5, "finished"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("states", "seconds", "since"),
     [
