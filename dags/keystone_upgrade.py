@@ -136,14 +136,15 @@ with DAG(
     report = WriteReportOperator(task_id="write_report")
 
     chain(plan, preflight, backup, start_load, measure_baseline)
-    chain(measure_baseline, watch_load, stop_load)
+    chain(measure_baseline, watch_load)
     chain(measure_baseline, set_creators, list_nodes, stage)
     chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
     chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
     chain(ask, [approve_contract, auto_approved], contract, wait_contract)
-    chain(wait_contract, judge_load, check_writes, stop_load, report)
+    chain(wait_contract, judge_load)
+    chain([watch_load, judge_load], stop_load, check_writes, report)
+    chain([watch_load, judge_load, check_writes], upgrade_succeeded)
     chain(wait_contract, restore_creators, report)
-    chain([watch_load, check_writes], upgrade_succeeded)
 
     stop_load.as_teardown(setups=start_load, on_failure_fail_dagrun=True)
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
