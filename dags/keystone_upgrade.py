@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.sql.sensors.sql import SqlSensor
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param, TaskGroup, chain, task
 
+from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
 from operators.function_creators_control import (
     RestoreFunctionCreatorsOperator,
@@ -117,13 +116,7 @@ with DAG(
             return f"contraction.{kind}"
 
         ask = choose_approval()
-        approve_contract = ApprovalOperator(
-            task_id="approve_contract",
-            subject="Contract the Keystone schema? There is no way back to the old release.",
-            defaults="Reject",
-            fail_on_reject=True,
-            response_timeout=timedelta(hours=1),
-        )
+        approve_contract = ApproveContractOperator(task_id="approve_contract")
         auto_approved = EmptyOperator(task_id="auto_approved")
         contract = PhaseOperator(
             task_id="contract", phase="contract", trigger_rule="none_failed_min_one_success"

@@ -36,8 +36,9 @@ class ServerState:
         return f"{self.name} {self.administrative}/{self.operational}, {self.sessions} sessions"
 
 
-# srv_admin_state is a bit field: forced, inherited and by configuration, for maint and for drain.
-_MAINT = 0x01 | 0x02 | 0x04 | 0x20
+# srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it
+# stays set after `set server ... state ready`, while the server serves.
+_MAINT = 0x01 | 0x02 | 0x20
 _DRAIN = 0x08 | 0x10
 
 

@@ -105,7 +105,11 @@ class UpgradeNodeOperator(NodeOperator):
                 changed = cycle.run()
             except Exception as error:
                 # CycleFailed says where the node was left; anything else happened before drain.
-                left = "" if isinstance(error, CycleFailed) else f". {node.name} was not touched"
+                left = (
+                    ""
+                    if isinstance(error, CycleFailed)
+                    else f". {node.name} was left as it was found"
+                )
                 raise AirflowFailException(f"{error}{left}") from error
         verb = "upgraded" if changed else "was already done"
         self.log.info("%s %s in %.0f s", node.name, verb, time.monotonic() - began)

@@ -127,9 +127,6 @@ class Limits(Section):
 
     load: LoadLimits = Field(default_factory=LoadLimits)
     node: NodeLimits = Field(default_factory=NodeLimits)
-    lock_wait_timeout: int = Field(
-        5, ge=1, le=3600, description="seconds a migration may wait for a table lock"
-    )
     approval_seconds: int = Field(3600, ge=10, description="until the approval counts as rejected")
     backup_free_bytes: int = Field(
         1 << 30, ge=0, description="free space that the backup directory has to have"

@@ -176,6 +176,6 @@ class NodeCycle:
                 f"of rotation. Repair it by hand, set server {self.server} ready, clear this task"
             )
         return (
-            f"{failed}. {self.node} is back on {self.source}, ready and UP; no other node was "
-            "touched. Remove the cause, then clear this task"
+            f"{failed}. {self.node} is back on {self.source}, ready and UP; no further node is "
+            "started. Remove the cause, then clear this task"
         )

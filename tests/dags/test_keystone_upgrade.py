@@ -127,4 +127,3 @@ def test_an_unanswered_or_rejected_approval_ends_the_run(dag: DAG) -> None:
     approval = dag.get_task("contraction.approve_contract")
     assert approval.defaults == ["Reject"]
     assert approval.fail_on_reject
-    assert approval.response_timeout is not None

@@ -296,7 +296,7 @@ def failed() -> dict[str, Any]:
     reason = (
         "keystone-2 could not be taken to 13.0.4: keystone-2: step start ended with exit status 1, "
         "allowed is 0. It printed: uwsgi: bind(): Address already in use. keystone-2 is back on "
-        "12.0.3, ready and UP; no other node was touched. Remove the cause, then clear this task"
+        "12.0.3, ready and UP; no further node is started. Remove the cause, then clear this task"
     )
     tell.broken.append((tell.t + 5, tell.t + 9, "validate_token"))
     try:
