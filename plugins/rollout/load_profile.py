@@ -25,16 +25,16 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 # assigning a role are rare there too, and for a reason: each empties Keystone's caches of tokens
 # and roles. One of them per second makes every request half as expensive again (Pike).
 DEFAULT_WEIGHTS: dict[Action, int] = {
-    "validate_token": 440,
-    "get_user": 310,
+    "validate_token": 430,
+    "get_user": 370,
     "list_role_assignments": 100,
-    "issue_token": 80,
+    "issue_token": 60,
     "authenticate_created_user": 20,
-    "list_users": 20,
-    "create_user": 16,
-    "create_role_assignment": 4,
-    "change_password": 4,
-    "delete_user": 6,
+    "list_users": 10,
+    "create_user": 10,
+    "create_role_assignment": 3,
+    "change_password": 3,
+    "delete_user": 4,
 }
 
 
