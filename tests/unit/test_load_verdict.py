@@ -10,7 +10,13 @@ from rollout.load_verdict import judge, judge_baseline, judge_session, window_si
 from rollout.verdict import Verdict, failed
 
 NOW = 1000.0
-LIMITS = LoadLimits(p99_multiple=4, p99_floor_ms=200, max_gap_seconds=10)
+LIMITS = LoadLimits(
+    min_rate_fraction=0.3,
+    p99_multiple=4,
+    p99_floor_ms=200,
+    max_gap_seconds=10,
+    window_min_samples=100,
+)
 BASELINE = Window(900, 920, requests=1200, newest=920.0, ms={50.0: 1180, 80.0: 20})
 GOOD = Window(
     970, NOW, requests=1800, newest=NOW, last_success=NOW, longest_gap=0.2, ms={50.0: 1800}
