@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 # Long enough that a token of the old release meets every node of the new one.
 TOKEN_AGE_SECONDS = 600.0
@@ -24,11 +26,23 @@ class LoadUser:
 
 @dataclass(frozen=True)
 class IssuedToken:
-    """Hold a token together with whose it is; never printed."""
+    """Hold a token together with whose it is; never printed. Times are epoch seconds here."""
 
     value: str = field(repr=False)
     user_id: str
     issued: float
+    usable_until: float
+
+    @classmethod
+    def of(cls, value: str, token: dict[str, Any], now: float) -> IssuedToken:
+        """Return the token of an answer that came at ``now``.
+
+        How long it lives is taken from the answer, without comparing the server's clock with
+        ours. Its last fifth is left alone: an expired token is no fault of the upgrade.
+        """
+        expires = datetime.fromisoformat(token["expires_at"])
+        lifetime = (expires - datetime.fromisoformat(token["issued_at"])).total_seconds()
+        return cls(value, token["user"]["id"], now, now + 0.8 * lifetime)
 
 
 class TokenPool:
@@ -50,9 +64,8 @@ class TokenPool:
             self._slots[-1][1].append(token)
 
     def draw(self, now: float) -> IssuedToken | None:
-        """Return a token of any age, or None if there is none."""
-        oldest = int((now - TOKEN_AGE_SECONDS) / TOKEN_SLOT_SECONDS)
-        while self._slots and self._slots[0][0] < oldest:
+        """Return a usable token of any age, or None if there is none."""
+        while self._slots and not self._usable(self._slots[0], now):
             self._slots.popleft()
         if not self._slots:
             return None
@@ -60,6 +73,11 @@ class TokenPool:
 
     def __len__(self) -> int:
         return sum(len(tokens) for _, tokens in self._slots)
+
+    @staticmethod
+    def _usable(slot: tuple[int, list[IssuedToken]], now: float) -> bool:
+        young = slot[0] >= int((now - TOKEN_AGE_SECONDS) / TOKEN_SLOT_SECONDS)
+        return young and all(now < token.usable_until for token in slot[1])
 
 
 class AdminTokens:
@@ -70,7 +88,7 @@ class AdminTokens:
 
     def __init__(self, renew_seconds: float = 60.0, keep: int = 5) -> None:
         self.renew_seconds = renew_seconds
-        self._tokens: deque[str] = deque(maxlen=keep)
+        self._tokens: deque[IssuedToken] = deque(maxlen=keep)
         self._next_renewal = 0.0
 
     def claim_renewal(self, now: float) -> bool:
@@ -80,13 +98,15 @@ class AdminTokens:
         self._next_renewal = now + self.renew_seconds
         return True
 
-    def add(self, token: str) -> None:
-        """Keep a new token; the oldest goes once there are enough."""
+    def add(self, token: IssuedToken) -> None:
+        """Keep a new token; the oldest goes once there are enough, or when it is worn out."""
+        while self._tokens and self._tokens[0].usable_until <= token.issued + self.renew_seconds:
+            self._tokens.popleft()
         self._tokens.append(token)
 
     def draw(self) -> str:
         """Return one of the tokens; IndexError before the first was issued."""
-        return random.choice(self._tokens)
+        return random.choice(self._tokens).value
 
 
 class Population:

@@ -17,6 +17,7 @@ def issue_admin_token(calls: KeystoneCalls, world: World) -> bool:
     def check(answer: Answer) -> None:
         token = answer.body["token"]
         expect(bool(answer.subject_token), "no X-Subject-Token")
+        expect(token["expires_at"] > token["issued_at"], "the token has already expired")
         expect(token["user"]["name"] == admin.name, "token of another user")
         expect(token["project"]["name"] == admin.project, "token for another project")
 
@@ -34,7 +35,8 @@ def issue_admin_token(calls: KeystoneCalls, world: World) -> bool:
     if answer is None:
         return False
     world.domain_id = answer.body["token"]["user"]["domain"]["id"]
-    world.admin_tokens.add(answer.subject_token)
+    token = answer.body["token"]
+    world.admin_tokens.add(IssuedToken.of(answer.subject_token, token, time.time()))
     return True
 
 
@@ -44,6 +46,7 @@ def issue_token(calls: KeystoneCalls, world: World, resident: LoadUser) -> None:
     def check(answer: Answer) -> None:
         token = answer.body["token"]
         expect(bool(answer.subject_token), "no X-Subject-Token")
+        expect(token["expires_at"] > token["issued_at"], "the token has already expired")
         expect(token["user"]["id"] == resident.id, "token of another user")
         expect(token["project"]["id"] == world.project_id, "token for another project")
         roles = [role["id"] for role in token["roles"]]
@@ -62,7 +65,8 @@ def issue_token(calls: KeystoneCalls, world: World, resident: LoadUser) -> None:
         secrets=(password,),
     )
     if answer is not None:
-        world.tokens.add(IssuedToken(answer.subject_token, resident.id, time.time()))
+        token = answer.body["token"]
+        world.tokens.add(IssuedToken.of(answer.subject_token, token, time.time()))
 
 
 def validate_token(calls: KeystoneCalls, world: World, resident: LoadUser) -> None:
