@@ -48,18 +48,21 @@ make_environment() {
     /tmp/tool/bin/virtualenv -q -p "$python" /opt/keystone
     local pip=/opt/keystone/bin/pip
     # sqlalchemy-migrate and others of that time need use_2to3, which setuptools 58 dropped.
-    if [ "$python" = python3.9 ]; then $pip install -q 'setuptools<58'; fi
+    if [ "$python" = python3.9 ]; then $pip install -q --no-compile 'setuptools<58'; fi
+    step "dependencies"
+    $pip install -q --no-compile --no-deps "$(grep -i '^pbr==' /requirements.txt || echo pbr)"
     build_uwsgi &
     local uwsgi=$!
-    step "dependencies"
-    $pip install -q --no-deps "$(grep -i '^pbr==' /requirements.txt || echo pbr)"
-    $pip install -q --no-deps -r /requirements.txt
+    # Several at a time: most of it is waiting for the index, or one compiler.
+    grep '==' /requirements.txt |
+        xargs -P 3 -n 12 $pip wheel -q --no-deps --wheel-dir /tmp/wheels
     step "uwsgi"
     wait $uwsgi
-    $pip install -q --no-deps /tmp/wheels/*.whl
+    step "installation"
+    $pip install -q --no-compile --no-deps /tmp/wheels/*.whl
     step "keystone $release"
     fetch_source
-    $pip install -q --no-deps --no-build-isolation "/tmp/source/keystone-$release.tar.gz"
+    $pip install -q --no-compile --no-deps --no-build-isolation "/tmp/source/keystone-$release.tar.gz"
 }
 
 write_uwsgi_ini() {
@@ -78,7 +81,8 @@ strip_environment() {
     # keystone imports nothing of its own tests, but some old libraries ship C sources and docs.
     find "$site" -type f \( -name '*.c' -o -name '*.h' -o -name '*.po' -o -name '*.whl' \) -delete
     /opt/keystone/bin/pip uninstall -q -y pip wheel
-    rm -rf /opt/keystone/share
+    rm -rf /opt/keystone/share "$site/Crypto/SelfTest"
+    find "$site/babel/locale-data" -name '*.dat' ! -name 'en*' ! -name 'root*' -delete 2> /dev/null || true
     "/opt/keystone/bin/python" -m compileall -q "$site" > /dev/null || true
 }
 
