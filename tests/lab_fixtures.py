@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import json
 
 import docker
 import pytest
 
-from lab import catalogue, engine, reset
+from lab import catalogue, engine, reset, secrets
 from lab import up as bring_up
+from lab.connections import all_connections
 from lab.progress import Report
-from lab.upgrade_run import activated_environment
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
 
@@ -34,11 +33,8 @@ def fresh_lab(lab: docker.DockerClient) -> docker.DockerClient:
     return lab
 
 
-@pytest.fixture(scope="session")
-def lab_connections(lab: docker.DockerClient) -> Iterator[None]:
-    """Let hooks in this process find the lab's connections, as `source lab/activate` does."""
-    before = dict(os.environ)
-    os.environ.update(activated_environment())
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+@pytest.fixture
+def lab_connections(lab: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let hooks in this process find the lab's connections."""
+    for name, connection in all_connections(secrets.load()).items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))

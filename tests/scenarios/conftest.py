@@ -1,4 +1,4 @@
-"""Fixtures of the scenarios: the real lab."""
+"""Fixtures of this folder: the real lab."""
 
 from tests.lab_fixtures import fresh_lab, lab
 
