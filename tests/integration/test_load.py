@@ -82,7 +82,7 @@ def test_the_default_load_is_served_without_a_failure(
         ledger = load.directory / "ledger.jsonl"
         writes = hook.check(ledger)
         assert writes.verdict().ok, str(writes.verdict())
-        assert writes.authenticated > 10
+        assert writes.authenticated >= 3
         assert writes.deleted > 0
         # The check itself can fail: one user goes behind its back.
         victim = next(user for user in parse_ledger(ledger.read_text()) if not user.deleted)
