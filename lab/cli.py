@@ -1,11 +1,11 @@
-"""Command line of the lab: ``python -m lab up|reset|status|rehearsal``."""
+"""Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal``."""
 
 import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
-from lab import engine, reset, status
+from lab import airflow, engine, reset, status
 from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
@@ -19,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
+        if options.command == "ui":
+            return airflow.serve_ui()
         with Report() as report:
             return _run(options, report)
     except LabError as error:
@@ -52,5 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--target", default="13.0.4", help="target release, version or codename")
     commands.add_parser("reset", help="back to the source release")
     commands.add_parser("status", help="print one table")
+    commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
     commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
     return parser
