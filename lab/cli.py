@@ -1,11 +1,14 @@
 """Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal``."""
 
 import argparse
+import fcntl
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from lab import airflow, engine, reset, status
+from lab import airflow, engine, paths, reset, status
 from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
@@ -30,14 +33,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, report: Report) -> int:
     if options.command == "up":
-        bring_up.up(options.release, options.target, report)
+        with only_one_at_a_time():
+            bring_up.up(options.release, options.target, report)
         return 0
     client = engine.connect()
     if options.command == "reset":
-        source, _ = bring_up.current_releases()
-        reset.reset(client, source, report)
+        with only_one_at_a_time():
+            source, _ = bring_up.current_releases()
+            reset.reset(client, source, report)
         return 0
     return 0 if status.show(client, report) else 1
+
+
+@contextmanager
+def only_one_at_a_time() -> Iterator[None]:
+    """Refuse to change the lab while another command of this checkout does."""
+    paths.STATE.mkdir(exist_ok=True)
+    with (paths.STATE / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise LabError(
+                f"another lab command (pid {lock.read().strip() or 'unknown'}) is changing the "
+                "lab; wait for it to end"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def _rehearsal(arguments: list[str]) -> int:

@@ -32,6 +32,7 @@ def ensure_ssh_key(path: Path, comment: str) -> None:
     """Make an ed25519 key pair in OpenSSH's format where *path* does not exist."""
     if path.exists():
         return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
