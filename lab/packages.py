@@ -15,6 +15,7 @@ from lab.errors import LabError
 from lab.progress import Report
 
 PIP_CACHE = "keystone-rollout-pip"
+PIP_CACHE_MOUNT = "/var/cache/pip"
 SOURCES_VARIABLE = "LAB_KEYSTONE_SOURCES"
 """Directory with ``keystone-VERSION.tar.gz`` of releases that PyPI does not have (10, 11)."""
 
@@ -74,7 +75,8 @@ def ensure_repository(client: docker.DockerClient, release: Release, report: Rep
     """Build the packages of *release* unless they were made from the present inputs."""
     image = f"keystone-rollout/builder:{release.suite}"
     pins = paths.PINS / f"{release.version}.txt"
-    inputs = engine.digest(engine.image_inputs(client, image) or "", pins.read_bytes())
+    builder = engine.image_inputs(client, image) or "unknown"
+    inputs = engine.digest(builder, pins.read_bytes())
     stamp = inputs_file(release)
     if (
         stamp.exists()
@@ -95,6 +97,7 @@ def ensure_repository(client: docker.DockerClient, release: Release, report: Rep
             environment={
                 **index_environment(),
                 **{name: BUNDLE_IN_CONTAINER for name in BUNDLE_VARIABLES},
+                "PIP_CACHE_DIR": f"{PIP_CACHE_MOUNT}/{builder}",
                 "OWNER": f"{os.getuid()}:{os.getgid()}",
             },
             volumes=_volumes(release, pins),
@@ -111,7 +114,7 @@ def _volumes(release: Release, pins: Path) -> dict[str, dict[str, str]]:
     volumes = {
         str(pins): {"bind": "/requirements.txt", "mode": "ro"},
         str(paths.CA_BUNDLE): {"bind": BUNDLE_IN_CONTAINER, "mode": "ro"},
-        PIP_CACHE: {"bind": "/root/.cache/pip", "mode": "rw"},
+        PIP_CACHE: {"bind": PIP_CACHE_MOUNT, "mode": "rw"},
         str(repository(release)): {"bind": "/repository", "mode": "rw"},
     }
     sources = os.environ.get(SOURCES_VARIABLE, "")

@@ -5,6 +5,8 @@
 # reads  /requirements.txt   exact dependency versions
 #        /sources            optional: source archives of releases that PyPI does not have
 #        OWNER               uid:gid that the result belongs to
+#        PIP_CACHE_DIR       one per version of the builder: a wheel compiled in another image
+#                            may want libraries that a node does not have
 # writes /repository         Packages, Release, *.deb
 set -euo pipefail
 
@@ -15,6 +17,9 @@ package=/usr/local/share/keystone-package
 root=/tmp/keystone
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
+PIP_CACHE_DIR=${PIP_CACHE_DIR:-/root/.cache/pip}
+export PIP_CACHE_DIR
+
 step() { echo "== $*"; }
 
 # Compiled beside everything else, and once for two builds that run side by side: the second
@@ -22,8 +27,8 @@ step() { echo "== $*"; }
 build_uwsgi() {
     local version=2.0.28
     if [ "$python" = python2.7 ]; then version=2.0.22; fi
-    mkdir -p /root/.cache/pip
-    CFLAGS=-O1 UWSGI_PROFILE_OVERRIDE=embedded_plugins=python flock /root/.cache/pip/uwsgi.lock \
+    mkdir -p "$PIP_CACHE_DIR"
+    CFLAGS=-O1 UWSGI_PROFILE_OVERRIDE=embedded_plugins=python flock "$PIP_CACHE_DIR/uwsgi.lock" \
         /opt/keystone/bin/pip wheel -q --no-deps --wheel-dir /tmp/wheels "uwsgi==$version"
 }
 
