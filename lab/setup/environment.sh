@@ -58,7 +58,9 @@ make_environment() {
 with_uv() {
     local bundle=/etc/ssl/certs/ca-certificates.crt
     if [ -z "${SSL_CERT_FILE:-}" ] && [ -f $bundle ]; then export SSL_CERT_FILE=$bundle; fi
-    "$venv/bin/uv" pip install --python "$venv/bin/python" --no-config --no-cache --no-deps \
+    # uv leaves lock files there.
+    mkdir -p "$state/tmp"
+    TMPDIR="$state/tmp" "$venv/bin/uv" pip install --python "$venv/bin/python" --no-config --no-cache --no-deps \
         --no-progress ${1:+--index-url "$1"} -r requirements.txt -r requirements-dev.txt
 }
 
