@@ -22,10 +22,10 @@ lab-reset: setup ## put the staging cloud back to its source release
 lab-status: setup ## one table: nodes, releases, HAProxy states, schema versions
 	@$(python) -m lab status
 
-rehearsal: lab ## upgrade the staging cloud under load, with a report
-	@$(python) -m lab rehearsal
+rehearsal: setup ## upgrade the staging cloud under load, with a report
+	@$(python) -m lab rehearsal --release $(FROM) --target $(TO)
 
-test: lab ## all tests, one full rehearsal included
+test: lint lab ## lint and all tests, one full rehearsal included
 	@$(python) -m pytest
 
 bench: lab ## the upgrade against a plain shell script, measured side by side
