@@ -34,7 +34,7 @@ def environment(home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
 
     The same as ``lab/activate`` sets for a shell.
     """
-    path = [str(paths.ROOT / "plugins"), str(paths.ROOT / "include")]
+    path = [str(paths.ROOT / "plugins")]
     path += [part for part in inherited.get("PYTHONPATH", "").split(os.pathsep) if part]
     return {
         **inherited,

@@ -20,7 +20,8 @@ ids() { { "$@" "--filter" "$label"; "$@" "--filter" "$project"; } | sort -u; }
 clean_engine() {
     remove containers "$(ids docker ps -aq)" docker rm -f -v
     remove networks "$(ids docker network ls -q)" docker network rm
-    remove volumes "$(ids docker volume ls -q)" docker volume rm
+    remove volumes "$({ ids docker volume ls -q;
+        docker volume ls -q --filter name=^keystone-rollout-; } | sort -u)" docker volume rm
     # Tags first; a layer that another project shares stays with that project.
     remove images "$(docker image ls --filter "$label" --format '{{.Repository}}:{{.Tag}}' |
         grep -v '<none>' | sort -u)" docker rmi -f
