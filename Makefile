@@ -29,7 +29,7 @@ test: lint lab ## lint and all tests, one full rehearsal included
 	@$(python) -m pytest
 
 bench: lab ## the upgrade against a plain shell script, measured side by side
-	@$(python) -m bench
+	@PYTHONPATH=plugins $(python) -m bench
 
 lint: setup ## ruff and mypy
 	@$(python) -m ruff check . && $(python) -m ruff format --check . && \

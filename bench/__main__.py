@@ -1,6 +1,5 @@
 """Measure the upgrade DAG against the plain shell script, on the same lab in one run.
 
-    make bench
 
 Both are measured with the same meters: a wall clock, and HAProxy asked ten times a second which
 servers are ready and UP. Ratios, not seconds, are what this says about another machine.
