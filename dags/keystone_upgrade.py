@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
 from sensors.load_watch import LoadWatchSensor
 
+# An executor may fail a rescheduled sensor for no reason of its own (apache/airflow#71172). What
+# the sensors here find wrong is an AirflowFailException, which is never retried.
+SURVIVE_EXECUTOR: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=10)}
 SQL = Path(__file__).resolve().parents[1] / "include" / "sql"
 
 
@@ -47,6 +51,7 @@ def wait_for_head(task_id: str, phase: str, repository: str) -> SqlSensor:
         mode="reschedule",
         poke_interval=10,
         timeout=600,
+        **SURVIVE_EXECUTOR,
     )
 
 
@@ -73,7 +78,11 @@ with DAG(
         start_load = StartLoadOperator(task_id="start_load").as_setup()
         measure_baseline = MeasureBaselineOperator(task_id="measure_baseline")
         watch_load = LoadWatchSensor(
-            task_id="watch_load", until="load.judge_load", poke_interval=10, timeout=86400
+            task_id="watch_load",
+            until="load.judge_load",
+            poke_interval=10,
+            timeout=86400,
+            **SURVIVE_EXECUTOR,
         )
         judge_load = JudgeLoadOperator(task_id="judge_load")
         check_writes = CheckWritesOperator(task_id="check_acknowledged_writes")

@@ -40,6 +40,10 @@ def test_rehearsal_upgrades_the_lab_without_a_failed_request(
     for state in nodes.read_states(fresh_lab):
         assert state.installed == state.running == "13.0.4"
         assert state.neighbour == "12.0.3", "only the required package may be updated"
+    log = re.search(r"its log: (\S+)", result.stdout)
+    assert log
+    keystone_log = Path(log[1]).read_text(errors="replace")
+    assert len(re.findall(r"43 -> 44\.\.\.", keystone_log)) == 3, "one for each phase"
     report = re.search(r"report: (\S+\.html)", result.stdout)
     assert report
     assert Path(report[1]).stat().st_size > 10_000

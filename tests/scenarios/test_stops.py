@@ -140,7 +140,7 @@ def test_a_phase_that_ends_below_the_head_stops_the_upgrade(
     (tmp_path / "Dockerfile").write_text(
         "FROM keystone-rollout/upgrade:13.0.4\n"
         "RUN mv /usr/bin/keystone-manage /usr/bin/keystone-manage-real && printf "
-        "'#!/bin/sh\\ncase \"$*\" in *--expand*) exit 0;; esac\\n"
+        '\'#!/bin/sh\\ncase "$*" in *--expand*) exit 0;; esac\\n'
         'exec keystone-manage-real "$@"\\n\' > /usr/bin/keystone-manage '
         "&& chmod 755 /usr/bin/keystone-manage\n"
     )
