@@ -11,16 +11,17 @@ import docker
 import pytest
 
 from lab import database, nodes
+from lab.upgrade_run import UpgradeRun
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_rehearsal_upgrades_the_lab_without_a_failed_request(
-    fresh_lab: docker.DockerClient,
-) -> None:
-    result = subprocess.run(
+@pytest.fixture(scope="module")
+def rehearsal(lab: docker.DockerClient) -> subprocess.CompletedProcess[str]:
+    """Run `make rehearsal`'s command once; it puts the lab back to its source release first."""
+    return subprocess.run(
         [sys.executable, "-m", "lab", "rehearsal"],
         cwd=ROOT,
         capture_output=True,
@@ -28,16 +29,22 @@ def test_rehearsal_upgrades_the_lab_without_a_failed_request(
         timeout=1200,
         check=False,
     )
+
+
+def test_rehearsal_upgrades_the_lab_without_a_failed_request(
+    lab: docker.DockerClient, rehearsal: subprocess.CompletedProcess[str]
+) -> None:
+    result = rehearsal
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     passed = re.search(r"rehearsal passed: 0 failed of (\d+) requests", result.stdout)
     assert passed, result.stdout[-2000:]
     assert int(passed[1]) >= 5000
     versions = database.schema_versions()
     assert {
-        name: versions[f"keystone_{name}"] for name in ("expand", "data_migration", "contract")
-    } == {"expand": "44", "data_migration": "44", "contract": "44"}
+        name: versions[f"keystone_{name}"] for name in ("expand", "data_migrate", "contract")
+    } == {"expand": "44", "data_migrate": "44", "contract": "44"}
     assert database.trust_function_creators() == 0
-    for state in nodes.read_states(fresh_lab):
+    for state in nodes.read_states(lab):
         assert state.installed == state.running == "13.0.4"
         assert state.neighbour == "12.0.3", "only the required package may be updated"
     log = re.search(r"its log: (\S+)", result.stdout)
@@ -49,10 +56,10 @@ def test_rehearsal_upgrades_the_lab_without_a_failed_request(
     assert Path(report[1]).stat().st_size > 10_000
 
 
-def test_an_upgraded_lab_is_recognised_and_left_alone(lab: docker.DockerClient) -> None:
+def test_an_upgraded_lab_is_recognised_and_left_alone(
+    rehearsal: subprocess.CompletedProcess[str],
+) -> None:
     """A second run looks at the truth: no phase and no node is touched again."""
-    from lab.upgrade_run import UpgradeRun
-
     run = UpgradeRun({"cloud": "lab", "auto_approve": True})
     run.start()
     assert run.wait(600) == 0, run.log
