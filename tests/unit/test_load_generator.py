@@ -293,7 +293,9 @@ def test_acknowledged_writes_are_found_lost_and_removed(
     writes = hook.check(ledger)
     assert writes.verdict().ok, str(writes.verdict())
     assert writes.deleted > 0
-    assert writes.authenticated == writes.created - writes.deleted > 2
+    # A deletion that was sent when the load ended may have happened or not.
+    living = writes.created - writes.deleted - writes.uncertain
+    assert writes.authenticated == living > 2
 
     users = keystone.state.users
     living = [user for user in parse_ledger(ledger.read_text()) if not user.deleted]
