@@ -23,7 +23,6 @@ class KeystoneDatabase:
     def __init__(self, cloud: Cloud) -> None:
         self.schema = cloud.databases.schema_name
         self.reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
-        self.keystone = MySqlHook(mysql_conn_id=cloud.databases.keystone)
         self.administrator = MySqlHook(mysql_conn_id=cloud.databases.administrator)
 
     def versions(self) -> SchemaVersions:

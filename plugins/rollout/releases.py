@@ -65,7 +65,7 @@ class Release:
     @property
     def is_slurp(self) -> bool:
         """Tell whether the next release may be skipped on the way from this one."""
-        return self.major >= FIRST_SLURP and self.major % 2 == FIRST_SLURP % 2
+        return _is_slurp(self.major)
 
     def __str__(self) -> str:
         return f"{self.version} ({self.codename})"
@@ -111,6 +111,9 @@ def hop_path(source: int, target: int) -> list[int]:
     path = [source]
     while path[-1] < target:
         here = path[-1]
-        slurp = here >= FIRST_SLURP and here % 2 == FIRST_SLURP % 2 and here + 2 <= target
-        path.append(here + (2 if slurp else 1))
+        path.append(here + (2 if _is_slurp(here) and here + 2 <= target else 1))
     return path
+
+
+def _is_slurp(major: int) -> bool:
+    return major >= FIRST_SLURP and major % 2 == FIRST_SLURP % 2

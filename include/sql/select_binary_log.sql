@@ -1,2 +1,0 @@
--- Is the binary log on?
-SELECT @@GLOBAL.log_bin
