@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,21 @@ from airflow.sdk import DAG, Param, TaskGroup, chain, task
 
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
+from operators.end_run import EndRunOperator, end_resumed_run
 from operators.function_creators_control import (
     RestoreFunctionCreatorsOperator,
     SetFunctionCreatorsOperator,
 )
 from operators.keystone_manage import DoctorOperator, PhaseOperator, TokenFlushOperator
-from operators.load_control import (
-    CheckWritesOperator,
-    JudgeLoadOperator,
-    MeasureBaselineOperator,
-    StartLoadOperator,
-    StopLoadOperator,
-)
+from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
 from operators.preflight import PreflightOperator
+from operators.recover_nodes import RecoverNodesOperator
 from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
-from sensors.load_watch import LoadWatchSensor
+from task_groups.load_group import SURVIVE_EXECUTOR, load_group
 
-# An executor may fail a rescheduled sensor for no reason of its own (apache/airflow#71172). What
-# the sensors here find wrong is an AirflowFailException, which is never retried.
-SURVIVE_EXECUTOR: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=10)}
 SQL = Path(__file__).resolve().parents[1] / "include" / "sql"
 
 
@@ -61,6 +53,7 @@ with DAG(
     max_active_runs=1,
     template_searchpath=[str(SQL)],
     tags=["keystone"],
+    default_args={"on_failure_callback": end_resumed_run},
     params={
         "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
         "source": Param("", type="string", description="release now; empty: the cloud file's"),
@@ -68,25 +61,17 @@ with DAG(
         "auto_approve": Param(
             False, type="boolean", description="contract without asking; for rehearsals"
         ),
+        "break_lock": Param(
+            "", type="string", description="id of the dead run whose lock is broken deliberately"
+        ),
     },
 ) as dag:
     plan = PlanUpgradeOperator(task_id="plan")
     preflight = PreflightOperator(task_id="preflight")
+    take_lock = TakeLockOperator(task_id="take_lock").as_setup()
+    recover_nodes = RecoverNodesOperator(task_id="recover_nodes")
     backup = BackupDatabaseOperator(task_id="backup_database")
-
-    with TaskGroup("load"):
-        start_load = StartLoadOperator(task_id="start_load").as_setup()
-        measure_baseline = MeasureBaselineOperator(task_id="measure_baseline")
-        watch_load = LoadWatchSensor(
-            task_id="watch_load",
-            until="load.judge_load",
-            poke_interval=10,
-            timeout=86400,
-            **SURVIVE_EXECUTOR,
-        )
-        judge_load = JudgeLoadOperator(task_id="judge_load")
-        check_writes = CheckWritesOperator(task_id="check_acknowledged_writes")
-        stop_load = StopLoadOperator(task_id="stop_load")
+    load = load_group()
 
     set_creators = SetFunctionCreatorsOperator(task_id="set_function_creators").as_setup()
     restore_creators = RestoreFunctionCreatorsOperator(task_id="restore_function_creators")
@@ -134,20 +119,19 @@ with DAG(
 
     # A teardown whose failure counts hides the failures before it, so the run's state needs a
     # leaf of its own that follows every step and no teardown.
-    upgrade_succeeded = EmptyOperator(task_id="upgrade_succeeded")
+    upgrade_succeeded = EndRunOperator(task_id="upgrade_succeeded")
+    release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
-    chain(plan, preflight, backup, start_load, measure_baseline)
-    chain(measure_baseline, watch_load)
-    chain(measure_baseline, set_creators, list_nodes, stage)
+    chain(plan, preflight, take_lock, recover_nodes, backup)
+    load.around(before=backup, first=set_creators, last=wait_contract)
+    chain(set_creators, list_nodes, stage)
     chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
     chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
-    chain(ask, [approve_contract, auto_approved], contract, wait_contract)
-    chain(wait_contract, judge_load)
-    chain([watch_load, judge_load], stop_load, check_writes, report)
-    chain([watch_load, judge_load, check_writes], upgrade_succeeded)
-    chain(wait_contract, restore_creators, report)
+    chain(ask, [approve_contract, auto_approved], contract, wait_contract, restore_creators)
+    chain([load.check_writes, restore_creators], release_lock, report)
+    chain([load.watch, load.judge, load.check_writes], upgrade_succeeded)
 
-    stop_load.as_teardown(setups=start_load, on_failure_fail_dagrun=True)
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
+    release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)

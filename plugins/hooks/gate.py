@@ -9,18 +9,21 @@ from airflow.sdk.exceptions import AirflowFailException
 from hooks.function_creators import FunctionCreators
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
+from rollout.lock_verdict import LockHolder
 from rollout.verdict import Verdict, failed
 
 log = logging.getLogger(__name__)
 
 
 def open_gate(run: RolloutRun, gate: str, creators: FunctionCreators | None = None) -> None:
-    """Judge the load, and where asked the function creators; record and log every verdict.
+    """Judge lock and load, and where asked the function creators; record and log every verdict.
 
-    A task that was cleared finds load and variable as their teardown left them, because clearing
-    does not run the setup again: what was ended on purpose is started again here, what ended by
-    itself is a violation. Raises AirflowFailException naming each measured value and its limit.
+    A task that was cleared finds lock, load and variable as their teardown left them, because
+    clearing does not run the setup again: what was ended on purpose is taken or started again
+    here (hooks.run_end ends it once more), what ended by itself is a violation. Raises
+    AirflowFailException naming each measured value and its limit.
     """
+    hold_lock(run, gate)
     session = LoadSession(run)
     if session.was_stopped_on_purpose():
         session.start()
@@ -31,6 +34,15 @@ def open_gate(run: RolloutRun, gate: str, creators: FunctionCreators | None = No
             creators.set(run.directory.run_id)
         verdicts.append(creators.judge())
     settle(run, gate, verdicts)
+
+
+def hold_lock(run: RolloutRun, gate: str) -> LockHolder | None:
+    """Have the cloud's lock, or raise AirflowFailException; return the run it was taken from."""
+    verdict, broken = run.lock.take()
+    if not verdict.ok:
+        settle(run, gate, [verdict])
+    run.lock.keep_alive()
+    return broken
 
 
 def settle(run: RolloutRun, gate: str, verdicts: list[Verdict]) -> None:

@@ -132,6 +132,12 @@ class HaproxyRuntimeHook(BaseHook):
         if measured != state:
             raise HaproxyError(f"HAProxy {self.conn_id}: {server} is {measured}, asked: {state}")
 
+    def cut_sessions(self, server: str) -> None:
+        """End a server's sessions; their clients see a broken connection."""
+        answer = self.command(f"shutdown sessions server {self.backend}/{server}").strip()
+        if answer:
+            raise HaproxyError(f"HAProxy {self.conn_id} did not cut {server}'s sessions: {answer}")
+
     def wait(
         self, server: str, what: str, done: Callable[[ServerState], bool], limit: float
     ) -> None:

@@ -238,7 +238,7 @@ class LoadGeneratorHook:
         path = self.directory / "samples.jsonl"
         return parse_samples(path.read_text() if path.exists() else "", str(path))
 
-    def stop(self, timeout: float = 30.0) -> LoadEnd:
+    def stop(self, timeout: float = 15.0) -> LoadEnd:
         """Stop the load and wait for its report; harmless if it has already ended.
 
         Locust writes the report on SIGINT only. If that does not end it within ``timeout``

@@ -11,7 +11,7 @@ from hooks.keystone_api import KeystoneApiHook
 from hooks.load_generator import KeystoneAccount, LoadEnd, LoadGeneratorHook
 from hooks.rollout_run import RolloutRun
 from rollout.load_profile import LoadProfile
-from rollout.load_samples import Window, merge
+from rollout.load_samples import Sample, Window, merge
 from rollout.load_verdict import judge, judge_baseline, judge_session, window_since
 from rollout.verdict import Verdict, failed
 
@@ -97,12 +97,11 @@ class LoadSession:
     def judge(self) -> list[Verdict]:
         """Return one verdict for each question about the load since the last look."""
         now = time.time()
-        samples = self.generator.samples()
-        window = window_since(samples, self._last_look(), now, self.limits)
+        window = window_since(self.generator.samples(), self._last_look(), now, self.limits)
         return [
             self.generator.verdict(),
             *judge(
-                window, self.baseline(), self.limits, now, session=merge(samples),
+                window, self.baseline(), self.limits, now, session=merge(self.all_samples()),
                 rate=self.profile.rate, web=self.generator.web,
             ),
             *self._seen_before(),
@@ -112,7 +111,7 @@ class LoadSession:
         """Let the load go on until the session proves enough, at most ``seconds`` longer."""
         end = time.monotonic() + seconds
         while True:
-            verdict = judge_session(merge(self.generator.samples()), self.limits)
+            verdict = judge_session(merge(self.all_samples()), self.limits)
             if verdict.ok or time.monotonic() > end or not self.generator.is_alive():
                 return verdict
             time.sleep(2)
@@ -132,6 +131,10 @@ class LoadSession:
     def sessions(self) -> list[LoadGeneratorHook]:
         """Return every session of this run, the oldest first."""
         return [self._generator(number) for number in range(1, self.number + 1)]
+
+    def all_samples(self) -> list[Sample]:
+        """Return the samples of every session of this run: its failure budget is one."""
+        return [sample for session in self.sessions() for sample in session.samples()]
 
     def _stopped(self) -> bool:
         event = self.run.directory.last("load_stopped")

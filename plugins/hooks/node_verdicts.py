@@ -11,14 +11,14 @@ from rollout.node_steps import Step
 from rollout.verdict import Verdict
 
 TOO_EARLY = (
-    "contract would break it: an old node answers POST /v3/users with 500, and no health check "
+    "contract would break an old node: it answers POST /v3/users with 500, and no health check "
     "notices"
 )
 
 
-def verify_nodes(cloud: Cloud) -> list[Verdict]:
-    """Return one verdict for each node and each server; what cannot be asked is a failed one."""
-    verdicts = [_release(cloud, node) for node in cloud.nodes]
+def verify_nodes(cloud: Cloud, release: str) -> list[Verdict]:
+    """Return whether every node and server is known to run a release, one verdict each."""
+    verdicts = [_release(cloud, node, release) for node in cloud.nodes]
     verdicts += [_tokens(cloud, node) for node in cloud.nodes]
     inventory = {node.server for node in cloud.nodes}
     for balancer in cloud.load_balancers:
@@ -35,23 +35,21 @@ def verify_nodes(cloud: Cloud) -> list[Verdict]:
                     + ("" if known else ", not a node of the cloud file"),
                     "ready/UP, and in the cloud file",
                     TOO_EARLY,
-                    f"bring {name} to {cloud.target} and ready, or take it out of the backend",
+                    f"bring {name} to {release} and ready, or take it out of the backend",
                 )
             )
     return verdicts
 
 
-def _release(cloud: Cloud, node: Node) -> Verdict:
+def _release(cloud: Cloud, node: Node, release: str) -> Verdict:
     try:
-        report = parse_release_report(
-            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, cloud.target)
-        )
-        ok, measured = report.serves(cloud.target), str(report)
+        report = parse_release_report(NodeMachine(cloud, node).run(Step.REPORT_RELEASE, release))
+        ok, measured = report.serves(release), str(report)
     except Exception as error:
         ok, measured = False, f"unknown: {error}"
     return Verdict(
-        ok, "release", node.name, measured, f"{cloud.target} running", TOO_EARLY,
-        f"clear the task that upgrades {node.name}",
+        ok, "release", node.name, measured, f"{release} running", TOO_EARLY,
+        f"start the run again: it takes {node.name} to {release}",
     )  # fmt: skip
 
 

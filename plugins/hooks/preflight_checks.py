@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
@@ -12,6 +13,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from hooks.cloud_file import project_path
 from hooks.database_backup import client_missing
 from hooks.haproxy_runtime import HaproxyRuntimeHook
+from hooks.interrupted_run import InterruptedRun
 from hooks.keystone_api import KeystoneApiHook
 from hooks.keystone_database import (
     ADMINISTRATOR_NEEDS,
@@ -21,7 +23,9 @@ from hooks.keystone_database import (
     missing_privileges,
 )
 from hooks.node_machine import NodeMachine
+from hooks.servers_out import Mark, ServersOut
 from hooks.upgrade_image import UpgradeImage
+from hooks.upgrade_lock import UpgradeLock
 from rollout.cloud import Cloud, LoadBalancer, Node
 from rollout.migration_state import Phase, blocked_by, is_done
 from rollout.node_cycle import parse_release_report
@@ -39,10 +43,15 @@ def finding(
 
 
 class PreflightChecks:
-    """Run every check at once; one that cannot be made is a finding, not an abort."""
+    """Run every check at once; one that cannot be made is a finding, not an abort.
 
-    def __init__(self, cloud: Cloud) -> None:
+    :param lock: the cloud's lock as this run sees it; whoever holds it is the first finding
+    """
+
+    def __init__(self, cloud: Cloud, lock: UpgradeLock | None = None) -> None:
         self.cloud = cloud
+        self.lock = lock or UpgradeLock(cloud, run_id="")
+        self.left_out: dict[str, Mark] = {}
         self.fingerprints: dict[str, str] = {}
         self.releases: dict[str, str] = {}
         self.expanded: bool | None = None
@@ -64,6 +73,7 @@ class PreflightChecks:
 
     def _checks(self) -> Iterator[tuple[str, Callable[[], list[Verdict]]]]:
         databases = self.cloud.databases
+        yield "upgrade lock", self._lock
         for node in self.cloud.nodes:
             yield node.name, partial(self._node, node)
         for balancer in self.cloud.load_balancers:
@@ -76,6 +86,11 @@ class PreflightChecks:
         yield "backup", self._backup
         yield "load", self._load_port
 
+    def _lock(self) -> list[Verdict]:
+        self.left_out = ServersOut(self.cloud).all()
+        verdict = self.lock.judge()
+        return [replace(verdict, consequence=UNTOUCHED)]
+
     def _node(self, node: Node) -> list[Verdict]:
         machine, cloud = NodeMachine(self.cloud, node), self.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
@@ -86,8 +101,10 @@ class PreflightChecks:
             self.fingerprints[node.name] = machine.run(Step.KEY_FINGERPRINT, cloud.source).strip()
         return [
             finding(
-                any(report.serves(release) for release in (cloud.source, cloud.target)),
-                "release", node.name, str(report), f"{cloud.source} or {cloud.target} running",
+                any(report.serves(release) for release in (cloud.source, cloud.target))
+                or node.server in self.left_out,
+                "release", node.name, f"{report}{self._left_by(node.server)}",
+                f"{cloud.source} or {cloud.target} running",
                 "correct source and target in the cloud file, or repair the node",
             ),
             finding(
@@ -97,6 +114,12 @@ class PreflightChecks:
                 f"extend sudoers on {node.name} for the user of connection {node.ssh}",
             ),
         ]  # fmt: skip
+
+    def _left_by(self, server: str) -> str:
+        mark = self.left_out.get(server)
+        if mark is None:
+            return ""
+        return f" (left out by run {mark.run_id} since {mark.since}: it is brought back first)"
 
     def _same_keys(self) -> Verdict:
         distinct = set(self.fingerprints.values())
@@ -141,9 +164,9 @@ class PreflightChecks:
             for name in servers
         ]  # fmt: skip
         verdicts += [
-            finding(state.serving, "capacity", f"{balancer.name}/{name}",
-                    f"{state.administrative}/{state.operational}", "ready/UP",
-                    f"bring {name} back first; an aborted run may have left it so")
+            finding(state.serving or name in self.left_out, "capacity", f"{balancer.name}/{name}",
+                    f"{state.administrative}/{state.operational}{self._left_by(name)}", "ready/UP",
+                    f"bring {name} back first; no upgrade took it out, so somebody else did")
             for name, state in servers.items()
         ]  # fmt: skip
         return verdicts
@@ -219,7 +242,11 @@ class PreflightChecks:
         port = self.cloud.load.web_port
         with socket.socket() as probe:
             free = probe.connect_ex(("127.0.0.1", port)) != 0
+        measured = "free" if free else "occupied"
+        broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
+        if not free and broken is not None and broken.is_alive():
+            free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
         return [
-            finding(free, "load page", f"127.0.0.1:{port}", "free" if free else "occupied",
+            finding(free, "load page", f"127.0.0.1:{port}", measured,
                     "free", "end the load of an earlier run, or change load.web_port")
         ]  # fmt: skip

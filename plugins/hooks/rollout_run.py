@@ -9,6 +9,7 @@ from typing import Any
 
 from hooks.cloud_file import load_cloud
 from hooks.run_directory import RunDirectory
+from hooks.upgrade_lock import UpgradeLock
 from rollout.cloud import Cloud
 from rollout.migration_state import SchemaVersions
 
@@ -18,10 +19,13 @@ log = logging.getLogger(__name__)
 class RolloutRun:
     """Give a task its cloud and its run's record."""
 
-    def __init__(self, cloud: Cloud, directory: RunDirectory, task_id: str) -> None:
+    def __init__(
+        self, cloud: Cloud, directory: RunDirectory, task_id: str, break_run: str = ""
+    ) -> None:
         self.cloud = cloud
         self.directory = directory
         self.task_id = task_id
+        self.lock = UpgradeLock(cloud, directory.run_id, break_run)
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> RolloutRun:
@@ -32,7 +36,8 @@ class RolloutRun:
         params = context["params"]
         cloud = load_cloud(params["cloud"], params.get("source", ""), params.get("target", ""))
         label = str(context["ti"].task_id)
-        return cls(cloud, RunDirectory(str(context["run_id"])), label)
+        directory = RunDirectory(str(context["run_id"]))
+        return cls(cloud, directory, label, str(params.get("break_lock") or "").strip())
 
     def plan(self) -> dict[str, Any]:
         """Return what task `plan` found; RuntimeError where it has not run."""

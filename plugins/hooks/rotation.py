@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 
 from hooks.haproxy_runtime import HaproxyError, HaproxyRuntimeHook, ServerState
 from rollout.cloud import Cloud
+
+log = logging.getLogger(__name__)
 
 
 class Rotation:
@@ -26,10 +29,11 @@ class Rotation:
             missing = [str(state) for state in others if not state.serving]
             if missing or len(others) < self.limits.min_ready_servers:
                 raise HaproxyError(
-                    f"{server} is not drained, capacity would be too small on {balancer.conn_id}: "
-                    f"measured {len(others) - len(missing)} other servers ready and UP, limit all "
-                    f"{len(others)} and at least {self.limits.min_ready_servers}. "
-                    f"Not serving: {'; '.join(missing) or 'none'}. Next: bring them back first"
+                    f"{server} is not taken out, capacity would be too small on "
+                    f"{balancer.conn_id}: measured {len(others) - len(missing)} other servers "
+                    f"ready and UP, limit all {len(others)} and at least "
+                    f"{self.limits.min_ready_servers}. Not serving: "
+                    f"{'; '.join(missing) or 'none'}. Next: bring them back first"
                 )
 
     def drain(self, server: str) -> None:
@@ -41,15 +45,39 @@ class Rotation:
         self._set(server, "maint")
 
     def ready(self, server: str) -> None:
-        """Let the server serve again as soon as its health check succeeds."""
-        self._set(server, "ready")
+        """Let the server serve again as soon as its health check succeeds.
+
+        A balancer that does not answer is asked again for limits.node.up_seconds: it may be
+        reloading, and giving up would leave a good server out.
+        """
+        end = time.monotonic() + self.limits.up_seconds
+        while True:
+            try:
+                self._set(server, "ready")
+                return
+            except HaproxyError as error:
+                if time.monotonic() > end:
+                    raise
+                log.warning("%s is not ready yet, trying again: %s", server, error)
+                time.sleep(1)
 
     def wait_no_sessions(self, server: str) -> None:
-        """Wait until no balancer has a session with the server."""
+        """Wait until no balancer has a session with the server.
+
+        After limits.node.drain_seconds it is a HaproxyError, unless the cloud file allows to cut
+        the sessions that are left.
+        """
         for balancer in self.balancers:
-            balancer.wait(
-                server, "0 sessions", lambda state: state.sessions == 0, self.limits.drain_seconds
-            )
+            try:
+                balancer.wait(
+                    server, "0 sessions", lambda state: state.sessions == 0,
+                    self.limits.drain_seconds,
+                )  # fmt: skip
+            except HaproxyError as error:
+                if not self.limits.cut_sessions:
+                    raise
+                log.warning("%s. They are cut, as limits.node.cut_sessions allows", error)
+                balancer.cut_sessions(server)
 
     def wait_up(self, server: str) -> None:
         """Wait until the server is UP everywhere, and stays so."""

@@ -27,8 +27,14 @@ class RunDirectory:
 
     def __init__(self, run_id: str, folder: Path | None = None) -> None:
         self.run_id = run_id
-        self.path = (folder or runs_folder()) / re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+        self.path = (folder or runs_folder()) / _folder_name(run_id)
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @classmethod
+    def existing(cls, run_id: str) -> RunDirectory | None:
+        """Return the directory of an earlier run, or None where it left none on this machine."""
+        path = runs_folder() / _folder_name(run_id)
+        return cls(run_id) if path.is_dir() else None
 
     @property
     def load(self) -> Path:
@@ -65,3 +71,7 @@ class RunDirectory:
         part.write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
         part.replace(path)
         return path
+
+
+def _folder_name(run_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from hooks.gate import open_gate
 from hooks.keystone_database import KeystoneDatabase
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
@@ -26,6 +27,7 @@ class ApproveContractOperator(ApprovalOperator):
     def execute(self, context: Any) -> None:
         """Put what was measured into the question, then wait for the answer."""
         run = RolloutRun.from_context(context)
+        open_gate(run, "before approval")
         self.response_timeout = timedelta(seconds=run.cloud.limits.approval_seconds)
         backup = run.directory.last("backup") or {}
         lines = [

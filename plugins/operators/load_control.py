@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.acknowledged_writes import AcknowledgedWritesHook
 from hooks.gate import open_gate, settle
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
+from hooks.writes_check import check_writes
 from operators.rollout_operator import RolloutOperator
 
 ENOUGH_REQUESTS_SECONDS = 300.0
@@ -55,14 +55,5 @@ class CheckWritesOperator(RolloutOperator):
     """Look up every user whose creation was acknowledged, and authenticate as each."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail where one write is missing; then remove what the load made."""
-        session = LoadSession(run)
-        writes = AcknowledgedWritesHook(session.account())
-        verdicts = []
-        for generator in session.sessions():
-            found = writes.check(generator.directory / "ledger.jsonl")
-            run.directory.record("writes", **found.to_dict())
-            verdicts.append(found.verdict())
-        settle(run, "acknowledged writes", verdicts)
-        for prefix in session.name_prefixes():
-            self.log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))
+        """Fail where one write is missing; where none is, remove what the load made."""
+        settle(run, "acknowledged writes", check_writes(run))

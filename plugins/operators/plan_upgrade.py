@@ -38,7 +38,7 @@ class PlanUpgradeOperator(RolloutOperator):
             plan = self._read(run)
         except Exception as error:
             # One unreadable side is seldom alone: list everything that is wrong at once.
-            settle(run, "preflight", PreflightChecks(run.cloud).run())
+            settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run())
             raise AirflowFailException(f"the plan could not be made: {error}") from error
         run.directory.record("plan", **plan)
         self._log(run, plan)
@@ -86,12 +86,17 @@ class ListNodesOperator(RolloutOperator):
     """Return nodes to map over, in the cloud file's order.
 
     :param skip_first: leave the canary out
+    :param newest_first: turn the order round, so that what was upgraded last goes back first
     """
 
-    def __init__(self, *, skip_first: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, skip_first: bool = False, newest_first: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.skip_first = skip_first
+        self.newest_first = newest_first
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the names; an empty list cannot be, the cloud file's model refuses it."""
-        return run.cloud.node_names[1:] if self.skip_first else run.cloud.node_names
+        names = run.cloud.node_names[1:] if self.skip_first else run.cloud.node_names
+        return names[::-1] if self.newest_first else names

@@ -15,4 +15,4 @@ class PreflightOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Run the checks; AirflowFailException lists each violated one."""
-        settle(run, "preflight", PreflightChecks(run.cloud).run())
+        settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run())

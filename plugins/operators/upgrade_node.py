@@ -8,12 +8,11 @@ from typing import Any
 from airflow.providers.ssh.operators.ssh import SSHOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from hooks.cycle_parts import node_cycle
 from hooks.gate import open_gate
-from hooks.keystone_api import NodeProver
 from hooks.node_machine import NodeMachine, StepFailed
 from hooks.rollout_run import RolloutRun
-from hooks.rotation import Rotation
-from rollout.node_cycle import CycleFailed, NodeCycle, parse_release_report
+from rollout.node_cycle import CycleFailed, TakenOver, parse_release_report
 from rollout.node_steps import Step
 
 
@@ -60,45 +59,44 @@ class StagePackagesOperator(NodeOperator):
                 self.log.info(machine.run(Step.STAGE, cloud.target))
         except StepFailed as error:
             raise AirflowFailException(
-                f"{error}. {name} still serves {report.installed}, nothing was installed. "
-                "Next: repair the repository, then clear this task"
+                f"{error}. {name} still serves {report.installed}, nothing was installed"
+                f"{self._repository_back(machine, report.installed)}. Next: repair the package "
+                "repository, then start the upgrade again or clear this task"
             ) from error
         return name
+
+    def _repository_back(self, machine: NodeMachine, release: str) -> str:
+        """Point the node at the old release's packages again; say so where that fails too."""
+        try:
+            machine.run(Step.ENABLE_REPOSITORY, release)
+        except StepFailed as error:
+            return f", but its repository could not be set back ({error})"
+        return f", its repository is the one of {release} again"
 
 
 class UpgradeNodeOperator(NodeOperator):
     """Take one node through its whole cycle, as one task, so that nothing can interleave.
 
     :param siblings: ids of the tasks that upgrade nodes; none is started after one that failed
+    :param back: from the target to the source release instead (before contract)
     """
 
-    def __init__(self, *, siblings: list[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, siblings: list[str] | None = None, back: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.siblings = siblings or []
+        self.back = back
 
     def execute(self, context: Any = None) -> str:
         """Run the cycle; AirflowFailException says where the node was left, and what to do."""
         run = RolloutRun.from_context(context)
         machine = self.machine(run)
-        node, cloud = machine.node, run.cloud
+        node = machine.node
         context["node"] = node.name
         self._refuse_after_failure(context, node.name)
         open_gate(run, f"before {node.name}")
-
-        def note(state: str, text: str) -> None:
-            self.log.info("%s: %s (%s)", node.name, state, text)
-            run.directory.record("node", node=node.name, state=state, text=text)
-
-        cycle = NodeCycle(
-            node=node.name,
-            server=node.server,
-            source=cloud.source,
-            target=cloud.target,
-            rotation=Rotation(cloud),
-            machine=machine,
-            prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
-            note=note,
-        )
+        cycle = node_cycle(run, node, machine, back=self.back)
         began = time.monotonic()
         with run.step(node.name):
             try:
@@ -107,12 +105,12 @@ class UpgradeNodeOperator(NodeOperator):
                 # CycleFailed says where the node was left; anything else happened before drain.
                 left = (
                     ""
-                    if isinstance(error, CycleFailed)
+                    if isinstance(error, CycleFailed | TakenOver)
                     else f". {node.name} was left as it was found"
                 )
                 raise AirflowFailException(f"{error}{left}") from error
-        verb = "upgraded" if changed else "was already done"
-        self.log.info("%s %s in %.0f s", node.name, verb, time.monotonic() - began)
+        verb = f"now runs {cycle.target}" if changed else "was already done"
+        self.log.info("%s %s, %.0f s", node.name, verb, time.monotonic() - began)
         return node.name
 
     def _refuse_after_failure(self, context: Any, name: str) -> None:
@@ -127,5 +125,5 @@ class UpgradeNodeOperator(NodeOperator):
         if broken:
             raise AirflowFailException(
                 f"{name} was not started: {', '.join(broken)} failed, limit 0 failed nodes. "
-                "It serves the old release. Next: repair that node and clear its task first"
+                "It serves as before. Next: repair that node and clear its task first"
             )

@@ -11,9 +11,17 @@ from operators.rollout_operator import RolloutOperator
 
 
 class VerifyNodesOperator(RolloutOperator):
-    """Ask every node and every server for its release, and let tokens cross between all."""
+    """Ask every node and every server for its release, and let tokens cross between all.
+
+    :param back: whether the source release is expected (after a rollback), not the target
+    """
+
+    def __init__(self, *, back: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.back = back
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail where one node or server is not known to run the target release."""
+        """Fail where one node or server is not known to run the expected release."""
         open_gate(run, "before verifying nodes")
-        settle(run, "all nodes", verify_nodes(run.cloud))
+        release = run.cloud.source if self.back else run.cloud.target
+        settle(run, "all nodes", verify_nodes(run.cloud, release))

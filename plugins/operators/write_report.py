@@ -6,10 +6,17 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from hooks.load_generator import LoadGeneratorHook
-from hooks.report_file import write_report
 from hooks.run_directory import RunDirectory
-from rollout.run_record import build_record
+from hooks.run_report import write_run_report
+
+
+def failed_tasks(context: Any) -> tuple[list[str], bool]:
+    """Return the run's red tasks, and whether any task did not run because of one."""
+    instance = context["ti"]
+    states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])
+    flat = {task: state for run in states.values() for task, state in run.items()}
+    red = sorted(task for task, state in flat.items() if state == "failed")
+    return red, bool(red) or any(state == "upstream_failed" for state in flat.values())
 
 
 class WriteReportOperator(BaseOperator):
@@ -17,19 +24,8 @@ class WriteReportOperator(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Return the report's path."""
-        instance = context["ti"]
-        states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])
-        flat = {task: state for run in states.values() for task, state in run.items()}
-        red = sorted(task for task, state in flat.items() if state == "failed")
-        stopped = any(state == "upstream_failed" for state in flat.values())
+        red, stopped = failed_tasks(context)
         directory = RunDirectory(str(context["run_id"]))
-        samples = [
-            sample
-            for folder in sorted(directory.load.glob("*"))
-            for sample in LoadGeneratorHook(folder).samples()
-        ]
-        state = "failed" if red or stopped else "succeeded"
-        record = build_record(directory.run_id, directory.events(), samples, state)
-        path = write_report(directory, {**record, "failed_tasks": red})
+        path = write_run_report(directory, "failed" if stopped else "succeeded", red)
         self.log.info("Report: %s", path)
         return str(path)

@@ -120,6 +120,10 @@ class NodeLimits(Section):
     command_seconds: float = Field(600.0, gt=0, description="for any one command on a node")
     stable_seconds: float = Field(3.0, ge=0, description="the server has to stay UP")
     min_ready_servers: int = Field(1, ge=1, description="that keep serving while one is out")
+    cut_sessions: bool = Field(
+        False,
+        description="end the sessions that are left after drain_seconds, instead of giving up",
+    )
 
 
 class Limits(Section):
@@ -128,6 +132,9 @@ class Limits(Section):
     load: LoadLimits = Field(default_factory=LoadLimits)
     node: NodeLimits = Field(default_factory=NodeLimits)
     approval_seconds: int = Field(3600, ge=10, description="until the approval counts as rejected")
+    lock_stale_seconds: int = Field(
+        300, ge=1, description="of silence after which a dead run's lock may be broken"
+    )
     backup_free_bytes: int = Field(
         1 << 30, ge=0, description="free space that the backup directory has to have"
     )

@@ -42,9 +42,9 @@ def judge(
     """Return one verdict for each question about the load.
 
     ``window`` is what happened since the last look (``window_since``), ``session`` everything
-    since the load began: the failure budget is one for the whole run, so that a few failures per
-    window cannot add up unseen. ``baseline`` is the undisturbed cloud, ``rate`` the profile's
-    actions per second. What could not be measured is a failed check.
+    since the run's first load began: the failure budget is one for the whole run, so that a few
+    failures per window, or per session, cannot add up unseen. ``baseline`` is the undisturbed
+    cloud, ``rate`` the profile's actions per second. What could not be measured is a failed check.
     """
     return [
         _freshness(session, limits, now),

@@ -74,9 +74,17 @@ class CycleFailed(Exception):
     """Say why a node is not on the target release, and where it was left."""
 
 
+class TakenOver(Exception):
+    """Say that another attempt works on the node: this one must not act any more."""
+
+
 @dataclass
 class NodeCycle:
-    """Hold one node's way from the source to the target release."""
+    """Hold one node's way from the source to the target release.
+
+    ``note`` is called with (state, text) at each change: found, drain, maint, stopped, installed,
+    started, proved, up ... It may raise TakenOver, which ends the cycle without another act.
+    """
 
     node: str
     server: str
@@ -86,8 +94,9 @@ class NodeCycle:
     machine: Machine
     prover: Prover
     note: Callable[[str, str], None]
-    """Called with (state, text) at each change: drained, stopped, started, ready ..."""
     proof: str = field(default="", init=False)
+    _may_serve: bool = field(default=True, init=False)
+    """Whether a balancer may send requests to the server: until maint, and from ready on."""
 
     def run(self) -> bool:
         """Run the cycle; return False where the node already served the target release.
@@ -103,9 +112,41 @@ class NodeCycle:
             self._replace(self.target)
             self._prove(self.target)
             self._enter_rotation()
-        except Exception as error:
+        except TakenOver:
+            raise
+        except BaseException as error:  # an interrupt, too, must not leave the node out
             raise CycleFailed(self._go_back(error)) from error
         return True
+
+    def recover(self) -> str:
+        """Bring back a node that an interrupted run left out; return how.
+
+        A service that is whole and proves it serves as it is. Anything else goes back to the
+        source release, which every schema before contract serves. Raises CycleFailed where the
+        node stays out.
+        """
+        try:
+            report = self._report()
+            self.note("found", str(report))
+            if report.serves(self.target) or report.serves(self.source):
+                self.proof = self.prover.prove()
+                self._enter_rotation()
+                return f"{self.node} was whole ({report}) and is ready and UP again"
+        except TakenOver:
+            raise
+        except Exception as error:
+            self.note("going back", f"{error}")
+        try:
+            self._return_to_source()
+        except TakenOver:
+            raise
+        except Exception as error:
+            raise CycleFailed(
+                f"{self.node}, which an interrupted run took out of rotation, cannot be brought "
+                f"back to {self.source}: {error}. It stays OUT of rotation; the others serve. "
+                f"Next: repair it (is the machine up?), then start the run again"
+            ) from error
+        return f"{self.node} is back on {self.source}, ready and UP"
 
     def _report(self) -> RunningRelease:
         return parse_release_report(self.machine.run(Step.REPORT_RELEASE, self.target))
@@ -124,19 +165,27 @@ class NodeCycle:
             self.note("drain", "no new requests")
             self.rotation.drain(self.server)
             self.rotation.wait_no_sessions(self.server)
+            # Another server may have died meanwhile: this one still serves if it is let.
+            self.rotation.check_capacity(self.server)
             self.rotation.maint(self.server)
+            self._may_serve = False
             self.note("maint", "0 sessions, out of rotation")
-        except Exception as error:
+        except TakenOver:
+            raise
+        except BaseException as error:
             # Nothing was stopped yet, so the node can serve again at once.
-            raise CycleFailed(self._put_back(f"{error}")) from error
+            raise CycleFailed(self._put_back(_words(error))) from error
 
     def _put_back(self, reason: str) -> str:
         try:
             self._enter_rotation()
+        except TakenOver:
+            raise
         except Exception as error:
             return (
-                f"{reason}. {self.node} is NOT back in rotation ({error}): set server "
-                f"{self.server} ready by hand, then clear this task"
+                f"{reason}. {self.node} is NOT back in rotation ({error}), though nothing was "
+                f"stopped. Next: start the upgrade again, which brings it back first, or set "
+                f"server {self.server} ready by hand"
             )
         return f"{reason}. {self.node} is ready and UP again, nothing was stopped. Clear this task"
 
@@ -158,24 +207,38 @@ class NodeCycle:
         self.note("proved", self.proof)
 
     def _enter_rotation(self) -> None:
+        self._may_serve = True
         self.rotation.ready(self.server)
         self.rotation.wait_up(self.server)
         self.note("up", "ready and UP, stable")
 
-    def _go_back(self, reason: Exception) -> str:
-        self.note("going back", f"{reason}")
-        failed = f"{self.node} could not be taken to {self.target}: {reason}"
-        try:
+    def _return_to_source(self) -> None:
+        if self._may_serve:
             self.rotation.maint(self.server)
-            self._replace(self.source)
-            self._prove(self.source)
-            self._enter_rotation()
+            self._may_serve = False
+        self._replace(self.source)
+        self._prove(self.source)
+        self._enter_rotation()
+
+    def _go_back(self, reason: BaseException) -> str:
+        self.note("going back", _words(reason))
+        failed = f"{self.node} could not be taken to {self.target}: {_words(reason)}"
+        try:
+            self._return_to_source()
+        except TakenOver:
+            raise
         except Exception as error:
             return (
                 f"{failed}. Going back to {self.source} failed too ({error}): {self.node} is OUT "
-                f"of rotation. Repair it by hand, set server {self.server} ready, clear this task"
+                "of rotation, the others serve. Next: repair the cause and start the upgrade "
+                f"again, which brings it back first, or set server {self.server} ready by hand"
             )
         return (
             f"{failed}. {self.node} is back on {self.source}, ready and UP; no further node is "
             "started. Remove the cause, then clear this task"
         )
+
+
+def _words(error: BaseException) -> str:
+    """Return an error's text; an interrupt has none."""
+    return f"{error}" or type(error).__name__

@@ -48,7 +48,8 @@ def build_record(
         "versions": _of(events, "versions"),
         "variable": _of(events, "variable"),
         "backup": _last(events, "backup"),
-        "writes": _last(events, "writes"),
+        "writes": _writes(_of(events, "writes")),
+        "deviations": _deviations(events),
     }
 
 
@@ -63,6 +64,33 @@ def _of(events: Iterable[Event], kind: str) -> list[Event]:
 
 def _last(events: Sequence[Event], kind: str) -> Event | None:
     return next(reversed(_of(events, kind)), None)
+
+
+def _writes(events: Sequence[Event]) -> dict[str, Any] | None:
+    """Add up what became of every load session's writes; None where nobody looked."""
+    newest = {event["session"]: event for event in events}
+    total: dict[str, Any] = {}
+    for event in newest.values():
+        for key, value in event.items():
+            if key not in ("t", "kind", "session"):
+                total[key] = total[key] + value if key in total else value
+    return total or None
+
+
+def _deviations(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return what did not go the plain way, though it may have ended well."""
+    found = []
+    for event in events:
+        if event["kind"] == "recovered":
+            text = event["text"]
+        elif event["kind"] == "node" and event["state"] == "note":
+            text = f"{event['node']}: {event['text']}"
+        elif event["kind"] == "lock" and event["state"] == "broken":
+            text = f"the lock of run {event['of']} was broken: {'; '.join(event['done'])}"
+        else:
+            continue
+        found.append({"t": event["t"], "text": text})
+    return found
 
 
 def _point(sample: Sample) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class LoadWatchSensor(BaseSensorOperator):
         if {state for run in states.values() for state in run.values()} & ENDED:
             return True
         run = RolloutRun.from_context(context)
+        run.lock.keep_alive()
         session = LoadSession(run)
         if session.baseline() is None:
             self.log.info("The baseline is being measured")

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     "plan",
     "preflight",
+    "take_lock",
+    "recover_nodes",
     "backup_database",
     "load.start_load",
     "load.measure_baseline",
@@ -39,6 +41,7 @@ ORDER = [
     "load.judge_load",
     "load.stop_load",
     "load.check_acknowledged_writes",
+    "release_lock",
     "write_report",
 ]
 
@@ -74,6 +77,7 @@ def test_the_load_is_watched_beside_the_upgrade(dag: DAG) -> None:
     [
         ("load.stop_load", "load.start_load"),
         ("restore_function_creators", "set_function_creators"),
+        ("release_lock", "take_lock"),
         ("write_report", None),
     ],
 )

@@ -275,7 +275,7 @@ def succeeded() -> dict[str, Any]:
     tell.load_ended = tell.t + 1
     with tell.step("check_acknowledged_writes", 9.5):
         tell.record(
-            "writes", created=412, deleted=187, authenticated=225, uncertain=0,
+            "writes", session=1, created=412, deleted=187, authenticated=225, uncertain=0,
             missing=[], unable=[], undead=[], unanswered=[],
         )  # fmt: skip
         tell.gate("acknowledged writes", [Verdict(True, "acknowledged writes", "keystone",

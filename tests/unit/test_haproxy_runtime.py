@@ -191,7 +191,7 @@ def test_a_server_leaves_and_returns(balancer: Balancer) -> None:
 def test_no_server_is_drained_while_another_one_is_out(balancer: Balancer) -> None:
     balancer.servers["keystone-3"].admin = 0x01
     assert error_of(rotation().check_capacity, "keystone-2") == (
-        "keystone-2 is not drained, capacity would be too small on lab_haproxy: measured 1 other "
+        "keystone-2 is not taken out, capacity would be too small on lab_haproxy: measured 1 other "
         "servers ready and UP, limit all 2 and at least 2. Not serving: keystone-3 maint/MAINT, "
         "0 sessions. Next: bring them back first"
     )

@@ -1,4 +1,4 @@
-"""Dependencies point one way: dags → operators, sensors → hooks → rollout."""
+"""Dependencies point one way: dags → task_groups → operators, sensors → hooks → rollout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 
 MAY_IMPORT = {
-    "dags": {"operators", "sensors"},
+    "dags": {"task_groups", "operators", "sensors"},
+    "task_groups": {"task_groups", "operators", "sensors"},
     "operators": {"operators", "hooks", "rollout"},
     "sensors": {"sensors", "hooks", "rollout"},
     "hooks": {"hooks", "rollout"},
@@ -89,6 +90,7 @@ def test_the_domain_opens_no_files() -> None:
         ("hooks", "from operators.preflight import PreflightOperator", {"operators"}),
         ("hooks", "from lab import paths", {"lab"}),
         ("dags", "from hooks.gate import settle", {"hooks"}),
+        ("task_groups", "from hooks.gate import settle", {"hooks"}),
         ("operators", "import sensors.load_watch", {"sensors"}),
         ("operators", "from hooks.gate import settle", set()),
     ],

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from rollout.node_cycle import CycleFailed, NodeCycle, RunningRelease, parse_release_report
+from rollout.node_cycle import (
+    CycleFailed,
+    NodeCycle,
+    RunningRelease,
+    TakenOver,
+    parse_release_report,
+)
 from rollout.node_steps import Step
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
@@ -101,9 +108,9 @@ def replaced(release: str) -> list[str]:
     return [f"{step} {release}" for step in steps]
 
 
-OUT = ["report", "check_capacity", "drain", "wait_no_sessions", "maint"]
+OUT = ["report", "check_capacity", "drain", "wait_no_sessions", "check_capacity", "maint"]
 IN = ["prove", "report", "ready", "wait_up"]
-BACK = ["maint", *replaced(SOURCE), *IN]
+BACK = [*replaced(SOURCE), *IN]
 
 
 def test_the_happy_path_has_this_order() -> None:
@@ -164,9 +171,104 @@ def test_a_node_that_cannot_leave_is_set_ready_again(broken: str) -> None:
 def test_a_node_that_can_neither_leave_nor_return_is_said_to_be_out() -> None:
     cluster = Cluster(broken={"wait_no_sessions": 1, "wait_up": 1})
     assert cluster.failure() == (
-        "wait_no_sessions broke. keystone-1 is NOT back in rotation (wait_up broke): set server "
-        "server-1 ready by hand, then clear this task"
+        "wait_no_sessions broke. keystone-1 is NOT back in rotation (wait_up broke), though "
+        "nothing was stopped. Next: start the upgrade again, which brings it back first, or set "
+        "server server-1 ready by hand"
     )
+
+
+def test_a_node_is_put_back_when_another_one_dies_while_it_drains() -> None:
+    class LosesAnother(Cluster):
+        def wait_no_sessions(self, server: str) -> None:
+            super().wait_no_sessions(server)
+            self.broken["check_capacity"] = 1
+
+    cluster = LosesAnother()
+    assert cluster.failure() == (
+        "check_capacity broke. keystone-1 is ready and UP again, nothing was stopped. Clear this "
+        "task"
+    )
+    assert cluster.acts == [*OUT[:-1], "ready", "wait_up"]
+
+
+class Interrupted(Cluster):
+    """Be interrupted, as by Ctrl-C, once at an act."""
+
+    at = ""
+
+    def act(self, name: str) -> None:
+        super().act(name)
+        if name == self.at:
+            self.at = ""
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_the_node_in_rotation() -> None:
+    cluster = Interrupted()
+    cluster.at = "drain"
+    assert cluster.failure() == (
+        "KeyboardInterrupt. keystone-1 is ready and UP again, nothing was stopped. Clear this task"
+    )
+    cluster = Interrupted()
+    cluster.at = "install 13.0.4"
+    assert "KeyboardInterrupt. keystone-1 is back on 12.0.3, ready and UP" in cluster.failure()
+    assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
+
+
+@pytest.mark.parametrize("state", ["drain", "maint", "stopped", "installed", "proved"])
+def test_a_cycle_that_another_attempt_took_over_acts_no_more(state: str) -> None:
+    cluster = Cluster()
+
+    def note(reached: str, text: str) -> None:
+        cluster.acts.append(f"note {reached}")
+        if reached == state:
+            raise TakenOver("attempt 2 works on keystone-1")
+
+    cycle = cluster.cycle()
+    cycle.note = note
+    with pytest.raises(TakenOver, match="attempt 2 works on keystone-1"):
+        cycle.run()
+    assert cluster.acts[-1] == f"note {state}"
+
+
+@pytest.mark.parametrize("release", [SOURCE, TARGET])
+def test_a_whole_node_that_was_left_out_is_only_set_ready(release: str) -> None:
+    cluster = Cluster(installed=release, state="maint")
+    assert cluster.cycle().recover() == (
+        f"keystone-1 was whole ({release} running) and is ready and UP again"
+    )
+    assert cluster.acts == ["report", "prove", "ready", "wait_up"]
+    assert cluster.states == ["found", "up"]
+
+
+@pytest.mark.parametrize(
+    "half_done",
+    [
+        {"installed": TARGET, "running": False},
+        {"installed": TARGET, "stale": True},
+        {"installed": SOURCE, "running": False},
+        {"installed": TARGET, "broken": {"prove": 1}},
+        {"installed": TARGET, "broken": {"report": 1}},
+    ],
+    ids=["stopped on target", "not restarted", "stopped on source", "no proof", "no report"],
+)
+def test_a_half_done_node_that_was_left_out_goes_back(half_done: dict[str, Any]) -> None:
+    cluster = Cluster(state="maint", **half_done)
+    assert cluster.cycle().recover() == "keystone-1 is back on 12.0.3, ready and UP"
+    assert cluster.acts[-len(BACK) :] == BACK
+    assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
+
+
+def test_a_node_that_cannot_be_brought_back_is_said_to_be_out() -> None:
+    cluster = Cluster(state="maint", running=False, broken={"install 12.0.3": -1})
+    with pytest.raises(CycleFailed) as caught:
+        cluster.cycle().recover()
+    assert str(caught.value) == (
+        "keystone-1, which an interrupted run took out of rotation, cannot be brought back to "
+        "12.0.3: install 12.0.3 broke. It stays OUT of rotation; the others serve. Next: repair "
+        "it (is the machine up?), then start the run again"
+    )
+    assert cluster.state == "maint"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +280,9 @@ def test_each_failing_step_leads_back_to_the_old_release(broken: str) -> None:
     assert message.startswith(f"keystone-1 could not be taken to 13.0.4: {broken} broke. ")
     assert "keystone-1 is back on 12.0.3, ready and UP" in message
     assert message.endswith("Remove the cause, then clear this task")
-    assert cluster.acts[-len(BACK) :] == BACK
+    # Once a balancer was asked to send requests again, the server leaves the rotation first.
+    back = ["maint", *BACK] if broken in ("ready", "wait_up") else BACK
+    assert cluster.acts[-len(back) - 1 :] == [broken, *back]
     assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
     assert cluster.notes[-1][0] == "up"
     assert ("going back", f"{broken} broke") in cluster.notes
@@ -202,8 +306,9 @@ def test_a_node_that_cannot_go_back_is_out_of_rotation_and_says_so(broken: str) 
     cluster = Cluster(broken={"install 13.0.4": -1, "prove": -1, broken: -1})
     assert cluster.failure() == (
         "keystone-1 could not be taken to 13.0.4: install 13.0.4 broke. Going back to 12.0.3 "
-        f"failed too ({broken} broke): keystone-1 is OUT of rotation. Repair it by hand, set "
-        "server server-1 ready, clear this task"
+        f"failed too ({broken} broke): keystone-1 is OUT of rotation, the others serve. Next: "
+        "repair the cause and start the upgrade again, which brings it back first, or set server "
+        "server-1 ready by hand"
     )
     assert cluster.state == "maint"
     assert "up" not in cluster.states

@@ -125,3 +125,28 @@ def test_the_example_is_a_whole_record() -> None:
     assert [each["after"] for each in record["versions"]] == ["expand", "migrate", "contract"]
     assert sorted(record["nodes"]) == ["keystone-1", "keystone-2", "keystone-3"]
     assert [each["value"] for each in record["variable"]] == ["1", "0"]
+
+
+def test_the_writes_of_all_load_sessions_are_added_up() -> None:
+    empty = {"created": 0, "missing": [], "unable": [], "undead": [], "unanswered": []}
+    events = [
+        event(1, "writes", session=1, **{**empty, "created": 5, "missing": ["a"]}),
+        event(2, "writes", session=2, **{**empty, "created": 7}),
+        event(3, "writes", session=1, **{**empty, "created": 5}),
+    ]
+    writes = build_record("run", events, [], "succeeded")["writes"]
+    assert writes == {**empty, "created": 12}
+
+
+def test_what_did_not_go_the_plain_way_is_kept() -> None:
+    events = [
+        event(1, "lock", state="taken"),
+        event(2, "lock", state="broken", of="run-1", done=["its load was stopped", "reported"]),
+        event(3, "recovered", text="keystone-1 is back on 12.0.3, ready and UP"),
+        event(4, "node", node="keystone-2", state="note", text="session dropped during install"),
+    ]
+    assert build_record("run", events, [], "succeeded")["deviations"] == [
+        {"t": 2, "text": "the lock of run run-1 was broken: its load was stopped; reported"},
+        {"t": 3, "text": "keystone-1 is back on 12.0.3, ready and UP"},
+        {"t": 4, "text": "keystone-2: session dropped during install"},
+    ]

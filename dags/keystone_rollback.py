@@ -1,0 +1,63 @@
+"""Take all nodes back to the source release under load, before contract."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param, TaskGroup, chain
+
+from operators.end_run import EndRunOperator, end_resumed_run
+from operators.lock_control import ReleaseLockOperator, TakeLockOperator
+from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
+from operators.preflight import PreflightOperator
+from operators.recover_nodes import RecoverNodesOperator
+from operators.rollback_control import CheckWayBackOperator, TellLeftBehindOperator
+from operators.upgrade_node import UpgradeNodeOperator
+from operators.verify_nodes import VerifyNodesOperator
+from operators.write_report import WriteReportOperator
+from task_groups.load_group import load_group
+
+with DAG(
+    dag_id="keystone_rollback",
+    schedule=None,
+    max_active_runs=1,
+    tags=["keystone"],
+    default_args={"on_failure_callback": end_resumed_run},
+    params={
+        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
+        "source": Param("", type="string", description="release to go back to; empty: the file's"),
+        "target": Param("", type="string", description="release to leave; empty: the file's"),
+        "break_lock": Param(
+            "", type="string", description="id of the dead run whose lock is broken deliberately"
+        ),
+    },
+) as dag:
+    plan = PlanUpgradeOperator(task_id="plan")
+    check_way_back = CheckWayBackOperator(task_id="check_way_back")
+    preflight = PreflightOperator(task_id="preflight")
+    take_lock = TakeLockOperator(task_id="take_lock").as_setup()
+    recover_nodes = RecoverNodesOperator(task_id="recover_nodes")
+    load = load_group()
+
+    with TaskGroup("nodes"):
+        list_nodes = ListNodesOperator(task_id="list_nodes", newest_first=True)
+        rollback_nodes = UpgradeNodeOperator.partial(
+            task_id="rollback_node",
+            back=True,
+            siblings=["nodes.rollback_node"],
+            max_active_tis_per_dagrun=1,
+            map_index_template="{{ node }}",
+        ).expand(node=list_nodes.output)
+        verify_nodes = VerifyNodesOperator(task_id="verify_nodes", back=True)
+        tell_left_behind = TellLeftBehindOperator(task_id="tell_left_behind")
+
+    rollback_succeeded = EndRunOperator(task_id="rollback_succeeded")
+    release_lock = ReleaseLockOperator(task_id="release_lock")
+    report = WriteReportOperator(task_id="write_report")
+
+    chain(plan, check_way_back, preflight, take_lock, recover_nodes)
+    load.around(before=recover_nodes, first=list_nodes, last=tell_left_behind)
+    chain(list_nodes, rollback_nodes, verify_nodes, tell_left_behind)
+    chain(load.check_writes, release_lock, report)
+    chain([load.watch, load.judge, load.check_writes], rollback_succeeded)
+
+    release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
+    report.as_teardown(on_failure_fail_dagrun=True)

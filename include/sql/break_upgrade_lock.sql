@@ -1,0 +1,5 @@
+-- Take the lock over from a dead run, unless it was heard of again meanwhile.
+UPDATE keystone_rollout.upgrade_lock
+SET run_id = %(run_id)s, place = %(place)s, since = CURRENT_TIMESTAMP, heartbeat = CURRENT_TIMESTAMP
+WHERE cloud = %(cloud)s AND run_id = %(broken)s
+  AND heartbeat <= CURRENT_TIMESTAMP - INTERVAL %(stale_seconds)s SECOND

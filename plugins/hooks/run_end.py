@@ -1,0 +1,50 @@
+"""End a resumed run safely: what its tasks started again has no teardown any more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from hooks.function_creators import FunctionCreators
+from hooks.gate import settle
+from hooks.load_session import LoadSession
+from hooks.rollout_run import RolloutRun
+from hooks.run_report import write_run_report
+from hooks.writes_check import check_writes
+
+log = logging.getLogger(__name__)
+
+
+def was_resumed(run: RolloutRun) -> bool:
+    """Tell whether a gate was opened since this run's teardowns have ended.
+
+    "Clear failed tasks" runs neither setup nor teardown again: gates take and start what they
+    need, and whoever fails or finishes after that has to end it.
+    """
+    reported, gate = run.directory.last("reported"), run.directory.last("gate")
+    return reported is not None and gate is not None and gate["t"] > reported["t"]
+
+
+def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
+    """Stop the load, check its writes, restore the variable, release the lock, report.
+
+    Each is tried whatever became of the others; RuntimeError names all that did not succeed.
+    """
+    steps: dict[str, Callable[[], object]] = {
+        "stop the load": lambda: LoadSession(run).stop(),
+        "check the acknowledged writes": lambda: settle(
+            run, "acknowledged writes", check_writes(run)
+        ),
+        "restore log_bin_trust_function_creators": lambda: FunctionCreators(run.cloud).restore(),
+        "release the lock": lambda: run.lock.release(),
+        "write the report": lambda: write_run_report(run.directory, state, failed_tasks),
+    }
+    problems = []
+    for what, step in steps.items():
+        try:
+            step()
+        except Exception as error:
+            problems.append(f"{what}: {error}")
+            log.exception("Could not %s", what)
+    if problems:
+        raise RuntimeError("the run did not end safely; " + "; ".join(problems))

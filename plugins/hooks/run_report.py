@@ -1,0 +1,27 @@
+"""Write a run's report from its directory alone, whatever became of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hooks.load_generator import LoadGeneratorHook
+from hooks.report_file import write_report
+from hooks.run_directory import RunDirectory
+from rollout.run_record import build_record
+
+
+def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
+    """Write report.json and report.html; return the latter's path.
+
+    ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
+    """
+    samples = [
+        sample
+        for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
+        for sample in LoadGeneratorHook(folder).samples()
+    ]
+    record = build_record(directory.run_id, directory.events(), samples, state)
+    path = write_report(directory, {**record, "failed_tasks": list(failed_tasks)})
+    directory.record("reported", state=state, path=str(path))
+    return path

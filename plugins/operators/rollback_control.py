@@ -1,0 +1,38 @@
+"""Say whether there is a way back before contract, and what it leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.gate import settle
+from hooks.keystone_database import KeystoneDatabase
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+from rollout.rollback import judge_way_back, left_behind
+
+
+class CheckWayBackOperator(RolloutOperator):
+    """Refuse a rollback after contract, before anything is touched."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Compare the version table with the heads in the image."""
+        state = KeystoneDatabase(run.cloud).versions()
+        settle(run, "way back", [judge_way_back(run.cloud, state, run.heads())])
+
+
+class TellLeftBehindOperator(RolloutOperator):
+    """Say what a rollback does not take back, in the log and in the report."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> list[str]:
+        """Return the sentences; AirflowFailException where the schema moved meanwhile."""
+        state = KeystoneDatabase(run.cloud).versions()
+        verdict = judge_way_back(run.cloud, state, run.heads())
+        if not verdict.ok:
+            raise AirflowFailException(str(verdict))
+        texts = left_behind(run.cloud, state)
+        for text in texts:
+            self.log.info("Left behind: %s", text)
+            run.directory.record("left_behind", text=text)
+        return texts

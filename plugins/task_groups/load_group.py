@@ -1,0 +1,60 @@
+"""Wire the load beside the steps it proves: start, baseline, watch, judge, stop, check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import TaskGroup, chain
+
+from operators.load_control import (
+    CheckWritesOperator,
+    JudgeLoadOperator,
+    MeasureBaselineOperator,
+    StartLoadOperator,
+    StopLoadOperator,
+)
+from sensors.load_watch import LoadWatchSensor
+
+# An executor may fail a rescheduled sensor for no reason of its own (apache/airflow#71172). What
+# the sensors here find wrong is an AirflowFailException, which is never retried.
+SURVIVE_EXECUTOR: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=10)}
+
+
+@dataclass(frozen=True)
+class LoadGroup:
+    """Name the load's tasks that other steps are wired to."""
+
+    start: StartLoadOperator
+    baseline: MeasureBaselineOperator
+    watch: LoadWatchSensor
+    judge: JudgeLoadOperator
+    stop: StopLoadOperator
+    check_writes: CheckWritesOperator
+
+    def around(self, before: Any, first: Any, last: Any) -> None:
+        """Run the load from after ``before`` until after ``last``; ``first`` has its baseline."""
+        chain(before, self.start, self.baseline, [self.watch, first])
+        chain(last, self.judge)
+        chain([self.watch, self.judge], self.stop, self.check_writes)
+        self.stop.as_teardown(setups=self.start, on_failure_fail_dagrun=True)
+
+
+def load_group() -> LoadGroup:
+    """Make the task group `load`; `around` says what it goes around."""
+    with TaskGroup("load"):
+        return LoadGroup(
+            start=StartLoadOperator(task_id="start_load"),
+            baseline=MeasureBaselineOperator(task_id="measure_baseline"),
+            watch=LoadWatchSensor(
+                task_id="watch_load",
+                until="load.judge_load",
+                poke_interval=10,
+                timeout=86400,
+                **SURVIVE_EXECUTOR,
+            ),
+            judge=JudgeLoadOperator(task_id="judge_load"),
+            stop=StopLoadOperator(task_id="stop_load"),
+            check_writes=CheckWritesOperator(task_id="check_acknowledged_writes"),
+        )

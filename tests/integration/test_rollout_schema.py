@@ -1,0 +1,103 @@
+"""Lock and marks live in the cloud's own database, and hold against everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from hooks.cloud_file import load_cloud
+from hooks.cycle_notes import CycleNotes
+from hooks.rollout_run import RolloutRun
+from hooks.run_directory import RunDirectory
+from hooks.servers_out import ServersOut
+from hooks.upgrade_lock import UpgradeLock
+from lab import database
+from rollout.cloud import Cloud
+from rollout.node_cycle import TakenOver
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def cloud(lab_connections: None) -> Iterator[Cloud]:
+    """Return the lab under another name, so that no other test's lock is in the way."""
+    database.execute("DROP DATABASE IF EXISTS keystone_rollout")
+    lab = load_cloud("lab")
+    limits = lab.limits.model_copy(update={"lock_stale_seconds": 60})
+    yield lab.model_copy(update={"name": "lock-test", "limits": limits})
+    database.execute("DROP DATABASE IF EXISTS keystone_rollout")
+
+
+def age(seconds: int) -> None:
+    database.execute(
+        "UPDATE keystone_rollout.upgrade_lock SET heartbeat = heartbeat - INTERVAL %s SECOND",
+        (seconds,),
+    )
+
+
+def test_looking_makes_nothing(cloud: Cloud) -> None:
+    assert UpgradeLock(cloud, "one").holder() is None
+    assert ServersOut(cloud).all() == {}
+    assert database.execute("SHOW DATABASES LIKE 'keystone\\_rollout'") == []
+
+
+def test_the_second_run_is_refused_until_the_first_gives_the_lock_back(cloud: Cloud) -> None:
+    first, second = UpgradeLock(cloud, "one"), UpgradeLock(cloud, "two")
+    assert first.take()[0].ok
+    assert first.take()[0].ok, "its own lock stands in nobody's way"
+    verdict, _broken = second.take()
+    assert not verdict.ok
+    assert verdict.measured.startswith("held by run one of ")
+    assert not second.release()
+    assert first.release()
+    assert second.take()[0].ok
+
+
+def test_of_many_at_once_one_gets_it(cloud: Cloud) -> None:
+    UpgradeLock(cloud, "warm-up").take()
+    UpgradeLock(cloud, "warm-up").release()
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda n: UpgradeLock(cloud, f"run-{n}").take()[0].ok, range(8)))
+    assert taken.count(True) == 1
+
+
+def test_only_a_silent_lock_is_broken_and_only_by_name(cloud: Cloud) -> None:
+    UpgradeLock(cloud, "dead").take()
+    assert not UpgradeLock(cloud, "two", break_run="dead").take()[0].ok, "it is alive"
+    age(61)
+    assert not UpgradeLock(cloud, "two", break_run="other").take()[0].ok
+    verdict, broken = UpgradeLock(cloud, "two", break_run="dead").take()
+    assert verdict.ok
+    assert broken is not None
+    assert broken.run_id == "dead"
+    holder = UpgradeLock(cloud, "three").holder()
+    assert holder is not None
+    assert (holder.run_id, holder.silent_seconds) == ("two", 0)
+
+
+def test_a_heartbeat_keeps_the_lock(cloud: Cloud) -> None:
+    lock = UpgradeLock(cloud, "one")
+    lock.take()
+    age(61)
+    lock.keep_alive()
+    assert not UpgradeLock(cloud, "two", break_run="one").take()[0].ok
+
+
+def test_an_attempt_that_was_overtaken_stops(cloud: Cloud, tmp_path: Any) -> None:
+    run = RolloutRun(cloud, RunDirectory("run-1", tmp_path), "upgrade_node")
+    node = cloud.nodes[0]
+    first, second = CycleNotes(run, node), CycleNotes(run, node)
+    first("found", "12.0.3 running")
+    first("drain", "no new requests")
+    assert ServersOut(cloud).all()[node.server].run_id == "run-1"
+    first("maint", "0 sessions")
+    second("found", "12.0.3 installed, service stopped")
+    with pytest.raises(TakenOver, match="another attempt took keystone-1 over"):
+        first("stopped", "service stopped")
+    second("up", "ready and UP")
+    assert ServersOut(cloud).all() == {}
+    states = [event["state"] for event in run.directory.events("node")]
+    assert states == ["found", "drain", "maint", "found", "up"]
