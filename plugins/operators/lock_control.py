@@ -20,11 +20,20 @@ class TakeLockOperator(RolloutOperator):
             run.directory.record("lock", state="taken")
             return ""
         self.log.warning("The lock was broken: %s", broken)
-        done = InterruptedRun(broken.run_id).clean_up()
-        for text in done:
-            self.log.info("Run %s: %s", broken.run_id, text)
+        try:
+            done = self._clean_up(run, broken.run_id)
+        except BaseException:
+            # A setup that fails has no teardown: nobody else would release the lock.
+            run.lock.release()
+            raise
         run.directory.record("lock", state="broken", of=broken.run_id, done=done)
         return broken.run_id
+
+    def _clean_up(self, run: RolloutRun, dead: str) -> list[str]:
+        done = InterruptedRun(dead).clean_up()
+        for text in done:
+            self.log.info("Run %s: %s", dead, text)
+        return done
 
 
 class ReleaseLockOperator(RolloutOperator):

@@ -22,7 +22,12 @@ from rollout.report_tables import (
 from rollout.report_words import NOT_ENOUGH_DATA, clock, count, duration, milliseconds, moment
 
 Data = Mapping[str, Any]
-HEADLINES = {"succeeded": "Succeeded", "failed": "Failed", "unproven": "Not proven"}
+HEADLINES = {
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+    "unproven": "Not proven",
+}
 
 
 def build_view(record: Data) -> dict[str, Any]:
@@ -73,6 +78,8 @@ def _summary(record: Data, state: str) -> str:
             if not failures
             else f"The upgrade ended well; {count(failures)} failed requests are in the budget."
         )
+    if state == "interrupted":
+        return "It was killed, and a later run cleaned up after it; what it had begun is below."
     if record["plan"] is None:
         return "It ended before there was a plan: nothing was touched."
     if not any(record[key] for key in ("backup", "variable", "versions", "nodes")):

@@ -53,11 +53,6 @@ def build_record(
     }
 
 
-def out_of_rotation(events: Iterable[Event]) -> dict[str, float]:
-    """Return for each node how many seconds it took no requests, by its `node` events."""
-    return {name: node["out_of_rotation"] for name, node in _nodes(list(events)).items()}
-
-
 def _of(events: Iterable[Event], kind: str) -> list[Event]:
     return [event for event in events if event["kind"] == kind]
 

@@ -8,11 +8,16 @@ import pytest
 import record_example as example
 
 from rollout.load_samples import Sample
-from rollout.run_record import build_record, out_of_rotation
+from rollout.run_record import build_record
 
 
 def event(t: float, kind: str, **fields: Any) -> dict[str, Any]:
     return {"t": t, "kind": kind, **fields}
+
+
+def seconds_out(events: list[dict[str, Any]]) -> dict[str, float]:
+    nodes = build_record("run", events, [], "failed")["nodes"]
+    return {name: each["out_of_rotation"] for name, each in nodes.items()}
 
 
 def node(t: float, state: str, name: str = "keystone-1") -> dict[str, Any]:
@@ -105,7 +110,7 @@ def test_seconds_out_of_rotation_count_from_drain_to_up(
     states: list[tuple[float, str]], seconds: float, since: float | None
 ) -> None:
     events = [node(t, state) for t, state in states]
-    assert out_of_rotation(events) == {"keystone-1": seconds}
+    assert seconds_out(events) == {"keystone-1": seconds}
     found = build_record("run", events, [], "failed")["nodes"]["keystone-1"]
     assert (found["out_of_rotation"], found["since"]) == (seconds, since)
     assert found["state"] == states[-1][1]
@@ -114,7 +119,7 @@ def test_seconds_out_of_rotation_count_from_drain_to_up(
 
 def test_nodes_do_not_mix() -> None:
     events = [node(1, "drain", "a"), node(4, "up", "a"), node(5, "drain", "b"), node(7, "up", "b")]
-    assert out_of_rotation(events) == {"a": 3.0, "b": 2.0}
+    assert seconds_out(events) == {"a": 3.0, "b": 2.0}
 
 
 def test_the_example_is_a_whole_record() -> None:

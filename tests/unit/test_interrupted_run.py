@@ -1,0 +1,54 @@
+"""What a killed run leaves behind is cleaned up by the run that breaks its lock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hooks.interrupted_run import InterruptedRun
+from hooks.run_directory import RunDirectory
+
+RUN = "manual__2026-01-02T03:04:05+00:00"
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
+    return tmp_path
+
+
+def test_its_report_is_written_and_says_interrupted(runs: Path) -> None:
+    dead = RunDirectory(RUN)
+    dead.record("step", step="expand", state="started")
+    done = InterruptedRun(RUN).clean_up()
+    report = json.loads((dead.path / "report.json").read_text())
+    assert report["state"] == "interrupted"
+    assert report["steps"][0]["name"] == "expand"
+    assert report["steps"][0]["state"] == "unfinished"
+    page = (dead.path / "report.html").read_text()
+    assert "Interrupted" in page
+    assert "It was killed, and a later run cleaned up after it" in page
+    assert done == [f"its report was written: {dead.path / 'report.html'}"]
+    assert dead.last("reported") is not None
+
+
+def test_a_load_that_has_ended_is_not_stopped_again(runs: Path) -> None:
+    dead = RunDirectory(RUN)
+    (dead.load / "1").mkdir(parents=True)
+    load = InterruptedRun(RUN).load()
+    assert load is not None
+    assert load.directory == dead.load / "1"
+    assert InterruptedRun(RUN).clean_up() == [
+        f"its report was written: {dead.path / 'report.html'}"
+    ]
+
+
+def test_a_run_of_another_machine_is_said_to_have_left_nothing_here(runs: Path) -> None:
+    assert InterruptedRun("elsewhere").load() is None
+    assert InterruptedRun("elsewhere").clean_up() == [
+        "run elsewhere left no record on this machine; its load, if any, may still run where it "
+        "was started, until its run_time is over"
+    ]
+    assert list(runs.iterdir()) == [], "looking must not make a directory"
