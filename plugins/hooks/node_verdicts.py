@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hooks.haproxy_runtime import HaproxyRuntimeHook
 from hooks.keystone_api import NodeProver
 from hooks.node_machine import NodeMachine
@@ -16,9 +18,25 @@ TOO_EARLY = (
 )
 
 
-def verify_nodes(cloud: Cloud) -> list[Verdict]:
-    """Return one verdict for each node and each server; what cannot be asked is a failed one."""
-    verdicts = [_release(cloud, node) for node in cloud.nodes]
+@dataclass(frozen=True)
+class Expectation:
+    """Say what every node shall run, what follows where one does not, and what to do then."""
+
+    release: str
+    consequence: str
+    next_step: str
+    """Names the node as {node}."""
+
+
+def verify_nodes(cloud: Cloud, expected: Expectation | None = None) -> list[Verdict]:
+    """Return one verdict for each node and each server; what cannot be asked is a failed one.
+
+    ``expected`` is the target release before contract unless it is given.
+    """
+    expected = expected or Expectation(
+        cloud.target, TOO_EARLY, "clear the task that upgrades {node}"
+    )
+    verdicts = [_release(cloud, node, expected) for node in cloud.nodes]
     verdicts += [_tokens(cloud, node) for node in cloud.nodes]
     inventory = {node.server for node in cloud.nodes}
     for balancer in cloud.load_balancers:
@@ -34,24 +52,24 @@ def verify_nodes(cloud: Cloud) -> list[Verdict]:
                     f"{state.administrative}/{state.operational}"
                     + ("" if known else ", not a node of the cloud file"),
                     "ready/UP, and in the cloud file",
-                    TOO_EARLY,
-                    f"bring {name} to {cloud.target} and ready, or take it out of the backend",
+                    expected.consequence,
+                    f"bring {name} to {expected.release} and ready, or take it out of the backend",
                 )
             )
     return verdicts
 
 
-def _release(cloud: Cloud, node: Node) -> Verdict:
+def _release(cloud: Cloud, node: Node, expected: Expectation) -> Verdict:
     try:
         report = parse_release_report(
-            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, cloud.target)
+            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, expected.release)
         )
-        ok, measured = report.serves(cloud.target), str(report)
+        ok, measured = report.serves(expected.release), str(report)
     except Exception as error:
         ok, measured = False, f"unknown: {error}"
     return Verdict(
-        ok, "release", node.name, measured, f"{cloud.target} running", TOO_EARLY,
-        f"clear the task that upgrades {node.name}",
+        ok, "release", node.name, measured, f"{expected.release} running", expected.consequence,
+        expected.next_step.format(node=node.name),
     )  # fmt: skip
 
 
