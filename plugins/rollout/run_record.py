@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rollout.load_samples import Sample, merge
+from rollout.restore_record import restore_section
 
 Event = Mapping[str, Any]
 OUT_OF_ROTATION, IN_ROTATION = ("drain", "maint"), ("up", "done")
@@ -49,6 +50,7 @@ def build_record(
         "variable": _of(events, "variable"),
         "backup": _last(events, "backup"),
         "writes": _last(events, "writes"),
+        "restore": restore_section(_of(events, "restore")),
     }
 
 
