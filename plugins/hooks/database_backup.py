@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from hooks.database_client import DatabaseClient, DatabaseClientFailed
 from hooks.keystone_database import KeystoneDatabase
 from hooks.sql_text import sql
 from rollout.backup_verdict import TableState, judge_backup
@@ -20,7 +16,7 @@ SCRATCH = "keystone_rollout_scratch"
 
 
 class BackupFailed(RuntimeError):
-    """Say which command failed, and what it printed."""
+    """Say which program failed, and what it printed."""
 
 
 class DatabaseBackup:
@@ -31,6 +27,7 @@ class DatabaseBackup:
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self.database = KeystoneDatabase(cloud)
+        self.client = DatabaseClient(self.database.administrator)
         self.schema = self.database.schema
         self.folder = folder
 
@@ -40,29 +37,36 @@ class DatabaseBackup:
         path = self.folder / f"{name}.sql"
         part = path.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with self._options() as options, os.fdopen(descriptor, "wb") as stream:
-            self._run(
-                [_client("mariadb-dump", "mysqldump"), f"--defaults-extra-file={options}",
-                 "--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob",
+        with os.fdopen(descriptor, "wb") as stream:
+            self.client.dump(
+                ["--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob",
                  self.schema],
-                stdout=stream,
+                stream,
             )  # fmt: skip
         part.replace(path)
         return path
 
     def verify(self, name: str) -> tuple[Path, Verdict]:
-        """Dump, restore into the scratch schema, compare, and drop the scratch schema again."""
+        """Dump, restore into the scratch schema, compare, and drop the scratch schema again.
+
+        Raises BackupFailed where dumping or restoring fails.
+        """
+        try:
+            return self._verify(name)
+        except DatabaseClientFailed as error:
+            raise BackupFailed(
+                f"{error}. Nothing was changed. Next: free space or repair, then clear this task"
+            ) from error
+
+    def _verify(self, name: str) -> tuple[Path, Verdict]:
         before = self._tables(self.schema)
         path = self.dump(name)
         after = self._tables(self.schema)
         admin = self.database.administrator
         try:
             admin.run([f"DROP DATABASE IF EXISTS {SCRATCH}", f"CREATE DATABASE {SCRATCH}"])
-            with self._options() as options, path.open("rb") as stream:
-                self._run(
-                    [_client("mariadb", "mysql"), f"--defaults-extra-file={options}", SCRATCH],
-                    stdin=stream,
-                )
+            with path.open("rb") as stream:
+                self.client.load(SCRATCH, stream)
             restored = self._tables(SCRATCH)
         finally:
             admin.run(f"DROP DATABASE IF EXISTS {SCRATCH}")
@@ -79,51 +83,3 @@ class DatabaseBackup:
             rows = admin.get_first(f"SELECT COUNT(*) FROM {quoted}")[0]  # noqa: S608
             states[table] = TableState(int(checksum), int(rows))
         return states
-
-    @contextmanager
-    def _options(self) -> Iterator[str]:
-        """Hand host and password over in a file that only this user can read."""
-        connection = self.database.administrator.get_connection(
-            self.database.administrator.get_conn_id()
-        )
-        with tempfile.NamedTemporaryFile("w", prefix="keystone-rollout-", suffix=".cnf") as file:
-            password = (connection.password or "").replace("\\", "\\\\").replace('"', '\\"')
-            file.write(
-                f"[client]\nprotocol=tcp\nhost={connection.host}\nport={connection.port or 3306}\n"
-                f'user={connection.login}\npassword="{password}"\n'
-            )
-            file.flush()
-            yield file.name
-
-    def _run(self, command: list[str], stdin: object = None, stdout: object = None) -> None:
-        result = subprocess.run(  # type: ignore[call-overload]
-            command,
-            stdin=stdin or subprocess.DEVNULL,
-            stdout=stdout or subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-        if result.returncode != 0:
-            lines = result.stderr.decode(errors="replace").strip().splitlines()[-5:]
-            raise BackupFailed(
-                f"{Path(command[0]).name} ended with exit status {result.returncode}, allowed is "
-                f"0: {' | '.join(lines)}. Nothing was changed; free space or repair, then clear"
-            )
-
-
-def _client(*names: str) -> str:
-    for name in names:
-        path = shutil.which(name)
-        if path:
-            return path
-    raise BackupFailed(f"{' or '.join(names)} is not installed. Next: install a MariaDB client")
-
-
-def client_missing() -> str | None:
-    """Say which database client is missing on this machine, for preflight."""
-    try:
-        _client("mariadb-dump", "mysqldump")
-        _client("mariadb", "mysql")
-    except BackupFailed as error:
-        return str(error)
-    return None

@@ -91,6 +91,14 @@ class NodeProver:
         self.here.validate_token(self.elsewhere.issue_token())
         return "issues tokens, validates tokens issued elsewhere, and the reverse"
 
+    def prove_alone(self) -> str:
+        """Issue a token here and validate it here, while no other server is there to ask.
+
+        Waits for the first token as `prove` does.
+        """
+        self.here.validate_token(self._first_token())
+        return "issues tokens and validates its own; no other server to compare with"
+
     def _first_token(self) -> str:
         end = time.monotonic() + self.start_seconds
         while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hooks.haproxy_runtime import HaproxyRuntimeHook
 from hooks.keystone_api import NodeProver
 from hooks.node_machine import NodeMachine
@@ -16,9 +18,35 @@ TOO_EARLY = (
 )
 
 
-def verify_nodes(cloud: Cloud, release: str) -> list[Verdict]:
-    """Return whether every node and server is known to run a release, one verdict each."""
-    verdicts = [_release(cloud, node, release) for node in cloud.nodes]
+@dataclass(frozen=True)
+class Expectation:
+    """Say what every node shall run, what follows where one does not, and what to do then."""
+
+    release: str
+    consequence: str
+    next_step: str
+    """Names the node as {node}."""
+
+
+def before_contract(cloud: Cloud) -> Expectation:
+    """Expect the target release everywhere."""
+    return Expectation(
+        cloud.target, TOO_EARLY, f"start the upgrade again: it takes {{node}} to {cloud.target}"
+    )
+
+
+def after_rollback(cloud: Cloud) -> Expectation:
+    """Expect the source release everywhere."""
+    return Expectation(
+        cloud.source,
+        "the rollback is not complete; the schema serves both releases meanwhile",
+        f"start the rollback again: it takes {{node}} to {cloud.source}",
+    )
+
+
+def verify_nodes(cloud: Cloud, expected: Expectation) -> list[Verdict]:
+    """Return one verdict for each node and each server; what cannot be asked is a failed one."""
+    verdicts = [_release(cloud, node, expected) for node in cloud.nodes]
     verdicts += [_tokens(cloud, node) for node in cloud.nodes]
     inventory = {node.server for node in cloud.nodes}
     for balancer in cloud.load_balancers:
@@ -34,22 +62,24 @@ def verify_nodes(cloud: Cloud, release: str) -> list[Verdict]:
                     f"{state.administrative}/{state.operational}"
                     + ("" if known else ", not a node of the cloud file"),
                     "ready/UP, and in the cloud file",
-                    TOO_EARLY,
-                    f"bring {name} to {release} and ready, or take it out of the backend",
+                    expected.consequence,
+                    f"bring {name} to {expected.release} and ready, or take it out of the backend",
                 )
             )
     return verdicts
 
 
-def _release(cloud: Cloud, node: Node, release: str) -> Verdict:
+def _release(cloud: Cloud, node: Node, expected: Expectation) -> Verdict:
     try:
-        report = parse_release_report(NodeMachine(cloud, node).run(Step.REPORT_RELEASE, release))
-        ok, measured = report.serves(release), str(report)
+        report = parse_release_report(
+            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, expected.release)
+        )
+        ok, measured = report.serves(expected.release), str(report)
     except Exception as error:
         ok, measured = False, f"unknown: {error}"
     return Verdict(
-        ok, "release", node.name, measured, f"{release} running", TOO_EARLY,
-        f"start the run again: it takes {node.name} to {release}",
+        ok, "release", node.name, measured, f"{expected.release} running", expected.consequence,
+        expected.next_step.format(node=node.name),
     )  # fmt: skip
 
 

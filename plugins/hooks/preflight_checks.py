@@ -11,7 +11,7 @@ from functools import partial
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from hooks.cloud_file import project_path
-from hooks.database_backup import client_missing
+from hooks.database_client import client_missing
 from hooks.haproxy_runtime import HaproxyRuntimeHook
 from hooks.interrupted_run import InterruptedRun
 from hooks.keystone_api import KeystoneApiHook

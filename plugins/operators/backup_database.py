@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from hooks.cloud_file import project_path
+from hooks.backup_store import BackupStore
 from hooks.database_backup import DatabaseBackup
 from hooks.gate import settle
 from hooks.rollout_run import RolloutRun
 from operators.rollout_operator import RolloutOperator
+from rollout.backup_facts import BackupFacts
 
 
 class BackupDatabaseOperator(RolloutOperator):
-    """Dump, restore into a scratch schema, and compare table by table."""
+    """Dump, restore into a scratch schema, compare table by table, and say what it is good for."""
 
     def run_step(self, run: RolloutRun, context: Any) -> str:
         """Return the dump's path; fail where what was restored is not what was there."""
-        folder = project_path(run.cloud.backup_directory)
-        path, verdict = DatabaseBackup(run.cloud, folder).verify(run.directory.path.name)
+        cloud, store = run.cloud, BackupStore(run.cloud)
+        taken = time.time()
+        path, verdict = DatabaseBackup(cloud, store.folder).verify(run.directory.path.name)
         run.directory.record("backup", path=str(path), bytes=path.stat().st_size)
         settle(run, "backup", [verdict])
+        facts = BackupFacts(cloud.name, cloud.databases.schema_name, taken, run.plan()["nodes"])
+        store.describe(path, facts)
         return str(path)

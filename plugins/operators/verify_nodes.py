@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hooks.gate import open_gate, settle
-from hooks.node_verdicts import verify_nodes
+from hooks.node_verdicts import after_rollback, before_contract, verify_nodes
 from hooks.rollout_run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
@@ -23,5 +23,5 @@ class VerifyNodesOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail where one node or server is not known to run the expected release."""
         open_gate(run, "before verifying nodes")
-        release = run.cloud.source if self.back else run.cloud.target
-        settle(run, "all nodes", verify_nodes(run.cloud, release))
+        expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
+        settle(run, "all nodes", verify_nodes(run.cloud, expected))

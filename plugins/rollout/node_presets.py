@@ -44,6 +44,23 @@ for file in {{{{ configuration_files }}}}; do
 done
 """
 
+# Needs no privilege: going back is refused before anything is stopped, not half-way.
+_CHECK_CONFIGURATION = f"""\
+for file in {{{{ configuration_files }}}}; do
+  test -s {_STAGING}/$file || echo "{_STAGING}/$file"
+done
+"""
+
+# Rows that a database no longer has must not be served from a cache.
+_FLUSH_CACHE = """\
+set -e
+for each in {{ memcached }}; do
+  timeout 10 bash -c 'exec 3<>"/dev/tcp/${0%:*}/${0##*:}" && printf "flush_all\\r\\n" >&3 &&
+    read -r answer <&3 && test "${answer%?}" = OK' "$each" ||
+    { echo "memcached $each did not acknowledge flush_all" >&2; exit 1; }
+done
+"""
+
 # No pipe after a sudo: it would hide a refusal, and the fingerprints of nothing are all alike.
 _KEY_FINGERPRINT = """\
 set -e
@@ -68,6 +85,7 @@ APT = Preset(
         "pid_file": "/run/keystone/keystone.pid",
         "configuration_files": "keystone.conf",
         "group": "keystone",
+        "memcached": "",
     },
     steps={
         "keep_current": _KEEP_CONFIGURATION
@@ -100,6 +118,11 @@ else started=stopped; fi
 echo "$version $installed $started"
 """,
         "key_fingerprint": _KEY_FINGERPRINT,
+        "check_kept": _CHECK_CONFIGURATION
+        + """\
+ls {{ archive }} >/dev/null 2>&1 || echo "{{ archive }}"
+""",
+        "flush_cache": _FLUSH_CACHE,
         "check_privileges": """\
 check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
 check apt-get install; check dpkg --configure -a; check tee {{ source_list }}
@@ -125,6 +148,7 @@ _RPM_VARIABLES: dict[str, str | None] = {
     "service": "httpd",
     "configuration_files": "keystone.conf",
     "group": "keystone",
+    "memcached": "",
 }
 
 _RPM_STEPS = {
@@ -159,6 +183,13 @@ else started=stopped; fi
 echo "$package $started"
 """,
     "key_fingerprint": _KEY_FINGERPRINT,
+    "check_kept": _CHECK_CONFIGURATION
+    + f"""\
+for each in {{{{ packages }}}}; do
+  ls {_RPM_FOLDER}/$each-{{{{ release }}}}-*.rpm >/dev/null 2>&1 || echo "{_RPM_FOLDER}/$each"
+done
+""",
+    "flush_cache": _FLUSH_CACHE,
     "check_privileges": """\
 check() { sudo -n -l "$@" >/dev/null 2>&1 || echo "$*"; }
 check {{ tool }} -q -y upgrade x; check {{ tool }} -q -y reinstall x

@@ -19,7 +19,7 @@ from rollout.releases import parse_release
 
 
 class Step(StrEnum):
-    """Name the steps a node knows, in the order in which a cycle uses them."""
+    """Name the steps a node knows, those of a cycle in the order in which it uses them."""
 
     KEEP_CURRENT = "keep_current"
     ENABLE_REPOSITORY = "enable_repository"
@@ -30,6 +30,8 @@ class Step(StrEnum):
     START = "start"
     REPORT_RELEASE = "report_release"
     KEY_FINGERPRINT = "key_fingerprint"
+    CHECK_KEPT = "check_kept"
+    FLUSH_CACHE = "flush_cache"
     CHECK_PRIVILEGES = "check_privileges"
 
 

@@ -42,8 +42,11 @@ def build_chart(record: Data, steps: Sequence[Data], layout: Layout) -> dict[str
     failures = {"top": rate["bottom"] + 28, "bottom": rate["bottom"] + 28 + 22}
     slow = [point[key] for point in points for key in ("p99",) if point[key] is not None]
     latency = _panel(failures["bottom"] + 30, 118, [*slow, record["load"]["baseline_p99"] or 0])
-    lanes = _lanes(record, axis, latency["bottom"] + 34)
-    bottom = lanes[-1]["top"] + lanes[-1]["height"] if lanes else latency["bottom"]
+    # A restore has no load on purpose: its chart is about the nodes, without three empty panels.
+    loaded = bool(points) or record["restore"] is None
+    lanes = _lanes(record, axis, (latency["bottom"] if loaded else top) + 34)
+    end = lanes[-1]["top"] + lanes[-1]["height"] if lanes else 0
+    bottom = end or (latency["bottom"] if loaded else top)
     return {
         "layout": layout,
         "left": layout.left,
@@ -66,6 +69,7 @@ def build_chart(record: Data, steps: Sequence[Data], layout: Layout) -> dict[str
         },
         "lanes": lanes,
         "measured": bool(points),
+        "loaded": loaded,
     }
 
 

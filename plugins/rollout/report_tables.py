@@ -60,15 +60,18 @@ def node_row(name: str, record: Data) -> dict[str, Any]:
 
 
 def versions_rows(record: Data) -> list[dict[str, Any]]:
-    """Return the schema versions before, after each phase, and as the image wants them."""
+    """Return the schema versions before, after each phase, and as they shall be in the end."""
     plan = record["plan"]
     rows = [{"when": "before", **plan["state"], "triggers": ""}] if plan else []
     rows += [
         {"when": f"after {each['after']}", **each["versions"], "triggers": each.get("triggers", "")}
         for each in record["versions"]
     ]
-    if plan:
+    if plan and "heads" in plan:
         rows.append({"when": "heads in the image", **plan["heads"], "triggers": ""})
+    restore = record["restore"] or {}
+    if "backup_versions" in restore:
+        rows.append({"when": "in the backup", **restore["backup_versions"], "triggers": ""})
     return rows
 
 
@@ -111,6 +114,6 @@ def writes_row(writes: Data | None) -> dict[str, Any] | None:
 
 def image_row(plan: Data | None) -> dict[str, str] | None:
     """Return which image ran the migrations, or None."""
-    if plan is None:
+    if plan is None or "image" not in plan:
         return None
     return {"image": plan["image"], "digest": plan["digest"]}

@@ -10,6 +10,7 @@ from rollout.releases import parse_release
 from rollout.report_axis import COMPACT, WIDE
 from rollout.report_chart import build_chart
 from rollout.report_checks import group_checks, reasons
+from rollout.report_restore import restore_summary, restore_tiles, restore_view
 from rollout.report_tables import (
     backup_row,
     image_row,
@@ -38,13 +39,14 @@ def build_view(record: Data) -> dict[str, Any]:
     preflight = group_checks([v for v in record["verdicts"] if v["gate"] == "preflight"])
     return {
         "state": state,
+        "kind": "upgrade" if record["restore"] is None else "restore",
         "headline": HEADLINES[state],
         "summary": _summary(record, state),
         "run_id": record["run_id"],
         "began": moment(record["began"]),
-        "releases": _releases(record["plan"]),
+        "releases": _releases(record),
         "cloud": (record["plan"] or {}).get("cloud"),
-        "tiles": _tiles(record),
+        "tiles": restore_tiles(record["restore"]) if record["restore"] else _tiles(record),
         "reasons": reasons(record),
         "failed_tasks": record.get("failed_tasks", []) if state == "failed" else [],
         "charts": [build_chart(record, steps, layout) for layout in (WIDE, COMPACT)],
@@ -58,17 +60,23 @@ def build_view(record: Data) -> dict[str, Any]:
         "backup": backup_row(record["backup"]),
         "writes": writes_row(record["writes"]),
         "image": image_row(record["plan"]),
+        "restore": restore_view(record["restore"]),
     }
 
 
 def _state(record: Data) -> str:
-    """No requests is not no errors: a run without load proves nothing, even if it went through."""
-    if record["state"] == "succeeded" and not record["load"]["requests"]:
+    """No requests is not no errors: a run without load proves nothing, even if it went through.
+
+    A restore is downtime and claims no more than it measured.
+    """
+    if record["state"] == "succeeded" and not record["load"]["requests"] and not record["restore"]:
         return "unproven"
     return str(record["state"])
 
 
 def _summary(record: Data, state: str) -> str:
+    if record["restore"]:
+        return restore_summary(record["restore"])
     if state == "unproven":
         return "Every task succeeded, but there was no load: nobody knows whether clients noticed."
     if state == "succeeded":
@@ -87,10 +95,12 @@ def _summary(record: Data, state: str) -> str:
     return "It stopped before the next step; what follows says why, and what to do."
 
 
-def _releases(plan: Data | None) -> list[str]:
+def _releases(record: Data) -> list[str]:
+    plan = record["plan"]
     if plan is None:
         return []
-    return [_named(plan["source"]), _named(plan["target"])]
+    way = [_named(plan["source"]), _named(plan["target"])]
+    return way[::-1] if record["restore"] else way
 
 
 def _named(version: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rollout.load_samples import Sample, merge
+from rollout.restore_record import restore_section
 
 Event = Mapping[str, Any]
 OUT_OF_ROTATION, IN_ROTATION = ("drain", "maint"), ("up", "done")
@@ -50,6 +51,7 @@ def build_record(
         "backup": _last(events, "backup"),
         "writes": _writes(_of(events, "writes")),
         "deviations": _deviations(events),
+        "restore": restore_section(_of(events, "restore")),
     }
 
 

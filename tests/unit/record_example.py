@@ -347,6 +347,74 @@ def failed_at_once() -> dict[str, Any]:
     return Story().end("failed", ["plan"])
 
 
+RESTORED_BACKUP = "manual__2026-03-01T08_00_00_00_00.sql"
+LOST = [
+    {"table": "local_user", "lost": 1210, "returning": 12, "changed": 0, "by_key": True},
+    {"table": "password", "lost": 1210, "returning": 12, "changed": 35, "by_key": True},
+    {"table": "nonlocal_user", "lost": 0, "returning": 0, "changed": 0, "by_key": True},
+    {"table": "whitelisted_config", "lost": 2, "returning": 0, "changed": 0, "by_key": False},
+]
+
+
+def _plan_restore(tell: Story) -> None:
+    with tell.step("plan_restore", 4.1):
+        tell.record(
+            "plan", cloud="lab", source=SOURCE, target=TARGET,
+            state={"expand": 44, "migrate": 44, "contract": 44},
+            nodes=dict.fromkeys(NODES, f"{TARGET} running"),
+        )  # fmt: skip
+        tell.record("restore", backup=RESTORED_BACKUP, taken=BEGAN - 7500, age_seconds=7500.0)
+        tell.gate("preflight", [Verdict(True, "backup file", RESTORED_BACKUP,
+                  "complete, 7654321 bytes", "one schema, complete, readable")])  # fmt: skip
+        tell.record(
+            "restore", swap_needed=True, planned=LOST[:2], hint="", last_downtime=None,
+            backup_versions={"expand": 24, "migrate": 24, "contract": 24},
+            reasons=["schema at 44/44/44, backup at 24/24/24"],
+        )  # fmt: skip
+
+
+@told_once
+def restore_refused() -> dict[str, Any]:
+    """Return the record of a restore that nobody confirmed."""
+    tell = Story()
+    _plan_restore(tell)
+    try:
+        with tell.step("confirm_restore", 0.1):
+            raise RuntimeError("param confirm is empty. Nothing was touched. ...")
+    except RuntimeError:
+        pass
+    return tell.end("failed", ["confirm_restore"])
+
+
+@told_once
+def restored() -> dict[str, Any]:
+    """Return the record of a restore that went through."""
+    tell = Story()
+    _plan_restore(tell)
+    began, replaced = tell.t, "keystone_rollout_replaced_20260301T100004"
+    with tell.step("stop_keystone", 3.0):
+        tell.record("restore", began=began, replaced=replaced)
+        for state in ("drain", "maint", "stopped"):
+            for node in NODES:
+                tell.note(node, state, state, 0.3)
+    with tell.step("swap_schemas", 1.2):
+        tell.record("restore", swapped=tell.t, lost=LOST, replaced=replaced)
+        tell.record("versions", after="restore", triggers=0,
+                    versions={"expand": 24, "migrate": 24, "contract": 24})  # fmt: skip
+    with tell.step("restore_nodes", 3.0):
+        for state, text in (("installed", SOURCE), ("started", SOURCE), ("proved", "tokens")):
+            for node in NODES:
+                tell.note(node, state, text, 4.0)
+        for node in NODES:
+            tell.note(node, "up", "ready and UP", 1.0)
+        tell.record("restore", began=began, served=tell.t - 3, ended=tell.t)
+    with tell.step("verify_restore", 2.5):
+        tell.gate("restored", [Verdict(True, "release", node, f"{SOURCE} running",
+                                       f"{SOURCE} running") for node in NODES])  # fmt: skip
+        tell.record("restore", outcome="restored")
+    return tell.end("succeeded", [])
+
+
 @told_once
 def without_load() -> dict[str, Any]:
     """Return the record of a run that ended well, but during which nobody looked."""

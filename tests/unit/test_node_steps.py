@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socketserver
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -178,6 +182,63 @@ def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path, shell: str
     one_refused = 'case "$1" in */0) exit 1 ;; esac; exec /usr/bin/sha256sum "$@"'
     refused = run(text, tmp_path, shell, sha256sum=one_refused)
     assert (refused.returncode, refused.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("steps", [APT, DNF], ids=["apt", "dnf"])
+def test_what_going_back_lacks_is_printed_line_by_line(tmp_path: Path, steps: NodeSteps) -> None:
+    text = render(steps, Step.CHECK_KEPT, "12.0.3").replace("/var/cache", str(tmp_path))
+    staging = tmp_path / "keystone-rollout" / "12.0.3"
+    staging.mkdir(parents=True)
+    lines = run(text, tmp_path).stdout.splitlines()
+    assert lines[0] == "keystone-rollout/12.0.3/keystone.conf"
+    assert [line for line in lines[1:] if "keystone" in line] == lines[1:]
+    assert len(lines) == (2 if steps is APT else 3)
+    (staging / "keystone.conf").write_text("old\n")
+    archives = tmp_path / "apt" / "archives"
+    archives.mkdir(parents=True)
+    (archives / "keystone_12.0.3-1_amd64.deb").touch()
+    for name in ("openstack-keystone", "python3-keystone"):
+        (staging / f"{name}-12.0.3-1.noarch.rpm").touch()
+    done = run(text, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@contextmanager
+def memcached(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Answer every connection's first line, on a free port of 127.0.0.1."""
+    asked: list[bytes] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline())
+            self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def flush(servers: str, folder: Path, shell: str) -> subprocess.CompletedProcess[str]:
+    steps = NodeSteps(preset="dnf", variables={"memcached": servers})
+    return run(render(steps, Step.FLUSH_CACHE, "12.0.3"), folder, shell)
+
+
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_every_cache_is_emptied_or_the_step_fails(tmp_path: Path, shell: str) -> None:
+    with memcached(b"OK\r\n") as (good, asked), memcached(b"ERROR\r\n") as (bad, _):
+        done = flush(f"{good} {good}", tmp_path, shell)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert asked == [b"flush_all\r\n"] * 2
+        refused = flush(f"{good} {bad}", tmp_path, shell)
+        assert refused.returncode == 1
+        assert refused.stderr == f"memcached {bad} did not acknowledge flush_all\n"
+    assert flush(good, tmp_path, shell).returncode == 1
+    assert flush("", tmp_path, shell).returncode == 0
 
 
 def test_missing_privileges_are_printed_one_by_one(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ RUNS = [
     example.failed_in_preflight,
     example.failed_at_once,
     example.without_load,
+    example.restore_refused,
+    example.restored,
 ]
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -95,6 +97,29 @@ def test_a_run_that_failed_at_once_admits_what_it_does_not_know() -> None:
     assert "Not enough data for a chart: the run recorded no time span." in text
     assert text.count("not enough data") == 4
     assert "Schema versions Never read." in text
+
+
+def test_a_restore_says_what_it_lost_and_for_how_long_nobody_was_served() -> None:
+    text = Page(render_report(example.restored())).text
+    assert "Keystone restore · cloud lab" in text
+    assert "13.0.4 (Queens) → 12.0.3 (Pike)" in text
+    assert "2,481 writes since the backup: 2,422 new rows lost, 24 deleted rows back" in text
+    assert "Lost, by table Table New rows lost Deleted rows back Rows changed back password" in text
+    assert "nonlocal_user" not in text
+    assert "whitelisted_config row counts only" in text
+    assert "DROP DATABASE keystone_rollout_replaced_20260301T100004" in text
+    assert "after restore 24 24 24 in the backup 24 24 24" in text
+    for word in ("Acknowledged writes", "Kept and restored", "Failures", "not enough data"):
+        assert word not in text
+
+
+def test_a_refused_restore_says_what_would_be_lost_and_that_nothing_moved() -> None:
+    text = Page(render_report(example.restore_refused())).text
+    assert "It stopped before anything was touched." in text
+    assert "Would be lost 2,479 writes since the backup" in text
+    assert "Downtime no server was taken out" in text
+    assert "Tables that served before not moved" in text
+    assert "DROP DATABASE" not in text
 
 
 def test_no_state_is_told_by_colour_alone() -> None:

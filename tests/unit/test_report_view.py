@@ -36,6 +36,12 @@ def values(view: dict[str, Any]) -> list[str]:
             "It ended before there was a plan: nothing was touched.",
         ),
         (
+            example.restored,
+            "Succeeded",
+            f"The old release serves again, from {example.RESTORED_BACKUP}.",
+        ),
+        (example.restore_refused, "Failed", "It stopped before anything was touched."),
+        (
             example.without_load,
             "Not proven",
             "Every task succeeded, but there was no load: nobody knows whether clients noticed.",
@@ -52,6 +58,60 @@ def test_the_verdict_comes_in_one_sentence(
 def test_what_was_not_measured_is_not_a_zero() -> None:
     assert values(build_view(example.failed_at_once())) == ["not enough data"] * 4
     assert values(build_view(example.without_load()))[:3] == ["not enough data"] * 3
+
+
+def test_a_restores_tiles_are_downtime_and_loss() -> None:
+    tiles = build_view(example.restored())["tiles"]
+    assert [(tile["value"], tile["label"]) for tile in tiles] == [
+        ("43 s", "until the first server served again"),
+        ("46 s", "until all servers served again"),
+        ("2,481", "writes lost"),
+        ("2 h 5 min", "age of the backup"),
+    ]
+    refused = build_view(example.restore_refused())["tiles"]
+    assert [tile["value"] for tile in refused[:2]] == ["not enough data"] * 2
+    assert (refused[2]["value"], refused[2]["label"]) == ("2,479", "writes would be lost")
+
+
+@pytest.mark.parametrize(
+    ("fields", "summary"),
+    [
+        (
+            {"outcome": "put back"},
+            "Nothing was restored: no table was moved, and every server serves as it did.",
+        ),
+        (
+            {"outcome": None},
+            "The backup's tables are in place, but not every step after that succeeded.",
+        ),
+        (
+            {"outcome": None, "swapped": None},
+            "It stopped after servers were taken out, and before any table was moved.",
+        ),
+    ],
+)
+def test_a_restore_that_did_not_go_through_says_how_far_it_came(
+    fields: dict[str, Any], summary: str
+) -> None:
+    record = example.restored()
+    record["restore"] |= fields
+    assert build_view(record)["summary"] == summary
+
+
+def test_a_restore_that_could_not_count_says_so() -> None:
+    record = example.restore_refused()
+    del record["restore"]["planned"]
+    view = build_view(record)
+    assert view["tiles"][2]["value"] == "not enough data"
+    assert view["restore"]["loss"] == "not counted"
+
+
+def test_a_restores_lanes_lead_back_to_the_old_release() -> None:
+    record = example.restored()
+    segments = lane_segments(record, "keystone-1", record["began"], record["ended"])
+    assert [(segment.state, segment.label) for segment in segments] == [
+        ("new", "13.0.4"), ("drained", ""), ("stopped", ""), ("drained", ""), ("old", "12.0.3"),
+    ]  # fmt: skip
 
 
 def test_the_tiles_count_failures_of_all_requests() -> None:

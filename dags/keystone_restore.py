@@ -1,0 +1,63 @@
+"""Put a cloud back to the source release from its verified backup, when there is no other way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Param, chain
+
+from operators.restore_confirm import ConfirmRestoreOperator
+from operators.restore_nodes import RestoreNodesOperator
+from operators.restore_plan import PlanRestoreOperator
+from operators.restore_settle import DropScratchSchemaOperator, SettleServersOperator
+from operators.restore_stop import StopKeystoneOperator
+from operators.restore_swap import SwapSchemasOperator
+from operators.restore_verify import VerifyRestoreOperator
+from operators.write_report import WriteReportOperator
+
+# What an operator reads on the DAG's page at 2 a.m.
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "keystone_restore.md"
+
+with DAG(
+    dag_id="keystone_restore",
+    schedule=None,
+    max_active_runs=1,
+    doc_md=str(PAGE),
+    tags=["keystone"],
+    params={
+        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
+        "source": Param("", type="string", description="release to go back to; empty: the file's"),
+        "target": Param("", type="string", description="release to leave; empty: the file's"),
+        "backup": Param(
+            "", type="string", description="file in the backup directory; empty: the newest fit"
+        ),
+        "confirm": Param(
+            "", type="string", description="the phrase that a run without it prints; empty: refuse"
+        ),
+        "break_lock": Param(
+            "", type="string", description="run id of a dead holder of the upgrade lock"
+        ),
+    },
+) as dag:
+    plan = PlanRestoreOperator(task_id="plan_restore")
+    confirm = ConfirmRestoreOperator(task_id="confirm_restore")
+    # LOCK: `take_lock` (setup, param break_lock) belongs here, before anything is touched, and
+    # `release_lock` (its teardown) between settle_servers and drop_scratch_schema.
+    stop_keystone = StopKeystoneOperator(task_id="stop_keystone")
+    swap_schemas = SwapSchemasOperator(task_id="swap_schemas")
+    restore_nodes = RestoreNodesOperator(task_id="restore_nodes")
+    verify = VerifyRestoreOperator(task_id="verify_restore")
+
+    # The run's state needs a leaf that follows every step and no teardown.
+    restore_succeeded = EmptyOperator(task_id="restore_succeeded")
+    settle_servers = SettleServersOperator(task_id="settle_servers")
+    drop_scratch = DropScratchSchemaOperator(task_id="drop_scratch_schema")
+    report = WriteReportOperator(task_id="write_report")
+
+    chain(plan, confirm, stop_keystone, swap_schemas, restore_nodes, verify)
+    chain(verify, restore_succeeded)
+    chain(verify, settle_servers, drop_scratch, report)
+
+    for teardown in (settle_servers, drop_scratch, report):
+        teardown.as_teardown(on_failure_fail_dagrun=True)

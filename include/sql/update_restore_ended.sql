@@ -1,0 +1,3 @@
+-- Keep when all servers served again.
+UPDATE keystone_rollout.schema_restore SET ended = %(at)s
+WHERE replaced = %(replaced)s AND ended IS NULL

@@ -1,0 +1,94 @@
+"""Run the database's own command line programs: dump, and load."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from airflow.providers.mysql.hooks.mysql import MySqlHook
+
+DUMP, LOAD = ("mariadb-dump", "mysqldump"), ("mariadb", "mysql")
+
+
+class DatabaseClientFailed(RuntimeError):
+    """Say which program failed, and what it printed."""
+
+
+class DatabaseClient:
+    """Dump and load with the account of an Airflow connection.
+
+    :param hook: connection with host, port, login and password
+    """
+
+    def __init__(self, hook: MySqlHook) -> None:
+        self.hook = hook
+
+    def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
+        """Write what mariadb-dump prints; DatabaseClientFailed where it fails."""
+        with self._options() as options:
+            _run([_program(*DUMP), f"--defaults-extra-file={options}", *arguments], stdout=stream)
+
+    def load(self, schema: str, stream: IO[bytes]) -> None:
+        """Run the statements of a dump in one schema; DatabaseClientFailed at the first error.
+
+        Statements that follow a USE of another schema are left out.
+        """
+        with self._options() as options:
+            command = [_program(*LOAD), f"--defaults-extra-file={options}", "--one-database"]
+            _run([*command, schema], stdin=stream)
+
+    @contextmanager
+    def _options(self) -> Iterator[str]:
+        """Hand host and password over in a file that only this user can read."""
+        connection = self.hook.get_connection(self.hook.get_conn_id())
+        with tempfile.NamedTemporaryFile("w", prefix="keystone-rollout-", suffix=".cnf") as file:
+            password = (connection.password or "").replace("\\", "\\\\").replace('"', '\\"')
+            file.write(
+                f"[client]\nprotocol=tcp\nhost={connection.host}\nport={connection.port or 3306}\n"
+                f'user={connection.login}\npassword="{password}"\n'
+            )
+            file.flush()
+            yield file.name
+
+
+def client_missing() -> str | None:
+    """Say which database client is missing on this machine, for the checks before a run."""
+    try:
+        _program(*DUMP)
+        _program(*LOAD)
+    except DatabaseClientFailed as error:
+        return str(error)
+    return None
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise DatabaseClientFailed(
+        f"{' or '.join(names)} is not installed. Next: install a MariaDB client"
+    )
+
+
+def _run(
+    command: list[str], stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+) -> None:
+    result = subprocess.run(
+        command,
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=stdout or subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if result.returncode != 0:
+        lines = result.stderr.decode(errors="replace").strip().splitlines()[-5:]
+        raise DatabaseClientFailed(
+            f"{Path(command[0]).name} ended with exit status {result.returncode}, allowed is 0: "
+            + " | ".join(lines)
+        )

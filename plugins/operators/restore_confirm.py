@@ -1,0 +1,26 @@
+"""Go no further without a phrase that names the backup and bounds the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.restore_session import RestoreSession
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+from rollout.restore_confirmation import objection, refusal
+from rollout.schema_difference import Difference
+
+
+class ConfirmRestoreOperator(RolloutOperator):
+    """Compare param `confirm` with what the plan has found."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Refuse with everything one has to know to agree, and how."""
+        section = RestoreSession(run).section()
+        loss = Difference.from_list(section["planned"])
+        reason = objection(context["params"]["confirm"], section["backup"], loss.total)
+        if reason:
+            raise AirflowFailException(refusal(reason, section, str(run.cloud.source_release)))
+        self.log.info("Confirmed: %s", loss.sentence())

@@ -1,0 +1,85 @@
+"""Find out what going back would take and what it would lose, while everything serves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.all_nodes import AllNodes, report_in_words
+from hooks.backup_store import BackupNotUsable, BackupStore
+from hooks.cloud_file import CloudFileError
+from hooks.database_client import DatabaseClientFailed
+from hooks.gate import settle
+from hooks.restore_checks import RestoreChecks
+from hooks.restore_session import RestoreSession
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+from rollout.report_words import duration, moment
+from rollout.schema_difference import Difference
+
+NOT_CONTRACTED = (
+    "Contract has not run: DAG keystone_rollback takes the nodes back without losing a write"
+)
+
+
+class PlanRestoreOperator(RolloutOperator):
+    """Choose the backup, check it, load it beside the live schema, and count the difference."""
+
+    def execute(self, context: Any) -> Any:
+        """Refuse a wrong cloud file or backup, before anything is touched."""
+        try:
+            return super().execute(context)
+        except (CloudFileError, BackupNotUsable, DatabaseClientFailed) as error:
+            raise AirflowFailException(f"{error}. Nothing was touched") from error
+
+    def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
+        """Log and record the plan, and return it."""
+        cloud, session, store = run.cloud, RestoreSession(run), BackupStore(run.cloud)
+        backup = store.find(context["params"]["backup"], cloud.source)
+        facts = store.facts(backup)
+        self.log.info("Backup %s, taken %s", backup, moment(facts.taken))
+        nodes = AllNodes(cloud)
+        reports = nodes.reports()
+        run.directory.record(
+            "plan", cloud=cloud.name, source=cloud.source, target=cloud.target,
+            state=session.live.versions().to_dict(),
+            nodes={name: report_in_words(report) for name, report in reports.items()},
+        )  # fmt: skip
+        session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
+        settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports))
+        plan = self._compare(session, backup)
+        session.record(**plan)
+        self._log(session, plan)
+        return plan
+
+    def _compare(self, session: RestoreSession, backup: Path) -> dict[str, Any]:
+        kept = session.load.load(backup).versions()
+        reasons = session.reasons_to_swap()
+        restore, last = session.history.open(), session.history.last_downtime()
+        planned = session.loss() if reasons else Difference()
+        if not reasons and restore and restore.backup == backup.name:
+            planned = restore.lost or planned  # its tables are moved: that much is lost already
+        return {
+            "backup_versions": kept.to_dict(),
+            "swap_needed": bool(reasons),
+            "reasons": reasons,
+            "planned": planned.to_list(),
+            "last_downtime": [last.until_first, last.until_all] if last else None,
+            "hint": NOT_CONTRACTED
+            if reasons and session.live.versions().contract == kept.contract
+            else "",
+        }
+
+    def _log(self, session: RestoreSession, plan: dict[str, Any]) -> None:
+        loss = Difference.from_list(plan["planned"])
+        for reason in plan["reasons"] or ["the schema stands where the backup does, and stays"]:
+            self.log.info("Why: %s", reason)
+        self.log.info("Loss: %s", loss.sentence())
+        for table in loss.affected:
+            self.log.info("  %s", table)
+        self.log.info("Age of the backup: %s", duration(session.section()["age_seconds"]))
+        if plan["hint"]:
+            self.log.warning(plan["hint"])

@@ -1,0 +1,41 @@
+"""Prove that the old release serves everywhere from what the backup held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hooks.gate import settle
+from hooks.node_verdicts import Expectation, verify_nodes
+from hooks.restore_history import RESTORED
+from hooks.restore_session import RestoreSession
+from hooks.rollout_run import RolloutRun
+from operators.rollout_operator import RolloutOperator
+from rollout.restore_record import downtime_in_words
+from rollout.restore_verdicts import judge_versions
+from rollout.schema_difference import Difference
+
+
+class VerifyRestoreOperator(RolloutOperator):
+    """Compare schema versions with the backup's, ask every node, let tokens cross between all."""
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Fail where something is not as it was; otherwise the restore is over."""
+        session = RestoreSession(run)
+        source = run.cloud.source
+        expected = Expectation(
+            source,
+            f"it does not serve {source} from the restored schema",
+            "repair {node}, then clear task restore_nodes",
+        )
+        versions = judge_versions(
+            session.live.versions(), session.backup_versions(), session.live.schema
+        )
+        settle(run, "restored", [versions, *verify_nodes(run.cloud, expected)])
+        restore, section = session.history.open(), session.section()
+        if restore is not None:
+            session.history.close(restore.replaced, RESTORED)
+        session.record(outcome=RESTORED)
+        lost = Difference.from_list(section.get("lost", []))
+        self.log.info("%s serves from %s", run.cloud.source_release, section["backup"])
+        self.log.info("Lost: %s", lost.sentence())
+        self.log.info("Downtime: %s", downtime_in_words(section))

@@ -1,0 +1,79 @@
+"""Check the wiring of the restore: nothing moves before it is confirmed, and what runs always."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STEPS = [
+    "plan_restore",
+    "confirm_restore",
+    "stop_keystone",
+    "swap_schemas",
+    "restore_nodes",
+    "verify_restore",
+]
+TEARDOWNS = ["settle_servers", "drop_scratch_schema", "write_report"]
+
+
+@pytest.fixture(scope="module")
+def dag(initialised_airflow: Path) -> DAG:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(ROOT / "dags", bundle_name="test")
+    assert bag.import_errors == {}
+    return bag.dags["keystone_restore"]
+
+
+def test_steps_follow_each_other_one_by_one(dag: DAG) -> None:
+    for earlier, later in itertools.pairwise([*STEPS, *TEARDOWNS]):
+        assert later in dag.get_task(earlier).downstream_task_ids, f"{later} after {earlier}"
+
+
+def test_nothing_stops_or_moves_before_it_is_planned_and_confirmed(dag: DAG) -> None:
+    for name in STEPS[2:]:
+        before = dag.get_task(name).get_flat_relative_ids(upstream=True)
+        assert {"plan_restore", "confirm_restore"} <= before
+        assert dag.get_task(name).trigger_rule == "all_success"
+
+
+@pytest.mark.parametrize("name", TEARDOWNS)
+def test_teardowns_run_whatever_happens_and_their_failure_is_red(dag: DAG, name: str) -> None:
+    task = dag.get_task(name)
+    assert task.is_teardown
+    assert task.on_failure_fail_dagrun
+
+
+def test_the_run_is_green_only_if_every_step_succeeded(dag: DAG) -> None:
+    leaf = dag.get_task("restore_succeeded")
+    assert leaf.downstream_task_ids == set()
+    assert leaf.trigger_rule == "all_success"
+    assert leaf.get_flat_relative_ids(upstream=True) == set(STEPS)
+
+
+def test_no_step_is_tried_twice_by_itself(dag: DAG) -> None:
+    assert {task.retries for task in dag.tasks} == {0}
+
+
+def test_one_run_at_a_time_by_hand_only_and_never_confirmed_by_default(dag: DAG) -> None:
+    assert dag.max_active_runs == 1
+    assert dag.schedule is None
+    assert dag.params["confirm"] == ""
+    assert dag.params["backup"] == ""
+    assert dag.params["break_lock"] == ""
+
+
+def test_the_page_answers_for_every_task_whether_it_is_safe_to_stop(dag: DAG) -> None:
+    assert dag.doc_md is not None
+    happens, red = dag.doc_md.split("## If red")
+    for name in [*STEPS, *TEARDOWNS]:
+        assert f"| {name} |" in happens, name
+    for name in [*STEPS, "settle_servers"]:
+        assert f"| {name} |" in red, name
+    for heading in ("Before you start", "What happens now", "Point of no return"):
+        assert f"## {heading}" in happens
