@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, chain
 
+from operators.end_run import EndRunOperator, end_resumed_run
+from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.restore_confirm import ConfirmRestoreOperator
 from operators.restore_nodes import RestoreNodesOperator
 from operators.restore_plan import PlanRestoreOperator
@@ -25,6 +26,7 @@ with DAG(
     max_active_runs=1,
     doc_md=str(PAGE),
     tags=["keystone"],
+    default_args={"on_failure_callback": end_resumed_run},
     params={
         "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
         "source": Param("", type="string", description="release to go back to; empty: the file's"),
@@ -36,28 +38,30 @@ with DAG(
             "", type="string", description="the phrase that a run without it prints; empty: refuse"
         ),
         "break_lock": Param(
-            "", type="string", description="run id of a dead holder of the upgrade lock"
+            "", type="string", description="id of the dead run whose lock is broken deliberately"
         ),
     },
 ) as dag:
     plan = PlanRestoreOperator(task_id="plan_restore")
     confirm = ConfirmRestoreOperator(task_id="confirm_restore")
-    # LOCK: `take_lock` (setup, param break_lock) belongs here, before anything is touched, and
-    # `release_lock` (its teardown) between settle_servers and drop_scratch_schema.
+    take_lock = TakeLockOperator(task_id="take_lock").as_setup()
     stop_keystone = StopKeystoneOperator(task_id="stop_keystone")
     swap_schemas = SwapSchemasOperator(task_id="swap_schemas")
     restore_nodes = RestoreNodesOperator(task_id="restore_nodes")
     verify = VerifyRestoreOperator(task_id="verify_restore")
 
     # The run's state needs a leaf that follows every step and no teardown.
-    restore_succeeded = EmptyOperator(task_id="restore_succeeded")
+    restore_succeeded = EndRunOperator(task_id="restore_succeeded")
     settle_servers = SettleServersOperator(task_id="settle_servers")
     drop_scratch = DropScratchSchemaOperator(task_id="drop_scratch_schema")
+    release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
-    chain(plan, confirm, stop_keystone, swap_schemas, restore_nodes, verify)
+    chain(plan, confirm, take_lock, stop_keystone, swap_schemas, restore_nodes, verify)
     chain(verify, restore_succeeded)
-    chain(verify, settle_servers, drop_scratch, report)
+    chain(verify, settle_servers, drop_scratch, release_lock, report)
+
+    release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
 
     for teardown in (settle_servers, drop_scratch, report):
         teardown.as_teardown(on_failure_fail_dagrun=True)

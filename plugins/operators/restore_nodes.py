@@ -19,6 +19,8 @@ from rollout.restore_verdicts import judge_caches, judge_versions
 class RestoreNodesOperator(RolloutOperator):
     """Install and start the old release everywhere at once, from what each node has kept."""
 
+    needs_lock = True
+
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the nodes that were taken back; those that serve the old release are left alone.
 

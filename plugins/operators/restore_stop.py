@@ -16,6 +16,8 @@ from rollout.node_cycle import RunningRelease
 class StopKeystoneOperator(RolloutOperator):
     """Drain every server, wait for its sessions, and stop Keystone on all nodes at once."""
 
+    needs_lock = True
+
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the nodes that were stopped; those that serve the old release already are not."""
         session = RestoreSession(run)

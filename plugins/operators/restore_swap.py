@@ -20,6 +20,8 @@ from rollout.restore_verdicts import judge_loss, judge_writers
 class SwapSchemasOperator(RolloutOperator):
     """Count once more without a writer, move all tables in one statement, keep the old ones."""
 
+    needs_lock = True
+
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Look first whether the tables are moved; AirflowFailException says what stands where."""
         session = RestoreSession(run)

@@ -6,16 +6,24 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from hooks.gate import hold_lock
 from hooks.rollout_run import RolloutRun
 
 
 class RolloutOperator(BaseOperator):
     """Run one step of the upgrade; subclasses say what it does in `run_step`."""
 
+    needs_lock = False
+    """Whether the step changes the cloud without a gate that holds the lock: a cleared task finds
+    the lock as its teardown left it."""
+
     def execute(self, context: Any) -> Any:
         """Load the cloud, record the step, and hand over to `run_step`."""
         run = RolloutRun.from_context(context)
-        with run.step(self.task_id.rsplit(".", 1)[-1]):
+        name = self.task_id.rsplit(".", 1)[-1]
+        if self.needs_lock:
+            hold_lock(run, f"before {name}")
+        with run.step(name):
             return self.run_step(run, context)
 
     def run_step(self, run: RolloutRun, context: Any) -> Any:

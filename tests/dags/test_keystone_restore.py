@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS = [
     "plan_restore",
     "confirm_restore",
+    "take_lock",
     "stop_keystone",
     "swap_schemas",
     "restore_nodes",
     "verify_restore",
 ]
-TEARDOWNS = ["settle_servers", "drop_scratch_schema", "write_report"]
+TEARDOWNS = ["settle_servers", "drop_scratch_schema", "release_lock", "write_report"]
 
 
 @pytest.fixture(scope="module")
