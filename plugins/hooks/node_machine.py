@@ -8,7 +8,8 @@ from airflow.providers.ssh.hooks.ssh import SSHHook
 
 from hooks.cloud_file import project_path
 from rollout.cloud import Cloud, Node
-from rollout.node_steps import Step, render
+from rollout.node_privileges import check_command
+from rollout.node_steps import Step, configuration_files, render, render_privileges
 
 
 class StepFailed(RuntimeError):
@@ -31,8 +32,16 @@ class NodeMachine:
 
         Raises StepFailed on a non-zero exit, on a dropped session (exit -1) and on a time-out.
         """
-        facts = {"key_repository": self.cloud.tokens.key_repository}
-        return self._shell(step.value, render(self.cloud.node_steps, step, release, facts))
+        text = render(self.cloud.node_steps, step, release, self.cloud.node_facts)
+        return self._shell(step.value, text)
+
+    def privileges(self) -> list[str]:
+        """Return all commands that the steps of this node run through sudo."""
+        return render_privileges(self.cloud.node_steps, self.cloud.node_facts)
+
+    def missing_privileges(self) -> list[str]:
+        """Return those of them that the node's account may not run; StepFailed as in `run`."""
+        return self._shell("sudo -l", check_command(self.privileges())).splitlines()
 
     def _shell(self, name: str, command: str) -> str:
         limit = self.cloud.limits.node.command_seconds
@@ -60,7 +69,8 @@ class NodeMachine:
             return
         source = project_path(self.cloud.node_steps.configuration)
         folder = f"keystone-rollout/{self.cloud.target}"
-        names = self.cloud.node_steps.variables.get("configuration_files", "keystone.conf").split()
+        facts = self.cloud.node_facts
+        names = configuration_files(self.cloud.node_steps, self.cloud.target, facts)
         with self.ssh.get_conn() as client, client.open_sftp() as sftp:
             for part in ("keystone-rollout", folder):
                 if Path(part).name not in sftp.listdir(str(Path(part).parent)):
