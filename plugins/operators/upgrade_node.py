@@ -31,7 +31,11 @@ class NodeOperator(SSHOperator):
         """Return the node, reached through this operator's own SSH hook."""
         node = run.cloud.node(self.node or run.cloud.node_names[0])
         self.ssh_conn_id = node.ssh
-        return NodeMachine(run.cloud, node, self.ssh_hook)
+
+        def note(text: str) -> None:
+            run.directory.record("node", node=node.name, state="session dropped", text=text)
+
+        return NodeMachine(run.cloud, node, self.ssh_hook, note)
 
 
 class StagePackagesOperator(NodeOperator):
