@@ -1,10 +1,11 @@
 # make help says what there is.
 FROM ?= 12.0.3
 TO ?= 13.0.4
+ACCOUNT ?= rollout
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status rehearsal test bench lint ui clean
+.PHONY: help setup lab lab-reset lab-status rehearsal test bench lint ui sudoers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,10 @@ lint: setup ## ruff and mypy
 
 ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 	@$(python) -m lab ui
+
+sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
+	@test -x $(python) || lab/setup.sh >&2
+	@PYTHONPATH=plugins $(python) -m hooks.node_sudoers "$(CLOUD)" --account "$(ACCOUNT)"
 
 clean: ## remove everything of this project from this machine, and nothing else
 	@lab/clean.sh

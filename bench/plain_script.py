@@ -44,7 +44,7 @@ def plain_script(cloud: Cloud, dump: Path, options: Path) -> str:
 
 
 def _ssh(cloud: Cloud, node: Node, step: Step, release: str) -> str:
-    command = render(cloud.node_steps, step, release)
+    command = render(cloud.node_steps, step, release, cloud.node_facts)
     return f"{_connection(node)} {shlex.quote(command)}"
 
 

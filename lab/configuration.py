@@ -1,14 +1,18 @@
 """Prepared configuration per release: what the nodes and the upgrade container run with."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lab import paths
 from lab.catalogue import Release
+from lab.errors import LabError
 from lab.secrets import Secrets
-from lab.topology import ADMIN, DATABASE, PUBLIC_URL, READER
+from lab.topology import ADMIN, DATABASE, NODE_ACCOUNT, PUBLIC_URL, READER
 
 LOCK_WAIT_S = 5
 """Seconds that a migration waits for a metadata lock before it fails instead of queueing."""
@@ -55,6 +59,21 @@ def write_configuration(release: Release, secrets: Secrets, mixed_with_older: bo
         paths.write_private(directory / "keystone.conf", content)
         for repository in (paths.FERNET_KEYS, paths.CREDENTIAL_KEYS):
             shutil.copytree(repository, directory / repository.name, dirs_exist_ok=True)
+
+
+def write_sudoers(source: Release, target: Release) -> None:
+    """Write what the nodes' account may do during this upgrade, as an operator would print it.
+
+    Raises LabError with the reason where there is no such upgrade.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(paths.PLUGINS)}
+    environment.pop("ROLLOUT_CLOUDS", None)
+    command = [sys.executable, "-m", "hooks.node_sudoers", "lab", "--account", NODE_ACCOUNT]
+    command += ["--source", source.version, "--target", target.version]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"the nodes' sudoers file could not be made: {done.stderr.strip()}")
+    paths.write_private(paths.SUDOERS, done.stdout)
 
 
 def write_accounts(secrets: Secrets) -> None:

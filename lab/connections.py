@@ -13,6 +13,7 @@ from lab.topology import (
     DATABASE_PORT,
     HAPROXY_PORT,
     HOST,
+    NODE_ACCOUNT,
     NODES,
     PUBLIC_URL,
     READER,
@@ -57,7 +58,7 @@ def _ssh(name: str) -> Connection:
         "conn_type": "ssh",
         "host": HOST,
         "port": node.ssh_port,
-        "login": "rollout",
+        "login": NODE_ACCOUNT,
         "extra": {
             "key_file": str(paths.CLIENT_KEY),
             "host_key": public_key(name),

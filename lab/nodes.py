@@ -9,15 +9,21 @@ from lab import engine
 from lab.errors import LabError
 from lab.topology import NODES, Node
 
+SUDOERS = "/etc/sudoers.d/keystone-rollout"
+
 
 @dataclass(frozen=True)
 class NodeState:
-    """Installed and running release of one node; empty where there is none."""
+    """Installed and running release of one node; empty where there is none.
+
+    ``sudoers`` is the SHA-256 of the file with its account's privileges.
+    """
 
     node: Node
     installed: str
     running: str
     neighbour: str
+    sudoers: str = ""
 
 
 def read_states(client: docker.DockerClient) -> list[NodeState]:
@@ -37,11 +43,12 @@ def read_state(client: docker.DockerClient, node: Node) -> NodeState:
     script = (
         "for package in keystone lab-neighbour; do "
         "dpkg-query -W -f '${Version}\\n' $package 2>/dev/null || echo; done; "
+        f"sha256sum {SUDOERS} 2>/dev/null | cut -d' ' -f1 | grep . || echo; "
         "service keystone status | awk '/ is running /{print $2}'"
     )
-    lines = [*engine.execute(container, ["bash", "-c", script])[1].splitlines(), "", "", ""]
+    lines = [*engine.execute(container, ["bash", "-c", script])[1].splitlines(), *[""] * 4]
     installed, neighbour = (line.rsplit("-", 1)[0] for line in lines[:2])
-    return NodeState(node, installed, lines[2].strip(), neighbour)
+    return NodeState(node, installed, lines[3].strip(), neighbour, lines[2].strip())
 
 
 def keystone_manage(

@@ -1,11 +1,12 @@
 """Back to the source release: fresh nodes, restored database, empty cache, fresh HAProxy."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import docker
 from docker.errors import NotFound
 
-from lab import balancer, compose, content, database, nodes
+from lab import balancer, compose, content, database, nodes, paths
 from lab.catalogue import Release
 from lab.errors import LabError
 from lab.progress import Report
@@ -56,10 +57,14 @@ def _restore(client: docker.DockerClient, release: Release, report: Report) -> N
 def differences(client: docker.DockerClient, release: Release) -> list[str]:
     """Return in what the running lab differs from one that stands at *release*."""
     found = []
+    # The nodes take their privileges over when they start, and another target needs others.
+    sudoers = hashlib.sha256(paths.SUDOERS.read_bytes()).hexdigest()
     for state in nodes.read_states(client):
         seen = (state.installed, state.running, state.neighbour)
         if seen != (release.version,) * 3:
             found.append(f"{state.node.name} has {state.installed}, runs {state.running}")
+        elif state.sudoers != sudoers:
+            found.append(f"{state.node.name} has the privileges of another upgrade")
     for server in balancer.servers():
         if not server.serves:
             found.append(f"{server.name} is {server.operational}/{server.administrative}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 HOST = "127.0.0.1"
 PROJECT = "keystone-rollout"
+NODE_ACCOUNT = "rollout"
 DATABASE_PORT = 3307
 HAPROXY_PORT = 9999
 STATISTICS_PORT = 8404

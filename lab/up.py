@@ -50,6 +50,7 @@ def prepare_state(client: docker.DockerClient, source: Release, target: Release)
     keys.ensure_keys()
     for release in (source, target):
         configuration.write_configuration(release, passwords, mixed_with_older=source.major < 12)
+    configuration.write_sudoers(source, target)
     configuration.write_accounts(passwords)
     connections.write_connections(passwords)
     compose.write_environment(source.version, network.find_prefix(client))

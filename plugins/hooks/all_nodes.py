@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Protocol
 
 from hooks.node_machine import NodeMachine
 from rollout.cloud import Cloud
 from rollout.node_cycle import Machine, RunningRelease, parse_release_report
 from rollout.node_steps import Step
 
-Work = Callable[[str, Machine], str]
+
+class PrivilegedMachine(Machine, Protocol):
+    """Run steps on a node, and say which of them its account may not run."""
+
+    def missing_privileges(self) -> list[str]: ...
+
+
+Work = Callable[[str, PrivilegedMachine], str]
 
 
 class AllNodes:
@@ -20,9 +28,11 @@ class AllNodes:
         whose connection cannot even be looked up fails at its work, like one that is down
     """
 
-    def __init__(self, cloud: Cloud, machines: Mapping[str, Machine] | None = None) -> None:
+    def __init__(
+        self, cloud: Cloud, machines: Mapping[str, PrivilegedMachine] | None = None
+    ) -> None:
         self.cloud = cloud
-        self.machines: dict[str, Machine | Exception] = dict(machines or {})
+        self.machines: dict[str, PrivilegedMachine | Exception] = dict(machines or {})
         if machines is None:
             for node in cloud.nodes:
                 try:

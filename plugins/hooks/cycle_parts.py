@@ -20,13 +20,14 @@ def node_cycle(
     """
     cloud = run.cloud
     source, target = (cloud.target, cloud.source) if back else (cloud.source, cloud.target)
+    notes = CycleNotes(run, node)
     return NodeCycle(
         node=node.name,
         server=node.server,
         source=source,
         target=target,
         rotation=Rotation(cloud),
-        machine=machine or NodeMachine(cloud, node),
+        machine=machine or NodeMachine(cloud, node, note=notes.note),
         prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
-        note=CycleNotes(run, node),
+        note=notes,
     )

@@ -33,6 +33,8 @@ from rollout.node_steps import Step
 from rollout.verdict import Verdict
 
 UNTOUCHED = "nothing was touched"
+NAMED_AT_MOST = 5
+"""Commands that a finding names; more of them say no more."""
 
 
 def finding(
@@ -95,8 +97,7 @@ class PreflightChecks:
         machine, cloud = NodeMachine(self.cloud, node), self.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
         self.releases[node.name] = report.installed
-        lacking = machine.run(Step.CHECK_PRIVILEGES, cloud.target).split("\n")
-        lacking = [line for line in lacking if line.strip()]
+        lacking, needed = machine.missing_privileges(), len(machine.privileges())
         if not lacking:
             self.fingerprints[node.name] = machine.run(Step.KEY_FINGERPRINT, cloud.source).strip()
         return [
@@ -109,9 +110,11 @@ class PreflightChecks:
             ),
             finding(
                 not lacking, "sudo", node.name,
-                f"not allowed: {', '.join(lacking)}" if lacking else "all commands allowed",
+                f"{len(lacking)} of {needed} not allowed: {'; '.join(lacking[:NAMED_AT_MOST])}"
+                if lacking else f"all {needed} commands allowed",
                 "every command of the node's steps without password",
-                f"extend sudoers on {node.name} for the user of connection {node.ssh}",
+                f"`make sudoers CLOUD={cloud.name}` prints the sudoers file that {node.name} "
+                f"needs for the user of connection {node.ssh}",
             ),
         ]  # fmt: skip
 

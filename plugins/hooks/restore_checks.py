@@ -8,14 +8,14 @@ from pathlib import Path
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
-from hooks.all_nodes import AllNodes, report_in_words
+from hooks.all_nodes import AllNodes, PrivilegedMachine, report_in_words
 from hooks.backup_store import BackupStore
 from hooks.database_client import client_missing
 from hooks.haproxy_runtime import HaproxyRuntimeHook
 from hooks.keystone_database import missing_privileges
 from hooks.preflight_checks import finding
 from rollout.cloud import Cloud, LoadBalancer
-from rollout.node_cycle import Machine, RunningRelease
+from rollout.node_cycle import RunningRelease
 from rollout.node_steps import Step
 from rollout.verdict import Verdict
 
@@ -67,13 +67,10 @@ class RestoreChecks:
     def _kept(self) -> list[Verdict]:
         source = self.cloud.source
 
-        def lacking(name: str, machine: Machine) -> str:
+        def lacking(name: str, machine: PrivilegedMachine) -> str:
             kept = machine.run(Step.CHECK_KEPT, source).split("\n")
-            denied = machine.run(Step.CHECK_PRIVILEGES, source).split("\n")
-            return "; ".join(
-                [line for line in kept if line.strip()]
-                + [f"sudo {line} not allowed" for line in denied if line.strip()]
-            )
+            denied = [f"sudo {line} not allowed" for line in machine.missing_privileges()]
+            return "; ".join([line for line in kept if line.strip()] + denied)
 
         found = dict(self.nodes.each(self.cloud.node_names, lacking))
         return [

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.ssh.operators.ssh import SSHOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from hooks.cycle_notes import CycleNotes
 from hooks.cycle_parts import node_cycle
 from hooks.gate import open_gate
 from hooks.node_machine import NodeMachine, StepFailed
@@ -30,7 +31,7 @@ class NodeOperator(SSHOperator):
         """Return the node, reached through this operator's own SSH hook."""
         node = run.cloud.node(self.node or run.cloud.node_names[0])
         self.ssh_conn_id = node.ssh
-        return NodeMachine(run.cloud, node, self.ssh_hook)
+        return NodeMachine(run.cloud, node, self.ssh_hook, CycleNotes(run, node).note)
 
 
 class StagePackagesOperator(NodeOperator):

@@ -168,6 +168,16 @@ class Cloud(Section):
         """Return the target release, parsed."""
         return parse_release(self.target)
 
+    @property
+    def node_facts(self) -> dict[str, str]:
+        """Return what the templates of node steps may name of their cloud."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "target": self.target,
+            "key_repository": self.tokens.key_repository,
+        }
+
     def node(self, name: str) -> Node:
         """Return the node of that name; KeyError names the ones there are."""
         for node in self.nodes:

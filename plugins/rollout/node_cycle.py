@@ -106,6 +106,7 @@ class NodeCycle:
         """
         if self._already_done():
             return False
+        self._check_kept()
         self.rotation.check_capacity(self.server)
         self._leave_rotation()
         try:
@@ -159,6 +160,18 @@ class NodeCycle:
         self.proof = self.prover.prove()
         self.note("done", f"already serves {self.target}; {self.proof}")
         return True
+
+    def _check_kept(self) -> None:
+        """Refuse to stop anything unless both releases are on the node: there and back again."""
+        for release in (self.target, self.source):
+            lacking = self.machine.run(Step.CHECK_KEPT, release).split("\n")
+            lacking = [line for line in lacking if line.strip()]
+            if lacking:
+                raise RuntimeError(
+                    f"{self.node} lacks {', '.join(lacking)}, without which it could not be taken "
+                    f"to {release}; limit 0 files missing. Next: put it back (the staging of an "
+                    "upgrade does), and find out who removed it"
+                )
 
     def _leave_rotation(self) -> None:
         try:

@@ -6,15 +6,17 @@ another release. Commands are idempotent: a dropped SSH session leaves the remot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
+from itertools import product
 from typing import Literal
 
-from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2 import Environment, StrictUndefined, TemplateError, meta
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rollout.node_presets import PRESETS
+from rollout.node_privileges import privilege_problem, unlisted_commands
 from rollout.releases import parse_release
 
 
@@ -32,7 +34,15 @@ class Step(StrEnum):
     KEY_FINGERPRINT = "key_fingerprint"
     CHECK_KEPT = "check_kept"
     FLUSH_CACHE = "flush_cache"
-    CHECK_PRIVILEGES = "check_privileges"
+
+
+_ANY_FACTS = {
+    "name": "cloud",
+    "source": "12.0.3",
+    "target": "13.0.4",
+    "key_repository": "/etc/keystone/fernet-keys",
+}
+"""Stand-ins for Cloud.node_facts: a template has to render before the whole cloud is known."""
 
 
 class NodeSteps(BaseModel):
@@ -43,6 +53,11 @@ class NodeSteps(BaseModel):
     preset: Literal["apt", "dnf", "yum"]
     variables: dict[str, str] = Field({}, description="values the preset's templates name")
     override: dict[Step, str] = Field({}, description="step → template that replaces the preset's")
+    privileges: list[str] = Field(
+        [],
+        description="templates of the commands that overridden steps run through sudo beyond the "
+        "preset's: absolute path of the program, and every argument",
+    )
     configuration: str | None = Field(
         None,
         description="directory with the target release's configuration files, sent to each node; "
@@ -61,14 +76,31 @@ class NodeSteps(BaseModel):
             n for n, default in variables.items() if default is None is self.variables.get(n)
         ]
         problems += [f"preset {self.preset} needs variable {name!r}" for name in missing]
-        for step in () if missing else Step:
-            try:
-                render(self, step, "13.0.4")
-            except (TemplateError, ValueError) as error:
-                problems.append(f"{step.value}: {error}")
+        if not missing:
+            problems += _template_problems(self)
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _template_problems(steps: NodeSteps) -> Iterator[str]:
+    texts: dict[Step, str] = {}
+    for step in Step:
+        try:
+            texts[step] = render(steps, step, _ANY_FACTS["target"], _ANY_FACTS)
+        except (TemplateError, ValueError) as error:
+            yield f"{step.value}: {error}"
+    try:
+        privileges = render_privileges(steps, _ANY_FACTS)
+    except (TemplateError, ValueError) as error:
+        yield f"privileges: {error}"
+        return
+    for step in sorted(texts.keys() & steps.override.keys()):
+        for command in unlisted_commands(texts[step], privileges):
+            yield (
+                f"{step.value}: runs `sudo -n {command}`, which is in no privilege; add it to "
+                "node_steps.privileges, with its program's absolute path"
+            )
 
 
 @cache
@@ -77,24 +109,61 @@ def _environment() -> Environment:
     return Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
 
 
-def render(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str] = {}) -> str:
-    """Return the shell command of one step for one release.
-
-    ``facts`` are values of the run (the key repository, say) that templates may name. Raises
-    jinja2.TemplateError where a template names something that nobody defines.
-    """
+def _context(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> dict[str, str]:
+    """Return all that a template may name: facts, the release, and the preset's variables."""
     preset = PRESETS[steps.preset]
-    template = steps.override.get(step, preset.steps[step.value])
-    context = {
-        "key_repository": "/etc/keystone/fernet-keys",
-        **facts,
-        "release": release,
-        "codename": parse_release(release).codename.lower(),
-    }
-    environment = _environment()
+    context = {**facts, "release": release, "codename": parse_release(release).codename.lower()}
+    for side in ("source", "target"):
+        context[f"{side}_codename"] = parse_release(facts[side]).codename.lower()
     for name, default in preset.variables.items():
         value = steps.variables.get(name, default)
         if value is None:
             raise ValueError(f"preset {steps.preset} needs variable {name!r}")
-        context[name] = environment.from_string(value).render(context)
-    return environment.from_string(template).render(context).strip()
+        context[name] = _environment().from_string(value).render(context)
+    return context
+
+
+def render(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str]) -> str:
+    """Return the shell command of one step for one release.
+
+    ``facts`` are Cloud.node_facts. Raises jinja2.TemplateError where a template names something
+    that nobody defines.
+    """
+    template = steps.override.get(step, PRESETS[steps.preset].steps[step.value])
+    return _environment().from_string(template).render(_context(steps, release, facts)).strip()
+
+
+def render_privileges(steps: NodeSteps, facts: Mapping[str, str]) -> list[str]:
+    """Return every command that the steps run through sudo, for the source and for the target.
+
+    Raises jinja2.TemplateError where a template names something that nobody defines, and
+    ValueError where what it renders to is no privilege.
+    """
+    found: dict[str, None] = {}
+    for template in (*PRESETS[steps.preset].privileges, *steps.privileges):
+        for release in (facts["source"], facts["target"]):
+            for privilege in _each(steps, template, _context(steps, release, facts)):
+                problem = privilege_problem(privilege)
+                if problem:
+                    raise ValueError(problem)
+                found[privilege] = None
+    return list(found)
+
+
+def _each(steps: NodeSteps, template: str, context: Mapping[str, str]) -> Iterator[str]:
+    """Render a privilege's template once for each combination of the loops that it names."""
+    named = meta.find_undeclared_variables(_environment().parse(template))
+    loops = {
+        name: context[variable].split()
+        for name, variable in PRESETS[steps.preset].loops.items()
+        if name in named
+    }
+    for values in product(*loops.values()):
+        chosen = dict(zip(loops, values, strict=True))
+        text = _environment().from_string(template).render({**context, **chosen})
+        yield " ".join(part for part in text.strip().split(" ") if part)
+
+
+def configuration_files(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> list[str]:
+    """Return the names of the files of /etc/keystone that belong to a release."""
+    return _context(steps, release, facts)["configuration_files"].split()

@@ -151,7 +151,9 @@ def _preflight(tell: Story, broken: Verdict | None = None) -> None:
     for node in NODES:
         verdicts += [
             Verdict(True, "release", node, f"{SOURCE} running", f"{SOURCE} or {TARGET} running"),
-            Verdict(True, "sudo", node, "all commands allowed", "every command without password"),
+            Verdict(
+                True, "sudo", node, "all 17 commands allowed", "every command without password"
+            ),
             Verdict(True, "capacity", f"haproxy/{node}", "ready/UP", "ready/UP"),
         ]
     verdicts += [
@@ -329,9 +331,11 @@ def failed_in_preflight() -> dict[str, Any]:
     _plan(tell)
     broken = Verdict(
         False, "sudo", "keystone-2",
-        "not allowed: dpkg --configure -a, tee /etc/apt/sources.list.d/keystone.list",
+        "2 of 17 not allowed: /usr/bin/dpkg --configure -a; "
+        "/usr/bin/tee /etc/apt/sources.list.d/keystone.list",
         "every command of the node's steps without password", "nothing was touched",
-        "extend sudoers on keystone-2 for the user of connection lab_keystone_2",
+        "`make sudoers CLOUD=lab` prints the sudoers file that keystone-2 needs for the user of "
+        "connection lab_keystone_2",
     )  # fmt: skip
     try:
         with tell.step("preflight", 8.4):

@@ -21,5 +21,7 @@ def test_the_plain_script_is_valid_shell_in_the_order_of_the_runbook(tmp_path: P
     places = [script.index(mark) for mark in [*marks, "--contract"]]
     assert places == sorted(places)
     assert script.count("state drain") == len(cloud.nodes)
-    install = render(cloud.node_steps, Step.INSTALL, cloud.target).splitlines()[-1]
+    install = render(cloud.node_steps, Step.INSTALL, cloud.target, cloud.node_facts).splitlines()[
+        -1
+    ]
     assert script.count(install) == len(cloud.nodes)

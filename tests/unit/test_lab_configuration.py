@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hooks.node_sudoers import node_sudoers
 from lab import configuration, connections, keys, paths
 from lab.catalogue import RELEASES, find_release
+from lab.errors import LabError
 from lab.secrets import Secrets
 from lab.topology import NODES, PORTS
 
@@ -18,7 +20,7 @@ SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw")
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the lab's state in a directory of the test."""
     for name in ("SECRETS", "CONNECTIONS", "SSH", "CLIENT_KEY", "KNOWN_HOSTS", "FERNET_KEYS",
-                 "CREDENTIAL_KEYS", "CONFIGURATION", "DATABASE"):  # fmt: skip
+                 "CREDENTIAL_KEYS", "CONFIGURATION", "DATABASE", "SUDOERS"):  # fmt: skip
         monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.STATE))
     return tmp_path
 
@@ -80,6 +82,31 @@ def test_accounts_are_one_statement_a_line_and_keystone_has_no_global_privilege(
     assert all(line.endswith(";") and line.count(";") == 1 for line in lines)
     grants = [line for line in lines if line.startswith("GRANT") and "TO 'keystone'" in line]
     assert grants == ["GRANT ALL PRIVILEGES ON keystone.* TO 'keystone'@'%';"]
+
+
+def test_the_nodes_get_the_file_that_an_operator_would_print(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUT_CLOUDS", "/nowhere")
+    configuration.write_sudoers(find_release("18.1.0"), find_release("19.0.1"))
+    monkeypatch.delenv("ROLLOUT_CLOUDS")
+    text = (state / "sudoers").read_text()
+    assert text == node_sudoers("lab", "rollout", "18.1.0", "19.0.1")
+    assert "\nrollout ALL=(root) " in text
+
+
+def test_a_pair_that_is_no_upgrade_has_no_privileges(state: Path) -> None:
+    with pytest.raises(LabError, match="the nodes' sudoers file could not be made: error: ") as why:
+        configuration.write_sudoers(find_release("12.0.3"), find_release("18.1.0"))
+    assert "skips releases that cannot be skipped" in str(why.value)
+    assert not (state / "sudoers").exists()
+
+
+def test_every_node_is_given_its_privileges() -> None:
+    compose = yaml.safe_load((paths.ROOT / "docker-compose.yaml").read_text())
+    mount = f"./{paths.SUDOERS.relative_to(paths.ROOT)}:/lab/sudoers:ro"
+    assert all(mount in compose["services"][node.name]["volumes"] for node in NODES)
+    assert not (paths.IMAGES / "node" / "sudoers").exists()
 
 
 def test_connections_are_pinned_to_the_nodes_host_keys(state: Path) -> None:

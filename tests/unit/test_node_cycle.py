@@ -30,6 +30,7 @@ class Cluster:
     running: bool = True
     stale: bool = False
     state: str = "ready"
+    lacking: list[str] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -74,6 +75,8 @@ class Cluster:
             started = "stopped" if not self.running else "50" if self.stale else "150"
             return f"{self.installed} 100 {started}\n"
         self.act(f"{step.value} {release}")
+        if step is Step.CHECK_KEPT:
+            return "".join(f"{name}\n" for name in self.lacking)
         if step is Step.STOP:
             self.running = False
         if step is Step.INSTALL:
@@ -108,7 +111,8 @@ def replaced(release: str) -> list[str]:
     return [f"{step} {release}" for step in steps]
 
 
-OUT = ["report", "check_capacity", "drain", "wait_no_sessions", "check_capacity", "maint"]
+KEPT = [f"check_kept {TARGET}", f"check_kept {SOURCE}"]
+OUT = ["report", *KEPT, "check_capacity", "drain", "wait_no_sessions", "check_capacity", "maint"]
 IN = ["prove", "report", "ready", "wait_up"]
 BACK = [*replaced(SOURCE), *IN]
 
@@ -154,7 +158,19 @@ def test_too_little_capacity_touches_nothing() -> None:
     cluster = Cluster(broken={"check_capacity": 1})
     with pytest.raises(RuntimeError, match="check_capacity broke"):
         cluster.cycle().run()
-    assert cluster.acts == ["report", "check_capacity"]
+    assert cluster.acts == ["report", *KEPT, "check_capacity"]
+
+
+def test_a_node_that_could_not_go_back_is_not_stopped() -> None:
+    cluster = Cluster(lacking=["/var/cache/apt/archives/keystone.deb"])
+    with pytest.raises(RuntimeError) as caught:
+        cluster.cycle().run()
+    assert str(caught.value) == (
+        "keystone-1 lacks /var/cache/apt/archives/keystone.deb, without which it could not be "
+        "taken to 13.0.4; limit 0 files missing. Next: put it back (the staging of an upgrade "
+        "does), and find out who removed it"
+    )
+    assert cluster.acts == ["report", KEPT[0]]
 
 
 @pytest.mark.parametrize("broken", ["drain", "wait_no_sessions", "maint"])

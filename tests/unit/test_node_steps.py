@@ -14,24 +14,30 @@ from pydantic import ValidationError
 
 from hooks.cloud_file import load_cloud
 from rollout.node_presets import PRESETS
-from rollout.node_steps import NodeSteps, Step, render
+from rollout.node_steps import NodeSteps, Step, configuration_files, render
 
 CLOUDS = ["lab", "production-example"]
+FACTS = {
+    "name": "cloud",
+    "source": "12.0.3",
+    "target": "13.0.4",
+    "key_repository": "/etc/keystone/fernet-keys",
+}
 APT = NodeSteps(preset="apt", variables={"repository": "deb http://packages/{{ release }} ./"})
 DNF = NodeSteps(preset="dnf")
 
 
 def command(cloud_name: str, step: Step, side: str) -> str:
     cloud = load_cloud(cloud_name)
-    facts = {"key_repository": cloud.tokens.key_repository}
-    return render(cloud.node_steps, step, getattr(cloud, side), facts)
+    return render(cloud.node_steps, step, getattr(cloud, side), cloud.node_facts)
 
 
 def run(
     text: str, folder: Path, shell: str = "sh", **programs: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a step with stand-ins for the programs of a node that this machine does not have."""
-    for name, body in {"sudo": 'shift; exec "$@"', **programs}.items():
+    sudo = 'shift; program=$1; shift; exec "${program##*/}" "$@"'
+    for name, body in {"sudo": sudo, **programs}.items():
         program = folder / "bin" / name.replace("_", "-")
         program.parent.mkdir(exist_ok=True)
         program.write_text(f"#!/bin/sh\n{body}\n")
@@ -68,15 +74,26 @@ def test_every_preset_has_every_step(preset: str) -> None:
 
 def test_going_back_is_the_same_command_with_the_old_release() -> None:
     there = command("lab", Step.INSTALL, "target")
-    assert "keystone_13.0.4-1_" in there
+    assert "keystone_13.0.4-1_amd64.deb" in there
     assert command("lab", Step.INSTALL, "source") == there.replace("13.0.4", "12.0.3")
 
 
 def test_install_needs_no_network() -> None:
     assert "--no-download" in command("lab", Step.INSTALL, "source")
     assert command("production-example", Step.INSTALL, "source") == (
-        "sudo -n rpm -U --oldpackage --replacepkgs /var/cache/keystone-rollout/12.0.3/*.rpm"
+        r"sudo -n /usr/bin/rpm -U --oldpackage --replacepkgs "
+        r"/var/cache/keystone-rollout/12.0.3/\*.rpm"
     )
+
+
+def test_the_package_file_is_named_as_apt_names_it() -> None:
+    variables = {
+        **APT.variables,
+        "package_version": "2:{{ release }}-0ubuntu1~cloud0",
+        "architecture": "all",
+    }
+    text = render(NodeSteps(preset="apt", variables=variables), Step.INSTALL, "13.0.4", FACTS)
+    assert text.endswith(" /var/cache/apt/archives/keystone_2%3a13.0.4-0ubuntu1~cloud0_all.deb")
 
 
 def test_only_keystone_is_fetched() -> None:
@@ -84,24 +101,26 @@ def test_only_keystone_is_fetched() -> None:
         "lab", Step.STAGE, "target"
     )
     assert (
-        "sudo -n yum -q -y upgrade --downloadonly "
+        "sudo -n /usr/bin/yum -q -y upgrade --downloadonly "
         "--downloaddir=/var/cache/keystone-rollout/13.0.4 "
         "openstack-keystone-13.0.4 python-keystone-13.0.4\n"
     ) in command("production-example", Step.STAGE, "target")
 
 
 def test_yum_and_dnf_spell_their_repositories_differently() -> None:
-    assert command("production-example", Step.ENABLE_REPOSITORY, "target") == (
-        "sudo -n yum-config-manager --disable 'centos-openstack-*' >/dev/null && "
-        "sudo -n yum-config-manager --enable 'centos-openstack-queens' >/dev/null"
-    )
-    assert "sudo -n dnf config-manager --enable 'centos-openstack-queens'" in render(
-        DNF, Step.ENABLE_REPOSITORY, "13.0.4"
+    assert command("production-example", Step.ENABLE_REPOSITORY, "target").splitlines() == [
+        "set -e",
+        "sudo -n /usr/bin/yum-config-manager --disable centos-openstack-pike >/dev/null",
+        "sudo -n /usr/bin/yum-config-manager --disable centos-openstack-queens >/dev/null",
+        "sudo -n /usr/bin/yum-config-manager --enable centos-openstack-queens >/dev/null",
+    ]
+    assert "sudo -n /usr/bin/dnf config-manager --enable centos-openstack-queens" in render(
+        DNF, Step.ENABLE_REPOSITORY, "13.0.4", FACTS
     )
 
 
 def test_staging_fails_where_the_repository_lacks_the_release(tmp_path: Path) -> None:
-    text = render(DNF, Step.STAGE, "13.0.4").replace("/var/cache", str(tmp_path))
+    text = render(DNF, Step.STAGE, "13.0.4", FACTS).replace("/var/cache", str(tmp_path))
     missing = run(text, tmp_path, rpm="exit 1", dnf="echo nothing to do; exit 0")
     assert missing.returncode != 0
     assert "openstack-keystone-13.0.4-*.rpm" in missing.stderr
@@ -123,7 +142,7 @@ def test_present_packages_and_configuration_are_kept_once(tmp_path: Path) -> Non
         f"touch {fetched}/12.0.3/$each-12.0.3-1.noarch.rpm; done"
     )
     text = (
-        render(DNF, Step.KEEP_CURRENT, "12.0.3")
+        render(DNF, Step.KEEP_CURRENT, "12.0.3", FACTS)
         .replace("/var/cache/keystone-rollout", str(fetched))
         .replace("/etc/keystone", str(etc))
     )
@@ -134,7 +153,7 @@ def test_present_packages_and_configuration_are_kept_once(tmp_path: Path) -> Non
     kept = tmp_path / "keystone-rollout" / "12.0.3" / "keystone.conf"
     assert kept.read_text() == "old\n"
     assert kept.stat().st_mode & 0o777 == 0o600
-    # The install step's glob is expanded by the SSH user: what root fetched has to be readable.
+    # The SSH user looks whether root has fetched it: that has to be readable.
     assert fetched.stat().st_mode & 0o777 == 0o755
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 1
@@ -148,7 +167,7 @@ def test_an_httpd_older_than_the_package_is_told_from_a_fresh_one(tmp_path: Path
         "ps": "echo '    400'",
         "date": "echo 1500",
     }
-    text = render(DNF, Step.REPORT_RELEASE, "13.0.4")
+    text = render(DNF, Step.REPORT_RELEASE, "13.0.4", FACTS)
     assert run(text, tmp_path, **programs).stdout == "13.0.4 1000 1100\n"
     stopped = {**programs, "systemctl": 'test "$1" = show && echo MainPID=0'}
     assert run(text, tmp_path, **stopped).stdout == "13.0.4 1000 stopped\n"
@@ -159,7 +178,8 @@ def test_keys_are_compared_by_content_and_name(tmp_path: Path) -> None:
     repository.mkdir()
     (repository / "0").write_text("a")
     (repository / "1").write_text("b")
-    text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", {"key_repository": str(repository)})
+    facts = {**FACTS, "key_repository": str(repository)}
+    text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", facts)
     first = run(text, tmp_path).stdout
     assert len(first.strip()) == 64
     assert run(text, tmp_path).stdout == first
@@ -170,7 +190,8 @@ def test_keys_are_compared_by_content_and_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "sh"])
 def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path, shell: str) -> None:
     repository = tmp_path / "keys"
-    text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", {"key_repository": str(repository)})
+    facts = {**FACTS, "key_repository": str(repository)}
+    text = render(APT, Step.KEY_FINGERPRINT, "12.0.3", facts)
     absent = run(text, tmp_path, shell)
     assert (absent.returncode != 0, absent.stdout) == (True, "")
     repository.mkdir()
@@ -186,7 +207,7 @@ def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path, shell: str
 
 @pytest.mark.parametrize("steps", [APT, DNF], ids=["apt", "dnf"])
 def test_what_going_back_lacks_is_printed_line_by_line(tmp_path: Path, steps: NodeSteps) -> None:
-    text = render(steps, Step.CHECK_KEPT, "12.0.3").replace("/var/cache", str(tmp_path))
+    text = render(steps, Step.CHECK_KEPT, "12.0.3", FACTS).replace("/var/cache", str(tmp_path))
     staging = tmp_path / "keystone-rollout" / "12.0.3"
     staging.mkdir(parents=True)
     lines = run(text, tmp_path).stdout.splitlines()
@@ -196,7 +217,7 @@ def test_what_going_back_lacks_is_printed_line_by_line(tmp_path: Path, steps: No
     (staging / "keystone.conf").write_text("old\n")
     archives = tmp_path / "apt" / "archives"
     archives.mkdir(parents=True)
-    (archives / "keystone_12.0.3-1_amd64.deb").touch()
+    (archives / "keystone_12.0.3-1_amd64.deb").write_text("deb")
     for name in ("openstack-keystone", "python3-keystone"):
         (staging / f"{name}-12.0.3-1.noarch.rpm").touch()
     done = run(text, tmp_path)
@@ -225,7 +246,7 @@ def memcached(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 def flush(servers: str, folder: Path, shell: str) -> subprocess.CompletedProcess[str]:
     steps = NodeSteps(preset="dnf", variables={"memcached": servers})
-    return run(render(steps, Step.FLUSH_CACHE, "12.0.3"), folder, shell)
+    return run(render(steps, Step.FLUSH_CACHE, "12.0.3", FACTS), folder, shell)
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
@@ -241,19 +262,31 @@ def test_every_cache_is_emptied_or_the_step_fails(tmp_path: Path, shell: str) ->
     assert flush("", tmp_path, shell).returncode == 0
 
 
-def test_missing_privileges_are_printed_one_by_one(tmp_path: Path) -> None:
-    text = render(APT, Step.CHECK_PRIVILEGES, "13.0.4")
-    allowed = 'case "$*" in *dpkg*|*tee*) exit 1 ;; esac'
-    assert run(text, tmp_path, sudo=allowed).stdout.splitlines() == [
-        "dpkg --configure -a",
-        "tee /etc/apt/sources.list.d/keystone.list",
-    ]
+def test_configuration_goes_in_through_standard_input(tmp_path: Path) -> None:
+    variables = {**APT.variables, "configuration_files": "keystone.conf policy.json"}
+    steps = NodeSteps(preset="apt", variables=variables)
+    assert configuration_files(steps, "13.0.4", FACTS) == ["keystone.conf", "policy.json"]
+    folder, etc = tmp_path / "keystone-rollout" / "13.0.4", tmp_path / "etc"
+    folder.mkdir(parents=True)
+    etc.mkdir()
+    (folder / "keystone.conf").write_text("new\n")
+    text = render(steps, Step.CONFIGURE, "13.0.4", FACTS).replace("/etc/keystone", str(etc))
+    install = 'shift 6; exec /usr/bin/install -m 0640 "$@"'  # the group keystone is not here
+    half = run(text, tmp_path, install=install)
+    assert half.returncode != 0
+    assert "policy.json" in half.stderr
+    (folder / "policy.json").write_text("{}\n")
+    done = run(text, tmp_path, install=install)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (etc / "keystone.conf").read_text() == "new\n"
+    assert (etc / "policy.json").stat().st_mode & 0o777 == 0o640
 
 
 def test_an_override_replaces_one_step() -> None:
     steps = NodeSteps(preset="dnf", override={Step.STOP: "echo {{ release }} {{ service }}"})
-    assert render(steps, Step.STOP, "13.0.4") == "echo 13.0.4 httpd"
-    assert render(steps, Step.START, "13.0.4") == "sudo -n systemctl start httpd"
+    assert render(steps, Step.STOP, "13.0.4", FACTS) == "echo 13.0.4 httpd"
+    start = "sudo -n /usr/bin/systemctl start httpd"
+    assert render(steps, Step.START, "13.0.4", FACTS) == start
 
 
 def findings(**fields: object) -> str:
@@ -276,3 +309,23 @@ def test_unknown_variables_and_names_in_templates_are_found_before_any_node_is()
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     assert findings(preset="zypper") == "Input should be 'apt', 'dnf' or 'yum'"
+
+
+def test_a_step_of_ones_own_needs_its_privileges() -> None:
+    override = {"start": "sudo -n httpd -t && sudo -n systemctl start {{ service }} 2>/dev/null"}
+    assert findings(preset="dnf", override=override) == (
+        "Value error, start: runs `sudo -n httpd -t`, which is in no privilege; add it to "
+        "node_steps.privileges, with its program's absolute path"
+    )
+    NodeSteps(preset="dnf", override=override, privileges=["/usr/sbin/httpd -t"])
+
+
+def test_what_is_no_privilege_is_refused_with_the_file() -> None:
+    text = findings(preset="dnf", privileges=["/usr/bin/systemctl * httpd"])
+    assert text.startswith(
+        "Value error, privileges: read '/usr/bin/systemctl * httpd'; '*' is not allowed"
+    )
+    text = findings(preset="dnf", variables={"repositories": "centos-openstack-*"})
+    assert "read '/usr/bin/dnf config-manager --disable centos-openstack-*'" in text
+    text = findings(preset="dnf", privileges=["/bin/cat /etc/{{ fil }}"])
+    assert text == "Value error, privileges: 'fil' is undefined"

@@ -1,0 +1,29 @@
+"""A session that dropped is part of the run's record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hooks.cloud_file import load_cloud
+from hooks.rollout_run import RolloutRun
+from hooks.run_directory import RunDirectory
+from operators.upgrade_node import NodeOperator
+from rollout.run_record import build_record
+
+
+def test_a_note_of_the_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = {"conn_type": "ssh", "host": "127.0.0.1", "login": "rollout"}
+    monkeypatch.setenv("AIRFLOW_CONN_LAB_KEYSTONE_2", json.dumps(connection))
+    directory = RunDirectory("run", tmp_path)
+    run = RolloutRun(load_cloud("lab"), directory, "upgrade_node")
+    machine = NodeOperator(task_id="upgrade_node", node="keystone-2").machine(run)
+    machine.note("session dropped during install; ran it again")
+    record = build_record("run", directory.events(), [], "succeeded")
+    node = record["nodes"]["keystone-2"]
+    assert [(event["state"], event["text"]) for event in node["history"]] == [
+        ("note", "session dropped during install; ran it again")
+    ]
+    assert node["out_of_rotation"] == 0.0
