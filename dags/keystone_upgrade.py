@@ -13,10 +13,6 @@ from airflow.sdk import DAG, Param, TaskGroup, chain, task
 
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
-from operators.function_creators_control import (
-    RestoreFunctionCreatorsOperator,
-    SetFunctionCreatorsOperator,
-)
 from operators.keystone_manage import DoctorOperator, PhaseOperator, TokenFlushOperator
 from operators.load_control import (
     CheckWritesOperator,
@@ -27,6 +23,12 @@ from operators.load_control import (
 )
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
 from operators.preflight import PreflightOperator
+from operators.saved_variable_control import (
+    RestoreFunctionCreatorsOperator,
+    RestoreIsolationOperator,
+    SetFunctionCreatorsOperator,
+    SetReadCommittedOperator,
+)
 from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
@@ -90,6 +92,8 @@ with DAG(
 
     set_creators = SetFunctionCreatorsOperator(task_id="set_function_creators").as_setup()
     restore_creators = RestoreFunctionCreatorsOperator(task_id="restore_function_creators")
+    set_isolation = SetReadCommittedOperator(task_id="set_read_committed").as_setup()
+    restore_isolation = RestoreIsolationOperator(task_id="restore_isolation")
 
     with TaskGroup("packages"):
         list_nodes = ListNodesOperator(task_id="list_nodes")
@@ -139,15 +143,16 @@ with DAG(
 
     chain(plan, preflight, backup, start_load, measure_baseline)
     chain(measure_baseline, watch_load)
-    chain(measure_baseline, set_creators, list_nodes, stage)
+    chain(measure_baseline, set_creators, set_isolation, list_nodes, stage)
     chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
     chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
     chain(ask, [approve_contract, auto_approved], contract, wait_contract)
     chain(wait_contract, judge_load)
     chain([watch_load, judge_load], stop_load, check_writes, report)
     chain([watch_load, judge_load, check_writes], upgrade_succeeded)
-    chain(wait_contract, restore_creators, report)
+    chain(wait_contract, [restore_isolation, restore_creators], report)
 
     stop_load.as_teardown(setups=start_load, on_failure_fail_dagrun=True)
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
+    restore_isolation.as_teardown(setups=set_isolation, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)

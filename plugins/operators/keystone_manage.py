@@ -13,6 +13,7 @@ from hooks.cloud_file import project_path
 from hooks.function_creators import FunctionCreators
 from hooks.gate import open_gate
 from hooks.keystone_database import KeystoneDatabase
+from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
 from rollout.keystone_log import error_lines, symptoms, unaccepted
 from rollout.migration_state import REPOSITORIES, Phase, SchemaVersions, blocked_by, is_done
@@ -67,8 +68,8 @@ class PhaseOperator(KeystoneManageOperator):
     def execute(self, context: Any) -> None:
         """Run the phase; AirflowFailException says what was measured against which limit."""
         run = RolloutRun.from_context(context)
-        creators = FunctionCreators(run.cloud)
-        open_gate(run, f"before {self.phase.value}", creators)
+        held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
+        open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
         database, heads = KeystoneDatabase(run.cloud), run.heads()
         before = database.versions()
         blocked = blocked_by(self.phase, before, heads)

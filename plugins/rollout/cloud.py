@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
-from rollout.releases import Release, check_hop, parse_release
+from rollout.releases import Release, check_hop, needs_read_committed, parse_release
 
 
 def _known_release(text: str) -> str:
@@ -149,6 +149,11 @@ class Cloud(Section):
     doctor: Doctor = Field(default_factory=Doctor)
     load: Load = Field(default_factory=Load)
     limits: Limits = Field(default_factory=Limits)
+    read_committed: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="hold the server's transaction isolation at READ COMMITTED from before expand "
+        "until after contract; auto: where the hop needs it",
+    )
     backup_directory: str = Field(description="where the verified dump is kept")
 
     @property
@@ -160,6 +165,13 @@ class Cloud(Section):
     def target_release(self) -> Release:
         """Return the target release, parsed."""
         return parse_release(self.target)
+
+    @property
+    def holds_read_committed(self) -> bool:
+        """Tell whether transactions have to be READ COMMITTED during the upgrade."""
+        if self.read_committed == "auto":
+            return needs_read_committed(self.source_release, self.target_release)
+        return self.read_committed == "always"
 
     def node(self, name: str) -> Node:
         """Return the node of that name; KeyError names the ones there are."""

@@ -20,6 +20,7 @@ ORDER = [
     "load.start_load",
     "load.measure_baseline",
     "set_function_creators",
+    "set_read_committed",
     "packages.list_nodes",
     "packages.stage_packages",
     "database.doctor",
@@ -74,6 +75,7 @@ def test_the_load_is_watched_beside_the_upgrade(dag: DAG) -> None:
     [
         ("load.stop_load", "load.start_load"),
         ("restore_function_creators", "set_function_creators"),
+        ("restore_isolation", "set_read_committed"),
         ("write_report", None),
     ],
 )
