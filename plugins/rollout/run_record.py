@@ -46,6 +46,7 @@ def build_record(
         "steps": _steps(_of(events, "step")),
         "nodes": _nodes(_of(events, "node")),
         "versions": _of(events, "versions"),
+        "lock_waits": _of(events, "lock_waits"),
         "variable": _of(events, "variable"),
         "backup": _last(events, "backup"),
         "writes": _last(events, "writes"),
