@@ -127,6 +127,12 @@ class Limits(Section):
 
     load: LoadLimits = Field(default_factory=LoadLimits)
     node: NodeLimits = Field(default_factory=NodeLimits)
+    lock_wait_timeout: int = Field(
+        5, ge=1, description="seconds that a migration waits for a metadata lock, then gives up"
+    )
+    phase_seconds: int = Field(
+        3600, ge=1, description="for one run of keystone-manage, from its container's start on"
+    )
     approval_seconds: int = Field(3600, ge=10, description="until the approval counts as rejected")
     backup_free_bytes: int = Field(
         1 << 30, ge=0, description="free space that the backup directory has to have"

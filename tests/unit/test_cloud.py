@@ -65,6 +65,15 @@ def test_read_committed_is_held_where_the_file_or_the_hop_asks_for_it(
     assert cloud.holds_read_committed is held
 
 
+def test_the_guards_limits_have_defaults_and_bounds() -> None:
+    data = load_cloud("lab").model_dump(by_alias=True)
+    limits = cloud_from_data({**data, "limits": {}}).limits
+    assert (limits.lock_wait_timeout, limits.phase_seconds) == (5, 3600)
+    for key in ("lock_wait_timeout", "phase_seconds"):
+        with pytest.raises(ValidationError, match="greater than or equal to 1"):
+            cloud_from_data({**data, "limits": {key: 0}})
+
+
 def test_what_is_not_there_is_left_to_the_model() -> None:
     assert inconsistencies({}) == []
     assert inconsistencies({"source": 12, "target": None, "nodes": None, "limits": "none"}) == []
