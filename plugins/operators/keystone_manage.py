@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
+from docker.errors import DockerException
 from docker.types import Mount
 
 from hooks.cloud_file import project_path
 from hooks.function_creators import FunctionCreators
-from hooks.gate import open_gate
+from hooks.gate import open_gate, settle
 from hooks.keystone_database import KeystoneDatabase
+from hooks.lock_watch import LockWatch, LockWatchError
+from hooks.phase_configuration import (
+    PARENT,
+    PhaseConfiguration,
+    PhaseConfigurationError,
+    phase_configuration,
+)
+from hooks.phase_container import DeliveringClient, PhaseContainer, PhaseContainerError
 from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
+from hooks.upgrade_image import DOCKER
 from rollout.keystone_log import error_lines, symptoms, unaccepted
-from rollout.migration_state import REPOSITORIES, Phase, SchemaVersions, blocked_by, is_done
+from rollout.lock_waits import LockWaits
+from rollout.migration_state import Phase, blocked_by, is_done
+from rollout.phase_failure import PhaseOutcome, describe_failure
 
 
 class KeystoneManageOperator(DockerOperator):
@@ -28,30 +42,94 @@ class KeystoneManageOperator(DockerOperator):
     :param arguments: what follows `keystone-manage`
     """
 
+    interruptible = True
+    """Whether the container is stopped when the task is: without harm, or in the middle of DDL."""
+
     def __init__(self, *, arguments: list[str], **kwargs: Any) -> None:
         super().__init__(
             image="from the cloud file",
             command=arguments,
+            docker_url=DOCKER,
             mount_tmp_dir=False,
-            auto_remove="force",
+            # Removed by us, once its end is known: a task that dies before has to leave it.
+            auto_remove="never",
             xcom_all=True,
             **kwargs,
         )
         self.arguments = arguments
+        self.configuration: PhaseConfiguration | None = None
+
+    @property
+    def cli(self) -> Any:
+        """Return the Docker client; it delivers the phase's configuration before the start."""
+        client = super().cli
+        if self.configuration is None:
+            return client
+        return DeliveringClient(client, PARENT, self.configuration.archive)
+
+    def settle_earlier(self, run: RolloutRun) -> None:
+        """Wait for the container of an earlier attempt, so that nothing runs beside it."""
+        try:
+            self.log.info(PhaseContainer(run.cloud).settle_earlier())
+        except PhaseContainerError as error:
+            with run.step("settle_earlier_container"):  # the report says why by its failed steps
+                raise AirflowFailException(str(error)) from error
 
     def keystone_manage(self, run: RolloutRun, context: Any) -> tuple[int, list[str]]:
         """Run the command; return its exit status and the lines it wrote."""
-        container = run.cloud.upgrade_container
-        folder = str(project_path(container.configuration))
-        self.image = container.image
-        self.command = [*container.command, *self.arguments]
-        self.network_mode = container.network
-        self.user = container.user
+        settings, phase_container = run.cloud.upgrade_container, PhaseContainer(run.cloud)
+        folder = str(project_path(settings.configuration))
+        options = self.configuration.arguments if self.configuration else []
+        self.image = settings.image
+        self.command = [*settings.command, *options, *self.arguments]
+        self.container_name = phase_container.name
+        self.labels = phase_container.labels(self.arguments)
+        self.network_mode = settings.network
+        self.user = settings.user
         self.mounts = [Mount("/etc/keystone", folder, type="bind", read_only=True)]
+        lines: Iterable[Any]
         try:
-            return 0, [str(line) for line in super().execute(context) or []]
+            with timeout(run.cloud.limits.phase_seconds):  # type: ignore[no-untyped-call]
+                lines = super().execute(context) or []
         except DockerContainerFailedException as error:
-            return 1, [str(line) for line in error.logs or []]
+            lines = error.logs or []
+        except AirflowTaskTimeout as error:
+            self.on_kill()
+            phase_container.discard()
+            raise AirflowFailException(self._overdue(run)) from error
+        except DockerException as error:
+            if self.container:
+                phase_container.discard()
+            raise AirflowFailException(
+                f"{' '.join(self.arguments)} could not be run in container {phase_container.name}: "
+                f"Docker answers {error}. Next: repair that, then start the upgrade again; if the "
+                "container runs, its outcome is taken up"
+            ) from error
+        return phase_container.remove(), [str(line) for line in lines]
+
+    def on_kill(self) -> None:
+        """Stop the container with its task, unless that would cut a migration in two."""
+        if self.interruptible:
+            super().on_kill()
+            return
+        self.log.warning(
+            "The container is left running: stopped between two statements, its migration could "
+            "not be run again. The next start waits for it"
+        )
+
+    def _overdue(self, run: RolloutRun) -> str:
+        command, name = " ".join(self.arguments), PhaseContainer(run.cloud).name
+        left = (
+            "It was stopped. Next: find out what it waits for, then clear this task"
+            if self.interruptible
+            else f"It is left running in container {name}: stopped between two statements, its "
+            f"migration could not be run again. Next: read `docker logs {name}` and the database's "
+            "process list; when it has ended, start the upgrade again, which takes up its outcome"
+        )
+        return (
+            f"{command} has not ended: measured more than {run.cloud.limits.phase_seconds} s, the "
+            f"limit (limits.phase_seconds). {left}"
+        )
 
 
 class PhaseOperator(KeystoneManageOperator):
@@ -61,6 +139,8 @@ class PhaseOperator(KeystoneManageOperator):
     not run again, one whose predecessor is not done is not run at all.
     """
 
+    interruptible = False
+
     def __init__(self, *, phase: str, **kwargs: Any) -> None:
         super().__init__(arguments=["db_sync", f"--{phase}"], **kwargs)
         self.phase = Phase(phase)
@@ -68,6 +148,7 @@ class PhaseOperator(KeystoneManageOperator):
     def execute(self, context: Any) -> None:
         """Run the phase; AirflowFailException says what was measured against which limit."""
         run = RolloutRun.from_context(context)
+        self.settle_earlier(run)
         held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
         open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
         database, heads = KeystoneDatabase(run.cloud), run.heads()
@@ -79,37 +160,53 @@ class PhaseOperator(KeystoneManageOperator):
             self.log.info("Nothing to do: the database stands at %s, heads %s", before, heads)
         else:
             with run.step(self.phase.value):
-                self._run_phase(context, run, database, heads, before)
-        after = database.versions()
+                self.run_phase(run, context)
+        self._record_versions(run, database)
+
+    def run_phase(self, run: RolloutRun, context: Any) -> None:
+        """Run it, watched; AirflowFailException unless it reached its head and nobody queued."""
+        phase, database, heads = self.phase, KeystoneDatabase(run.cloud), run.heads()
+        status, lines, waits = self._watched(run, context)
+        try:
+            after = database.versions()
+        except Exception as error:
+            raise AirflowFailException(
+                f"{phase.value} ended with exit status {status}, and whether it is done is not "
+                f"known: the schema versions cannot be read ({error}). Next: bring the database "
+                "back, then start the upgrade again: it reads them first"
+            ) from error
+        self.log.info("Schema versions are now %s (heads %s)", after, heads)
+        outcome, verdict = PhaseOutcome(phase, status, lines, after, heads, waits), waits.verdict()
+        if not outcome.succeeded:
+            run.directory.record_verdicts(f"after {phase.value}", [verdict])
+            backup = (run.directory.last("backup") or {}).get("path", "(none in this run)")
+            raise AirflowFailException(describe_failure(outcome, backup))
+        if not verdict.ok:
+            self._record_versions(run, database)
+        settle(run, f"after {phase.value}", [verdict])
+
+    def _watched(self, run: RolloutRun, context: Any) -> tuple[int, list[str], LockWaits]:
+        """Run keystone-manage beside a watch; return how it ended, and who waited."""
+        phase = self.phase
+        try:
+            self.configuration = phase_configuration(run.cloud)
+            self.log.info("%s: %s", phase.value, self.configuration)
+            watch = LockWatch(run.cloud, phase.value, self.configuration.lock_wait_timeout)
+            try:
+                with watch:
+                    status, lines = self.keystone_manage(run, context)
+            finally:
+                run.directory.record("lock_waits", **watch.waits.to_event())
+        except (PhaseConfigurationError, LockWatchError) as error:
+            raise AirflowFailException(f"{phase.value} was not started: {error}") from error
+        return status, lines, watch.waits
+
+    def _record_versions(self, run: RolloutRun, database: KeystoneDatabase) -> None:
         run.directory.record(
             "versions",
             after=self.phase.value,
-            versions=after.to_dict(),
+            versions=database.versions().to_dict(),
             triggers=database.triggers(),
-        )
-
-    def _run_phase(
-        self,
-        context: Any,
-        run: RolloutRun,
-        database: KeystoneDatabase,
-        heads: SchemaVersions,
-        before: SchemaVersions,
-    ) -> None:
-        phase = self.phase
-        status, lines = self.keystone_manage(run, context)
-        after = database.versions()
-        errors = error_lines(lines)
-        self.log.info("Schema versions %s → %s (heads %s)", before, after, heads)
-        if status == 0 and not errors and is_done(phase, after, heads):
-            return
-        raise AirflowFailException(
-            f"{phase.value} failed: measured {REPOSITORIES[phase]} at {after.of(phase)}, exit "
-            f"status {status}, {len(errors)} error line(s) in keystone.log; limit: head "
-            f"{heads.of(phase)}, exit status 0, 0 error lines. "
-            f"{'First error: ' + errors[0] + '. ' if errors else ''}"
-            "All nodes still serve the old release. Next: read the log above, remove the cause, "
-            "compare migrate_version with the schema, then clear this task"
         )
 
 
@@ -122,6 +219,7 @@ class DoctorOperator(KeystoneManageOperator):
     def execute(self, context: Any) -> None:
         """Fail on any symptom that the policy does not accept."""
         run = RolloutRun.from_context(context)
+        self.settle_earlier(run)
         open_gate(run, "before doctor")
         with run.step("doctor"):
             status, lines = self.keystone_manage(run, context)
@@ -150,6 +248,7 @@ class TokenFlushOperator(KeystoneManageOperator):
         if not release.has_token_flush:
             self.log.info("%s has no token_flush (gone since Stein): nothing to do", release)
             return
+        self.settle_earlier(run)
         open_gate(run, "before token_flush")
         with run.step("token_flush"):
             status, lines = self.keystone_manage(run, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hooks.function_creators import FunctionCreators
+from hooks.phase_container import PhaseContainer
 from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
 from hooks.saved_variable import SavedVariable
@@ -34,7 +35,17 @@ class RestoreVariableOperator(RolloutOperator):
     variable: type[SavedVariable]
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Restore, or say that nothing was set."""
+        """Restore, or say that nothing was set.
+
+        A migration that outlived its task still needs the variable, so its end is waited for; if
+        that does not come in time, the variable is restored all the same.
+        """
+        try:
+            self.log.info(PhaseContainer(run.cloud).settle_earlier())
+        finally:
+            self._restore(run)
+
+    def _restore(self, run: RolloutRun) -> None:
         variable = self.variable(run.cloud)
         original = variable.restore()
         name, value = variable.name, variable.value()
