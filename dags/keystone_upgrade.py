@@ -13,7 +13,7 @@ from airflow.sdk import DAG, Param, TaskGroup, chain, task
 
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
-from operators.keystone_manage import DoctorOperator, PhaseOperator, TokenFlushOperator
+from operators.keystone_manage import DoctorOperator, TokenFlushOperator
 from operators.load_control import (
     CheckWritesOperator,
     JudgeLoadOperator,
@@ -21,6 +21,7 @@ from operators.load_control import (
     StartLoadOperator,
     StopLoadOperator,
 )
+from operators.migrate_schema import PhaseOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
 from operators.preflight import PreflightOperator
 from operators.saved_variable_control import (

@@ -26,7 +26,8 @@ from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
 from hooks.run_directory import RunDirectory
 from hooks.upgrade_image import UpgradeImage
-from operators.keystone_manage import DoctorOperator, PhaseOperator
+from operators.keystone_manage import DoctorOperator
+from operators.migrate_schema import PhaseOperator
 from operators.saved_variable_control import (
     RestoreFunctionCreatorsOperator,
     RestoreIsolationOperator,
@@ -150,7 +151,7 @@ def kill_in_the_middle(cloud: Cloud, folder: Path) -> None:
         "from pathlib import Path\n"
         "from hooks.rollout_run import RolloutRun\n"
         "from hooks.run_directory import RunDirectory\n"
-        "from operators.keystone_manage import PhaseOperator\n"
+        "from operators.migrate_schema import PhaseOperator\n"
         "from rollout.cloud import cloud_from_data\n"
         "cloud = cloud_from_data(json.load(sys.stdin))\n"
         "run = RolloutRun(cloud, RunDirectory('guard', Path(sys.argv[1])), 'expand')\n"
