@@ -13,15 +13,18 @@ from airflow.sdk import DAG, Param, TaskGroup, chain, task
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
 from operators.end_run import EndRunOperator, end_resumed_run
-from operators.function_creators_control import (
-    RestoreFunctionCreatorsOperator,
-    SetFunctionCreatorsOperator,
-)
-from operators.keystone_manage import DoctorOperator, PhaseOperator, TokenFlushOperator
+from operators.keystone_manage import DoctorOperator, TokenFlushOperator
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
+from operators.migrate_schema import PhaseOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
 from operators.preflight import PreflightOperator
 from operators.recover_nodes import RecoverNodesOperator
+from operators.saved_variable_control import (
+    RestoreFunctionCreatorsOperator,
+    RestoreIsolationOperator,
+    SetFunctionCreatorsOperator,
+    SetReadCommittedOperator,
+)
 from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
@@ -75,6 +78,8 @@ with DAG(
 
     set_creators = SetFunctionCreatorsOperator(task_id="set_function_creators").as_setup()
     restore_creators = RestoreFunctionCreatorsOperator(task_id="restore_function_creators")
+    set_isolation = SetReadCommittedOperator(task_id="set_read_committed").as_setup()
+    restore_isolation = RestoreIsolationOperator(task_id="restore_isolation")
 
     with TaskGroup("packages"):
         list_nodes = ListNodesOperator(task_id="list_nodes")
@@ -125,13 +130,15 @@ with DAG(
 
     chain(plan, preflight, take_lock, recover_nodes, backup)
     load.around(before=backup, first=set_creators, last=wait_contract)
-    chain(set_creators, list_nodes, stage)
+    chain(set_creators, set_isolation, list_nodes, stage)
     chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
     chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
-    chain(ask, [approve_contract, auto_approved], contract, wait_contract, restore_creators)
-    chain([load.check_writes, restore_creators], release_lock, report)
+    chain(ask, [approve_contract, auto_approved], contract, wait_contract)
+    chain(wait_contract, [restore_isolation, restore_creators], release_lock)
+    chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], upgrade_succeeded)
 
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
+    restore_isolation.as_teardown(setups=set_isolation, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)

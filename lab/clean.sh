@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 label=label=org.keystone-rollout
 project=label=com.docker.compose.project=keystone-rollout
+phase=label=org.keystone-rollout.cloud=lab  # keystone-manage of a task that was killed
 
 remove() {  # what, ids, command...
     local what=$1 ids=$2
@@ -15,7 +16,9 @@ remove() {  # what, ids, command...
     "$@" $ids > /dev/null || echo "warning: not all $what could be removed" >&2
 }
 
-ids() { { "$@" "--filter" "$label"; "$@" "--filter" "$project"; } | sort -u; }
+ids() {
+    for filter in "$label" "$project" "$phase"; do "$@" "--filter" "$filter"; done | sort -u
+}
 
 clean_engine() {
     remove containers "$(ids docker ps -aq)" docker rm -f -v

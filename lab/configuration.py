@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -14,19 +13,13 @@ from lab.errors import LabError
 from lab.secrets import Secrets
 from lab.topology import ADMIN, DATABASE, NODE_ACCOUNT, PUBLIC_URL, READER
 
-LOCK_WAIT_S = 5
-"""Seconds that a migration waits for a metadata lock before it fails instead of queueing."""
+
+def connection_url(password: str) -> str:
+    """Return Keystone's database URL."""
+    return f"mysql+pymysql://keystone:{password}@database/{DATABASE}?charset=utf8"
 
 
-def connection_url(password: str, migrations: bool) -> str:
-    """Return Keystone's database URL; for *migrations* with a short lock wait."""
-    url = f"mysql+pymysql://keystone:{password}@database/{DATABASE}?charset=utf8"
-    if migrations:
-        url += f"&init_command=SET+SESSION+lock_wait_timeout={LOCK_WAIT_S}"
-    return url
-
-
-def render(release: Release, secrets: Secrets, migrations: bool, mixed_with_older: bool) -> str:
+def render(release: Release, secrets: Secrets, mixed_with_older: bool) -> str:
     """Return keystone.conf of *release*."""
     environment = Environment(
         loader=FileSystemLoader(paths.TEMPLATES),
@@ -38,27 +31,21 @@ def render(release: Release, secrets: Secrets, migrations: bool, mixed_with_olde
     )
     return environment.get_template("keystone.conf.j2").render(
         release=release,
-        connection=connection_url(secrets.database_keystone, migrations),
+        connection=connection_url(secrets.database_keystone),
         public_endpoint=PUBLIC_URL.removesuffix("/v3"),
         mixed_with_older=mixed_with_older,
     )
 
 
-def upgrade_directory(release: Release) -> Path:
-    """Return the directory that the upgrade container of *release* mounts as /etc/keystone."""
-    return paths.CONFIGURATION / f"{release.version}-upgrade"
-
-
 def write_configuration(release: Release, secrets: Secrets, mixed_with_older: bool) -> None:
-    """Write both directories of *release*, each complete: keystone.conf and key repositories."""
-    node_directory = paths.CONFIGURATION / release.version
-    for directory, migrations in ((node_directory, False), (upgrade_directory(release), True)):
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)
-        content = render(release, secrets, migrations, mixed_with_older)
-        paths.write_private(directory / "keystone.conf", content)
-        for repository in (paths.FERNET_KEYS, paths.CREDENTIAL_KEYS):
-            shutil.copytree(repository, directory / repository.name, dirs_exist_ok=True)
+    """Write the directory of *release*, complete: keystone.conf and key repositories."""
+    directory = paths.CONFIGURATION / release.version
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    content = render(release, secrets, mixed_with_older)
+    paths.write_private(directory / "keystone.conf", content)
+    for repository in (paths.FERNET_KEYS, paths.CREDENTIAL_KEYS):
+        shutil.copytree(repository, directory / repository.name, dirs_exist_ok=True)
 
 
 def write_sudoers(source: Release, target: Release) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.function_creators import FunctionCreators
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
+from hooks.saved_variable import SavedVariable
 from rollout.lock_verdict import LockHolder
 from rollout.verdict import Verdict, failed
 
 log = logging.getLogger(__name__)
 
 
-def open_gate(run: RolloutRun, gate: str, creators: FunctionCreators | None = None) -> None:
-    """Judge lock and load, and where asked the function creators; record and log every verdict.
+def open_gate(run: RolloutRun, gate: str, variables: Iterable[SavedVariable] = ()) -> None:
+    """Judge lock, load and the variables that are held; record and log every verdict.
 
-    A task that was cleared finds lock, load and variable as their teardown left them, because
+    A task that was cleared finds lock, load and variables as their teardown left them, because
     clearing does not run the setup again: what was ended on purpose is taken or started again
     here (hooks.run_end ends it once more), what ended by itself is a violation. Raises
     AirflowFailException naming each measured value and its limit.
@@ -29,10 +30,10 @@ def open_gate(run: RolloutRun, gate: str, creators: FunctionCreators | None = No
         session.start()
         session.measure_baseline()
     verdicts = session.judge()
-    if creators is not None:
-        if creators.original() is None:
-            creators.set(run.directory.run_id)
-        verdicts.append(creators.judge())
+    for variable in variables:
+        if variable.original() is None:
+            variable.set(run.directory.run_id)
+        verdicts.append(variable.judge())
     settle(run, gate, verdicts)
 
 

@@ -15,6 +15,7 @@ ADMINISTRATOR_NEEDS = ("CREATE", "DROP", "SELECT", "INSERT", "TRIGGER", "LOCK TA
 KEYSTONE_NEEDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX",
                   "REFERENCES", "TRIGGER")  # fmt: skip
 SET_GLOBAL = ("SUPER", "BINLOG ADMIN", "SYSTEM_VARIABLES_ADMIN")
+SEE_SESSIONS = ("PROCESS",)
 
 
 class KeystoneDatabase:
@@ -28,7 +29,7 @@ class KeystoneDatabase:
     def versions(self) -> SchemaVersions:
         """Return where the three repositories stand."""
         rows = self.reader.get_records(sql("select_migrate_version"))
-        return versions_from_rows({_text(name): int(version) for name, version in rows})
+        return versions_from_rows({text(name): int(version) for name, version in rows})
 
     def triggers(self) -> int:
         """Return how many triggers the schema has."""
@@ -42,14 +43,14 @@ class KeystoneDatabase:
 
     def server(self) -> str:
         """Return host and port of the server the administrator's connection reaches."""
-        return _text(self.administrator.get_first(sql("select_server_identity"))[0])
+        return text(self.administrator.get_first(sql("select_server_identity"))[0])
 
 
 def missing_privileges(hook: MySqlHook, needed: tuple[str, ...], schema: str) -> list[str]:
     """Return the privileges that an account lacks on a schema, by SHOW GRANTS."""
     granted: set[str] = set()
     for row in hook.get_records(sql("show_grants")):
-        match = re.match(r"GRANT (.+?) ON (\S+) TO", _text(row[0]))
+        match = re.match(r"GRANT (.+?) ON (\S+) TO", text(row[0]))
         if match and _covers(match[2], schema):
             granted |= {each.strip().upper() for each in match[1].split(",")}
     if "ALL PRIVILEGES" in granted:
@@ -57,12 +58,12 @@ def missing_privileges(hook: MySqlHook, needed: tuple[str, ...], schema: str) ->
     return [privilege for privilege in needed if privilege not in granted]
 
 
-def may_set_global(hook: MySqlHook) -> bool:
-    """Tell whether an account may SET GLOBAL, by SHOW GRANTS on *.*."""
+def has_global_right(hook: MySqlHook, any_of: tuple[str, ...]) -> bool:
+    """Tell whether an account has one of these privileges on *.*, by SHOW GRANTS."""
     grants = " ".join(
-        _text(row[0]) for row in hook.get_records(sql("show_grants")) if " ON *.* " in _text(row[0])
+        text(row[0]) for row in hook.get_records(sql("show_grants")) if " ON *.* " in text(row[0])
     )
-    return "ALL PRIVILEGES" in grants or any(right in grants for right in SET_GLOBAL)
+    return "ALL PRIVILEGES" in grants or any(right in grants for right in any_of)
 
 
 def _covers(granted_on: str, schema: str) -> bool:
@@ -70,5 +71,6 @@ def _covers(granted_on: str, schema: str) -> bool:
     return name in ("*", schema)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """Return a value as text; some drivers give bytes."""
     return value.decode() if isinstance(value, bytes | bytearray) else str(value)

@@ -18,8 +18,10 @@ from hooks.keystone_api import KeystoneApiHook
 from hooks.keystone_database import (
     ADMINISTRATOR_NEEDS,
     KEYSTONE_NEEDS,
+    SEE_SESSIONS,
+    SET_GLOBAL,
     KeystoneDatabase,
-    may_set_global,
+    has_global_right,
     missing_privileges,
 )
 from hooks.node_machine import NodeMachine
@@ -187,12 +189,15 @@ class PreflightChecks:
 
     def _administrator(self) -> list[Verdict]:
         name = self.cloud.databases.administrator
-        allowed = may_set_global(MySqlHook(mysql_conn_id=name))
+        hook = MySqlHook(mysql_conn_id=name)
+        allowed, sees = has_global_right(hook, SET_GLOBAL), has_global_right(hook, SEE_SESSIONS)
         return [
             self._privileges(name, ADMINISTRATOR_NEEDS),
             finding(allowed, "SET GLOBAL", name, "allowed" if allowed else "not allowed",
                     "SUPER, BINLOG ADMIN or SYSTEM_VARIABLES_ADMIN on *.*",
                     "grant it: without it expand stops with error 1419"),
+            finding(sees, "PROCESS", name, "allowed" if sees else "not allowed", "PROCESS on *.*",
+                    "grant it: without it nobody sees who waits for a migration's locks"),
         ]  # fmt: skip
 
     def _privileges(self, connection: str, needed: tuple[str, ...]) -> Verdict:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hooks.function_creators import FunctionCreators
 from hooks.gate import settle
 from hooks.load_session import LoadSession
+from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
 from hooks.run_report import write_run_report
 from hooks.writes_check import check_writes
@@ -26,7 +27,7 @@ def was_resumed(run: RolloutRun) -> bool:
 
 
 def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
-    """Stop the load, check its writes, restore the variable, release the lock, report.
+    """Stop the load, check its writes, restore the variables, release the lock, report.
 
     Each is tried whatever became of the others; RuntimeError names all that did not succeed.
     """
@@ -36,6 +37,7 @@ def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
             run, "acknowledged writes", check_writes(run)
         ),
         "restore log_bin_trust_function_creators": lambda: FunctionCreators(run.cloud).restore(),
+        "restore the transaction isolation": lambda: ReadCommitted(run.cloud).restore(),
         "release the lock": lambda: run.lock.release(),
         "write the report": lambda: write_run_report(run.directory, state, failed_tasks),
     }

@@ -8,6 +8,7 @@ from airflow.providers.docker.hooks.docker import DockerHook
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from hooks.cloud_file import project_path
+from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
 from rollout.cloud import Cloud
 from rollout.migration_state import SchemaVersions, heads_from_listing
 
@@ -22,6 +23,7 @@ class UpgradeImage:
     """Look into the image of the target release without touching the database."""
 
     def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
         self.container = cloud.upgrade_container
         self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
 
@@ -77,4 +79,8 @@ class UpgradeImage:
             return [f"directory {self.container.configuration} does not exist"]
         if not (folder / "keystone.conf").is_file():
             return [f"{self.container.configuration} holds no keystone.conf"]
+        try:
+            phase_configuration(self.cloud)
+        except PhaseConfigurationError as error:
+            return [str(error)]
         return []

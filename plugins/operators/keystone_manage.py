@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
+from docker.errors import DockerException
 from docker.types import Mount
 
 from hooks.cloud_file import project_path
-from hooks.function_creators import FunctionCreators
 from hooks.gate import open_gate
-from hooks.keystone_database import KeystoneDatabase
+from hooks.phase_configuration import PARENT, PhaseConfiguration
+from hooks.phase_container import DeliveringClient, PhaseContainer, PhaseContainerError
 from hooks.rollout_run import RolloutRun
+from hooks.upgrade_image import DOCKER
 from rollout.keystone_log import error_lines, symptoms, unaccepted
-from rollout.migration_state import REPOSITORIES, Phase, SchemaVersions, blocked_by, is_done
 
 
 class KeystoneManageOperator(DockerOperator):
@@ -27,88 +30,93 @@ class KeystoneManageOperator(DockerOperator):
     :param arguments: what follows `keystone-manage`
     """
 
+    interruptible = True
+    """Whether the container is stopped when the task is: without harm, or in the middle of DDL."""
+
     def __init__(self, *, arguments: list[str], **kwargs: Any) -> None:
         super().__init__(
             image="from the cloud file",
             command=arguments,
+            docker_url=DOCKER,
             mount_tmp_dir=False,
-            auto_remove="force",
+            # Removed by us, once its end is known: a task that dies before has to leave it.
+            auto_remove="never",
             xcom_all=True,
             **kwargs,
         )
         self.arguments = arguments
+        self.configuration: PhaseConfiguration | None = None
+
+    @property
+    def cli(self) -> Any:
+        """Return the Docker client; it delivers the phase's configuration before the start."""
+        client = super().cli
+        if self.configuration is None:
+            return client
+        return DeliveringClient(client, PARENT, self.configuration.archive)
+
+    def settle_earlier(self, run: RolloutRun) -> None:
+        """Wait for the container of an earlier attempt, so that nothing runs beside it."""
+        try:
+            self.log.info(PhaseContainer(run.cloud).settle_earlier())
+        except PhaseContainerError as error:
+            with run.step("settle_earlier_container"):  # the report says why by its failed steps
+                raise AirflowFailException(str(error)) from error
 
     def keystone_manage(self, run: RolloutRun, context: Any) -> tuple[int, list[str]]:
         """Run the command; return its exit status and the lines it wrote."""
-        container = run.cloud.upgrade_container
-        folder = str(project_path(container.configuration))
-        self.image = container.image
-        self.command = [*container.command, *self.arguments]
-        self.network_mode = container.network
-        self.user = container.user
+        settings, phase_container = run.cloud.upgrade_container, PhaseContainer(run.cloud)
+        folder = str(project_path(settings.configuration))
+        options = self.configuration.arguments if self.configuration else []
+        self.image = settings.image
+        self.command = [*settings.command, *options, *self.arguments]
+        self.container_name = phase_container.name
+        self.labels = phase_container.labels(self.arguments)
+        self.network_mode = settings.network
+        self.user = settings.user
         self.mounts = [Mount("/etc/keystone", folder, type="bind", read_only=True)]
+        lines: Iterable[Any]
         try:
-            return 0, [str(line) for line in super().execute(context) or []]
+            with timeout(run.cloud.limits.phase_seconds):  # type: ignore[no-untyped-call]
+                lines = super().execute(context) or []
         except DockerContainerFailedException as error:
-            return 1, [str(line) for line in error.logs or []]
+            lines = error.logs or []
+        except AirflowTaskTimeout as error:
+            self.on_kill()
+            phase_container.discard()
+            raise AirflowFailException(self._overdue(run)) from error
+        except DockerException as error:
+            if self.container:
+                phase_container.discard()
+            raise AirflowFailException(
+                f"{' '.join(self.arguments)} could not be run in container {phase_container.name}: "
+                f"Docker answers {error}. Next: repair that, then start the upgrade again; if the "
+                "container runs, its outcome is taken up"
+            ) from error
+        return phase_container.remove(), [str(line) for line in lines]
 
-
-class PhaseOperator(KeystoneManageOperator):
-    """Take the database through one phase: expand, migrate or contract.
-
-    Compares the version table with the image's heads before and after: a phase that is done is
-    not run again, one whose predecessor is not done is not run at all.
-    """
-
-    def __init__(self, *, phase: str, **kwargs: Any) -> None:
-        super().__init__(arguments=["db_sync", f"--{phase}"], **kwargs)
-        self.phase = Phase(phase)
-
-    def execute(self, context: Any) -> None:
-        """Run the phase; AirflowFailException says what was measured against which limit."""
-        run = RolloutRun.from_context(context)
-        creators = FunctionCreators(run.cloud)
-        open_gate(run, f"before {self.phase.value}", creators)
-        database, heads = KeystoneDatabase(run.cloud), run.heads()
-        before = database.versions()
-        blocked = blocked_by(self.phase, before, heads)
-        if blocked:
-            raise AirflowFailException(f"{self.phase.value} was not started: {blocked}")
-        if is_done(self.phase, before, heads):
-            self.log.info("Nothing to do: the database stands at %s, heads %s", before, heads)
-        else:
-            with run.step(self.phase.value):
-                self._run_phase(context, run, database, heads, before)
-        after = database.versions()
-        run.directory.record(
-            "versions",
-            after=self.phase.value,
-            versions=after.to_dict(),
-            triggers=database.triggers(),
+    def on_kill(self) -> None:
+        """Stop the container with its task, unless that would cut a migration in two."""
+        if self.interruptible:
+            super().on_kill()
+            return
+        self.log.warning(
+            "The container is left running: stopped between two statements, its migration could "
+            "not be run again. The next start waits for it"
         )
 
-    def _run_phase(
-        self,
-        context: Any,
-        run: RolloutRun,
-        database: KeystoneDatabase,
-        heads: SchemaVersions,
-        before: SchemaVersions,
-    ) -> None:
-        phase = self.phase
-        status, lines = self.keystone_manage(run, context)
-        after = database.versions()
-        errors = error_lines(lines)
-        self.log.info("Schema versions %s → %s (heads %s)", before, after, heads)
-        if status == 0 and not errors and is_done(phase, after, heads):
-            return
-        raise AirflowFailException(
-            f"{phase.value} failed: measured {REPOSITORIES[phase]} at {after.of(phase)}, exit "
-            f"status {status}, {len(errors)} error line(s) in keystone.log; limit: head "
-            f"{heads.of(phase)}, exit status 0, 0 error lines. "
-            f"{'First error: ' + errors[0] + '. ' if errors else ''}"
-            "All nodes still serve the old release. Next: read the log above, remove the cause, "
-            "compare migrate_version with the schema, then clear this task"
+    def _overdue(self, run: RolloutRun) -> str:
+        command, name = " ".join(self.arguments), PhaseContainer(run.cloud).name
+        left = (
+            "It was stopped. Next: find out what it waits for, then clear this task"
+            if self.interruptible
+            else f"It is left running in container {name}: stopped between two statements, its "
+            f"migration could not be run again. Next: read `docker logs {name}` and the database's "
+            "process list; when it has ended, start the upgrade again, which takes up its outcome"
+        )
+        return (
+            f"{command} has not ended: measured more than {run.cloud.limits.phase_seconds} s, the "
+            f"limit (limits.phase_seconds). {left}"
         )
 
 
@@ -121,6 +129,7 @@ class DoctorOperator(KeystoneManageOperator):
     def execute(self, context: Any) -> None:
         """Fail on any symptom that the policy does not accept."""
         run = RolloutRun.from_context(context)
+        self.settle_earlier(run)
         open_gate(run, "before doctor")
         with run.step("doctor"):
             status, lines = self.keystone_manage(run, context)
@@ -149,6 +158,7 @@ class TokenFlushOperator(KeystoneManageOperator):
         if not release.has_token_flush:
             self.log.info("%s has no token_flush (gone since Stein): nothing to do", release)
             return
+        self.settle_earlier(run)
         open_gate(run, "before token_flush")
         with run.step("token_flush"):
             status, lines = self.keystone_manage(run, context)

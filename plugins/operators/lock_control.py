@@ -6,6 +6,7 @@ from typing import Any
 
 from hooks.gate import hold_lock
 from hooks.interrupted_run import InterruptedRun
+from hooks.phase_container import PhaseContainer
 from hooks.rollout_run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
@@ -16,24 +17,24 @@ class TakeLockOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> str:
         """Return who held the lock before, or an empty text; fail where another run holds it."""
         broken = hold_lock(run, "upgrade lock")
-        if broken is None:
-            run.directory.record("lock", state="taken")
-            return ""
-        self.log.warning("The lock was broken: %s", broken)
         try:
-            done = self._clean_up(run, broken.run_id)
+            return self._settle(run, broken.run_id if broken else "")
         except BaseException:
             # A setup that fails has no teardown: nobody else would release the lock.
             run.lock.release()
             raise
-        run.directory.record("lock", state="broken", of=broken.run_id, done=done)
-        return broken.run_id
 
-    def _clean_up(self, run: RolloutRun, dead: str) -> list[str]:
-        done = InterruptedRun(dead).clean_up()
+    def _settle(self, run: RolloutRun, dead: str) -> str:
+        if dead:
+            self.log.warning("The lock of run %s was broken deliberately", dead)
+        done = InterruptedRun(dead).clean_up() if dead else []
+        # A killed task leaves its container at work; nothing may start beside it.
+        done.append(PhaseContainer(run.cloud).settle_earlier())
         for text in done:
-            self.log.info("Run %s: %s", dead, text)
-        return done
+            self.log.info(text)
+        state = {"state": "broken", "of": dead, "done": done} if dead else {"state": "taken"}
+        run.directory.record("lock", **state)
+        return dead
 
 
 class ReleaseLockOperator(RolloutOperator):

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
-from rollout.releases import Release, check_hop, parse_release
+from rollout.releases import Release, check_hop, needs_read_committed, parse_release
 
 
 def _known_release(text: str) -> str:
@@ -131,6 +131,12 @@ class Limits(Section):
 
     load: LoadLimits = Field(default_factory=LoadLimits)
     node: NodeLimits = Field(default_factory=NodeLimits)
+    lock_wait_timeout: int = Field(
+        5, ge=1, description="seconds that a migration waits for a metadata lock, then gives up"
+    )
+    phase_seconds: int = Field(
+        3600, ge=1, description="for one run of keystone-manage, from its container's start on"
+    )
     approval_seconds: int = Field(3600, ge=10, description="until the approval counts as rejected")
     lock_stale_seconds: int = Field(
         300, ge=1, description="of silence after which a dead run's lock may be broken"
@@ -156,6 +162,11 @@ class Cloud(Section):
     doctor: Doctor = Field(default_factory=Doctor)
     load: Load = Field(default_factory=Load)
     limits: Limits = Field(default_factory=Limits)
+    read_committed: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="hold the server's transaction isolation at READ COMMITTED from before expand "
+        "until after contract; auto: where the hop needs it",
+    )
     backup_directory: str = Field(description="where the verified dump is kept")
 
     @property
@@ -177,6 +188,13 @@ class Cloud(Section):
             "target": self.target,
             "key_repository": self.tokens.key_repository,
         }
+
+    @property
+    def holds_read_committed(self) -> bool:
+        """Tell whether transactions have to be READ COMMITTED during the upgrade."""
+        if self.read_committed == "auto":
+            return needs_read_committed(self.source_release, self.target_release)
+        return self.read_committed == "always"
 
     def node(self, name: str) -> Node:
         """Return the node of that name; KeyError names the ones there are."""

@@ -7,12 +7,31 @@ from collections.abc import Iterable
 
 _ERROR = re.compile(r"^\S+ \S+ \d+ (ERROR|CRITICAL)\b")
 _UNCAUGHT = re.compile(r"^(Traceback \(most recent call last\)|\S*(Error|Exception): )")
+_DATABASE_ERROR = re.compile(r"""\((\d{4}), u?(["'])(.*?)\2\)""")
 _SYMPTOM = re.compile(r"^WARNING: (.+)$")
 
 
 def error_lines(lines: Iterable[str]) -> list[str]:
     """Return the lines that say something went wrong, whatever the exit code says."""
     return [line for line in lines if _ERROR.match(line) or _UNCAUGHT.match(line)]
+
+
+LOCK_WAIT_TIMEOUT = 1205
+HALF_DONE = frozenset({1022, 1050, 1051, 1060, 1061, 1062, 1091, 1359, 1826})
+"""Errors of a statement whose work is done already.
+
+A table, column, key, row, trigger or foreign key that shall be made is there; one that shall be
+dropped is gone.
+"""
+
+
+def database_errors(lines: Iterable[str]) -> dict[int, str]:
+    """Return the errors that the database server gave: number and text, in their order."""
+    found: dict[int, str] = {}
+    for line in lines:
+        for number, _quote, text in _DATABASE_ERROR.findall(line):
+            found.setdefault(int(number), text)
+    return found
 
 
 def symptoms(lines: Iterable[str]) -> list[str]:

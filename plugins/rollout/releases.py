@@ -36,6 +36,13 @@ FIRST_SLURP = 23
 LAST_WITH_TOKEN_FLUSH = 14
 """Rocky: `keystone-manage token_flush` is gone from Stein on (argparse exits 2)."""
 
+READ_COMMITTED_HOPS = frozenset({(10, 11)})
+"""Hops whose contract makes requests fail with error 1412 under REPEATABLE READ.
+
+Newton to Ocata drops columns and triggers of tables that every request reads: a transaction whose
+snapshot is older than that cannot read them any more.
+"""
+
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
@@ -104,6 +111,11 @@ def check_hop(source: Release, target: Release) -> str | None:
         return None
     path = " → ".join(CODENAMES[major] for major in hop_path(source.major, target.major))
     return f"{source} to {target} skips releases that cannot be skipped; take {path}, one hop each"
+
+
+def needs_read_committed(source: Release, target: Release) -> bool:
+    """Tell whether the hop's contract fails requests unless transactions are READ COMMITTED."""
+    return (source.major, target.major) in READ_COMMITTED_HOPS
 
 
 def hop_path(source: int, target: int) -> list[int]:

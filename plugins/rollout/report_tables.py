@@ -75,10 +75,27 @@ def versions_rows(record: Data) -> list[dict[str, Any]]:
     return rows
 
 
-def variable_row(events: Sequence[Data]) -> dict[str, Any] | None:
-    """Return what became of the function creators variable; None where it was not touched."""
-    if not events:
-        return None
+def lock_waits_rows(events: Sequence[Data]) -> list[dict[str, Any]]:
+    """Return for each run of a phase how long queries queued for its locks, and which."""
+    return [
+        {
+            "phase": event["phase"],
+            "longest": f"{event['longest_seconds']:.1f} s" if event["polls"] else "never measured",
+            "waiting": count(event["most_waiting"]) if event["polls"] else "",
+            "measured": event["polls"] > 0,
+            "statements": event["statements"],
+        }
+        for event in events
+    ]
+
+
+def variable_rows(events: Sequence[Data]) -> list[dict[str, Any]]:
+    """Return what became of each global variable that was changed."""
+    names = dict.fromkeys(event["name"] for event in events)
+    return [_variable([event for event in events if event["name"] == name]) for name in names]
+
+
+def _variable(events: Sequence[Data]) -> dict[str, Any]:
     before, after = events[0]["original"], events[-1]["value"]
     return {
         "name": events[0]["name"],

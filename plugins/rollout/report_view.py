@@ -14,9 +14,10 @@ from rollout.report_restore import restore_summary, restore_tiles, restore_view
 from rollout.report_tables import (
     backup_row,
     image_row,
+    lock_waits_rows,
     node_row,
     steps_rows,
-    variable_row,
+    variable_rows,
     versions_rows,
     writes_row,
 )
@@ -56,7 +57,8 @@ def build_view(record: Data) -> dict[str, Any]:
         "preflight": preflight,
         "nodes": [node_row(name, record) for name in node_names(record)],
         "versions": versions_rows(record),
-        "variable": variable_row(record["variable"]),
+        "lock_waits": lock_waits_rows(record["lock_waits"]),
+        "variables": variable_rows(record["variable"]),
         "backup": backup_row(record["backup"]),
         "writes": writes_row(record["writes"]),
         "image": image_row(record["plan"]),

@@ -47,6 +47,7 @@ def build_record(
         "steps": _steps(_of(events, "step")),
         "nodes": _nodes(_of(events, "node")),
         "versions": _of(events, "versions"),
+        "lock_waits": _of(events, "lock_waits"),
         "variable": _of(events, "variable"),
         "backup": _last(events, "backup"),
         "writes": _writes(_of(events, "writes")),

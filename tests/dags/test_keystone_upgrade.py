@@ -22,6 +22,7 @@ ORDER = [
     "load.start_load",
     "load.measure_baseline",
     "set_function_creators",
+    "set_read_committed",
     "packages.list_nodes",
     "packages.stage_packages",
     "database.doctor",
@@ -78,6 +79,7 @@ def test_the_load_is_watched_beside_the_upgrade(dag: DAG) -> None:
         ("load.stop_load", "load.start_load"),
         ("restore_function_creators", "set_function_creators"),
         ("release_lock", "take_lock"),
+        ("restore_isolation", "set_read_committed"),
         ("write_report", None),
     ],
 )
@@ -119,6 +121,29 @@ def test_phases_run_in_docker_nodes_over_ssh_and_sensors_ask_the_database(dag: D
         sensor = dag.get_task(name)
         assert isinstance(sensor, SqlSensor)
         assert sensor.poke_interval >= 10
+
+
+def test_a_migration_is_not_stopped_with_its_task_and_everything_else_is(dag: DAG) -> None:
+    interruptible = {
+        task.task_id: task.interruptible for task in dag.tasks if hasattr(task, "interruptible")
+    }
+    assert interruptible == {
+        "database.doctor": True,
+        "database.token_flush": True,
+        "database.expand": False,
+        "database.migrate": False,
+        "contraction.contract": False,
+    }
+
+
+def test_variables_are_held_from_before_the_phases_until_after_contract(dag: DAG) -> None:
+    for setup, teardown in (
+        ("set_function_creators", "restore_function_creators"),
+        ("set_read_committed", "restore_isolation"),
+    ):
+        later = dag.get_task(setup).get_flat_relative_ids(upstream=False)
+        assert {"database.expand", "contraction.wait_contract", teardown} <= later
+        assert "contraction.wait_contract" in dag.get_task(teardown).upstream_task_ids
 
 
 def test_one_run_at_a_time_and_no_schedule(dag: DAG) -> None:

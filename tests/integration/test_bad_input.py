@@ -57,6 +57,7 @@ EXPECTED = [
     ("preflight", "haproxy-2", "does not answer"),
     ("privileges", "lab_database_reader", "missing INSERT"),
     ("SET GLOBAL", "lab_database_keystone", "not allowed"),
+    ("PROCESS", "lab_database_keystone", "not allowed"),
     ("fernet keys", "/etc/keystone/fernet-keys", "keystone-3"),
 ]
 

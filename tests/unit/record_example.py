@@ -228,7 +228,17 @@ def _phase(tell: Story, phase: str, versions: dict[str, int]) -> None:
     tell.judged(f"before {phase}")
     tell.gate(f"before {phase}", [_variable_verdict()])
     with tell.step(phase, 4.2, factor=3.5):
-        pass
+        waited = phase == "expand"
+        tell.record(
+            "lock_waits", phase=phase, polls=9, most_waiting=4 if waited else 0,
+            longest_seconds=1.2 if waited else 0.0,
+            statements=["ALTER TABLE trust ADD expires_at_int BIGINT"] if waited else [],
+        )  # fmt: skip
+    tell.gate(f"after {phase}", [Verdict(
+        True, "metadata locks", phase,
+        f"longest wait {1.2 if waited else 0.0} s, {4 if waited else 0} at once, 9 polls",
+        "at most 7 s: lock_wait_timeout 5 s + 2 s",
+    )])  # fmt: skip
     tell.record("versions", after=phase, versions=versions, triggers=0)
     tell.t += 10.4
 

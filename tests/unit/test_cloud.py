@@ -48,6 +48,32 @@ def test_capacity_follows_the_limit() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "source", "target", "held"),
+    [
+        ("auto", "10.0.3", "11.0.4", True),
+        ("auto", "12.0.3", "13.0.4", False),
+        ("always", "12.0.3", "13.0.4", True),
+        ("never", "10.0.3", "11.0.4", False),
+    ],
+)
+def test_read_committed_is_held_where_the_file_or_the_hop_asks_for_it(
+    key: str, source: str, target: str, held: bool
+) -> None:
+    data = load_cloud("lab").model_dump(by_alias=True)
+    cloud = cloud_from_data({**data, "read_committed": key, "source": source, "target": target})
+    assert cloud.holds_read_committed is held
+
+
+def test_the_guards_limits_have_defaults_and_bounds() -> None:
+    data = load_cloud("lab").model_dump(by_alias=True)
+    limits = cloud_from_data({**data, "limits": {}}).limits
+    assert (limits.lock_wait_timeout, limits.phase_seconds) == (5, 3600)
+    for key in ("lock_wait_timeout", "phase_seconds"):
+        with pytest.raises(ValidationError, match="greater than or equal to 1"):
+            cloud_from_data({**data, "limits": {key: 0}})
+
+
 def test_what_is_not_there_is_left_to_the_model() -> None:
     assert inconsistencies({}) == []
     assert inconsistencies({"source": 12, "target": None, "nodes": None, "limits": "none"}) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollout.keystone_log import error_lines, symptoms, unaccepted
+from rollout.keystone_log import database_errors, error_lines, symptoms, unaccepted
 
 GOOD = """\
 2026-03-01 10:00:00.001 7 INFO migrate.versioning.api [-] 24 -> 25... 
@@ -32,6 +32,18 @@ def test_errors_critical_lines_and_uncaught_exceptions_are_found() -> None:
         "keystone.exception.UnexpectedException: boom",
     ]
     assert error_lines([*GOOD, *bad]) == [bad[0], bad[1], bad[2], bad[4], bad[5]]
+
+
+def test_the_servers_errors_are_read_in_both_pythons_spelling() -> None:
+    lines = [
+        "... ERROR keystone (pymysql.err.InternalError) (1205, u'Lock wait timeout exceeded') [SQL",
+        "DBMigrationError: (1060, \"Duplicate column name 'a'\") and (1205, 'once more')",
+        "version (2026, or so), 24 -> 25, (12345, 'no')",
+    ]
+    assert database_errors(lines) == {
+        1205: "Lock wait timeout exceeded",
+        1060: "Duplicate column name 'a'",
+    }
 
 
 def test_symptoms_are_the_warnings_that_doctor_prints() -> None:

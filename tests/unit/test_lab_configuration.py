@@ -25,13 +25,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(
-    release: str, migrations: bool = False, mixed: bool = False
-) -> configparser.RawConfigParser:
+def read(release: str, mixed: bool = False) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
-    parser.read_string(
-        configuration.render(find_release(release), SECRETS, migrations, mixed_with_older=mixed)
-    )
+    parser.read_string(configuration.render(find_release(release), SECRETS, mixed_with_older=mixed))
     return parser
 
 
@@ -53,23 +49,17 @@ def test_settings_follow_the_release() -> None:
     assert read("12.0.3", mixed=True)["identity"][compat] == "true"
 
 
-def test_only_migrations_give_up_early_on_a_metadata_lock() -> None:
-    assert "lock_wait_timeout" not in read("13.0.4")["database"]["connection"]
-    url = read("13.0.4", migrations=True)["database"]["connection"]
-    assert url.endswith("&init_command=SET+SESSION+lock_wait_timeout=5")
-
-
-def test_both_configuration_directories_are_complete_and_private(state: Path) -> None:
+def test_the_configuration_directory_is_complete_and_private(state: Path) -> None:
     keys.ensure_keys()
     configuration.write_configuration(find_release("13.0.4"), SECRETS, mixed_with_older=False)
-    for name in ("13.0.4", "13.0.4-upgrade"):
-        directory = state / "etc" / name
-        assert directory.stat().st_mode & 0o077 == 0
-        assert (directory / "keystone.conf").stat().st_mode & 0o077 == 0
-        for key in ("0", "1"):
-            ours = (directory / "fernet-keys" / key).read_bytes()
-            assert ours == (state / "fernet-keys" / key).read_bytes()
-            assert len(ours) == 44
+    assert [path.name for path in (state / "etc").iterdir()] == ["13.0.4"]
+    directory = state / "etc" / "13.0.4"
+    assert directory.stat().st_mode & 0o077 == 0
+    assert (directory / "keystone.conf").stat().st_mode & 0o077 == 0
+    for key in ("0", "1"):
+        ours = (directory / "fernet-keys" / key).read_bytes()
+        assert ours == (state / "fernet-keys" / key).read_bytes()
+        assert len(ours) == 44
 
 
 def test_accounts_are_one_statement_a_line_and_keystone_has_no_global_privilege(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.releases import Release, check_hop, hop_path, parse_release
+from rollout.releases import (
+    Release,
+    check_hop,
+    hop_path,
+    needs_read_committed,
+    parse_release,
+)
 
 PIKE, QUEENS, ROCKY = parse_release("12.0.3"), parse_release("13.0.4"), parse_release("14.2.0")
 
@@ -29,6 +35,13 @@ def test_an_unknown_release_is_refused_with_the_known_ones(text: str) -> None:
         f"read {text!r}: Keystone {text.split('.')[0]} is an unknown release; "
         "allowed are 10 (Newton) to 30 (2026.2)"
     )
+
+
+def test_only_newton_to_ocata_needs_read_committed() -> None:
+    newton, ocata = parse_release("10.0.3"), parse_release("11.0.4")
+    assert needs_read_committed(newton, ocata)
+    assert not needs_read_committed(ocata, PIKE)
+    assert not needs_read_committed(PIKE, QUEENS)
 
 
 def test_token_flush_ends_with_rocky() -> None:

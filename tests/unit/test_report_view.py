@@ -11,7 +11,7 @@ import record_example as example
 
 from rollout.node_lanes import lane_segments
 from rollout.report_checks import group_checks
-from rollout.report_tables import node_row, steps_rows, variable_row, writes_row
+from rollout.report_tables import lock_waits_rows, node_row, steps_rows, variable_rows, writes_row
 from rollout.report_view import build_view
 from rollout.report_words import clock, duration, elapsed, milliseconds, moment, size
 
@@ -259,17 +259,45 @@ def test_a_lane_begins_with_what_the_plan_found(planned: str, state: str) -> Non
 
 
 def test_a_variable_that_did_not_come_back_is_no_success() -> None:
-    set_once = {"name": "v", "value": "1", "original": "0"}
-    assert variable_row([]) is None
-    row = variable_row([set_once])
-    assert row is not None
-    assert (row["before"], row["after"], row["ok"]) == ("0", "never restored", False)
-    row = variable_row([set_once, {"name": "v", "value": "1", "original": None}])
-    assert row is not None
-    assert not row["ok"]
-    row = variable_row([set_once, {"name": "v", "value": "0", "original": "0"}])
-    assert row is not None
-    assert row["ok"]
+    def row(*after: dict[str, Any]) -> dict[str, Any]:
+        (found,) = variable_rows([{"name": "v", "value": "1", "original": "0"}, *after])
+        return found
+
+    assert variable_rows([]) == []
+    assert (row()["before"], row()["after"], row()["ok"]) == ("0", "never restored", False)
+    assert not row({"name": "v", "value": "1", "original": None})["ok"]
+    assert row({"name": "v", "value": "0", "original": "0"})["ok"]
+
+
+def test_every_variable_has_a_row_of_its_own() -> None:
+    def event(name: str, value: str, original: str) -> dict[str, str]:
+        return {"name": name, "value": value, "original": original}
+
+    creators, isolation = variable_rows(
+        [
+            event("creators", "1", "0"),
+            event("isolation", "READ-COMMITTED", "REPEATABLE-READ"),
+            event("isolation", "REPEATABLE-READ", "REPEATABLE-READ"),
+        ]
+    )
+    assert (creators["name"], creators["during"], creators["ok"]) == ("creators", "1", False)
+    assert (isolation["during"], isolation["after"]) == ("READ-COMMITTED", "REPEATABLE-READ")
+    assert isolation["ok"]
+
+
+def test_waits_for_locks_have_a_row_for_each_phase() -> None:
+    rows = build_view(example.succeeded())["lock_waits"]
+    assert [(row["phase"], row["longest"], row["waiting"]) for row in rows] == [
+        ("expand", "1.2 s", "4"), ("migrate", "0.0 s", "0"), ("contract", "0.0 s", "0"),
+    ]  # fmt: skip
+    assert rows[0]["statements"] == ["ALTER TABLE trust ADD expires_at_int BIGINT"]
+
+
+def test_waits_that_nobody_watched_are_not_zero() -> None:
+    unseen = {"phase": "expand", "polls": 0, "most_waiting": 0, "longest_seconds": 0.0,
+              "statements": []}  # fmt: skip
+    (row,) = lock_waits_rows([unseen])
+    assert (row["longest"], row["waiting"], row["measured"]) == ("never measured", "", False)
 
 
 def test_lost_writes_are_named() -> None:

@@ -32,6 +32,7 @@ def test_a_run_without_events_has_an_empty_record() -> None:
         "p99": None, "baseline_p99": None, "seconds": 0, "series": [],
     }  # fmt: skip
     assert record["verdicts"] == record["steps"] == record["versions"] == record["variable"] == []
+    assert record["lock_waits"] == []
     assert record["nodes"] == {}
     assert record["backup"] is record["writes"] is None
 

@@ -1,0 +1,97 @@
+"""Take the database through one phase of the upgrade, watched and one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.function_creators import FunctionCreators
+from hooks.gate import open_gate, settle
+from hooks.keystone_database import KeystoneDatabase
+from hooks.lock_watch import LockWatch, LockWatchError
+from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
+from hooks.read_committed import ReadCommitted
+from hooks.rollout_run import RolloutRun
+from operators.keystone_manage import KeystoneManageOperator
+from rollout.lock_waits import LockWaits
+from rollout.migration_state import Phase, blocked_by, is_done
+from rollout.phase_failure import PhaseOutcome, describe_failure
+
+
+class PhaseOperator(KeystoneManageOperator):
+    """Take the database through one phase: expand, migrate or contract.
+
+    Compares the version table with the image's heads before and after: a phase that is done is
+    not run again, one whose predecessor is not done is not run at all.
+    """
+
+    interruptible = False
+
+    def __init__(self, *, phase: str, **kwargs: Any) -> None:
+        super().__init__(arguments=["db_sync", f"--{phase}"], **kwargs)
+        self.phase = Phase(phase)
+
+    def execute(self, context: Any) -> None:
+        """Run the phase; AirflowFailException says what was measured against which limit."""
+        run = RolloutRun.from_context(context)
+        self.settle_earlier(run)
+        held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
+        open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
+        database, heads = KeystoneDatabase(run.cloud), run.heads()
+        before = database.versions()
+        blocked = blocked_by(self.phase, before, heads)
+        if blocked:
+            raise AirflowFailException(f"{self.phase.value} was not started: {blocked}")
+        if is_done(self.phase, before, heads):
+            self.log.info("Nothing to do: the database stands at %s, heads %s", before, heads)
+        else:
+            with run.step(self.phase.value):
+                self.run_phase(run, context)
+        self._record_versions(run, database)
+
+    def run_phase(self, run: RolloutRun, context: Any) -> None:
+        """Run it, watched; AirflowFailException unless it reached its head and nobody queued."""
+        phase, database, heads = self.phase, KeystoneDatabase(run.cloud), run.heads()
+        status, lines, waits = self._watched(run, context)
+        try:
+            after = database.versions()
+        except Exception as error:
+            raise AirflowFailException(
+                f"{phase.value} ended with exit status {status}, and whether it is done is not "
+                f"known: the schema versions cannot be read ({error}). Next: bring the database "
+                "back, then start the upgrade again: it reads them first"
+            ) from error
+        self.log.info("Schema versions are now %s (heads %s)", after, heads)
+        outcome, verdict = PhaseOutcome(phase, status, lines, after, heads, waits), waits.verdict()
+        if not outcome.succeeded:
+            run.directory.record_verdicts(f"after {phase.value}", [verdict])
+            backup = (run.directory.last("backup") or {}).get("path", "(none in this run)")
+            raise AirflowFailException(describe_failure(outcome, backup))
+        if not verdict.ok:
+            self._record_versions(run, database)
+        settle(run, f"after {phase.value}", [verdict])
+
+    def _watched(self, run: RolloutRun, context: Any) -> tuple[int, list[str], LockWaits]:
+        """Run keystone-manage beside a watch; return how it ended, and who waited."""
+        phase = self.phase
+        try:
+            self.configuration = phase_configuration(run.cloud)
+            self.log.info("%s: %s", phase.value, self.configuration)
+            watch = LockWatch(run.cloud, phase.value, self.configuration.lock_wait_timeout)
+            try:
+                with watch:
+                    status, lines = self.keystone_manage(run, context)
+            finally:
+                run.directory.record("lock_waits", **watch.waits.to_event())
+        except (PhaseConfigurationError, LockWatchError) as error:
+            raise AirflowFailException(f"{phase.value} was not started: {error}") from error
+        return status, lines, watch.waits
+
+    def _record_versions(self, run: RolloutRun, database: KeystoneDatabase) -> None:
+        run.directory.record(
+            "versions",
+            after=self.phase.value,
+            versions=database.versions().to_dict(),
+            triggers=database.triggers(),
+        )

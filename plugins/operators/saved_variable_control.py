@@ -1,0 +1,79 @@
+"""Change the database server's global variables before the phases, and restore them afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hooks.function_creators import FunctionCreators
+from hooks.phase_container import PhaseContainer
+from hooks.read_committed import ReadCommitted
+from hooks.rollout_run import RolloutRun
+from hooks.saved_variable import SavedVariable
+from operators.rollout_operator import RolloutOperator
+
+
+class SetVariableOperator(RolloutOperator):
+    """Set one variable as database administrator; subclasses say which."""
+
+    variable: type[SavedVariable]
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Save the original value in the database, then set the variable."""
+        variable = self.variable(run.cloud)
+        name = variable.name
+        if not variable.needed:
+            self.log.info("%s stays at %s: this upgrade needs no other", name, variable.value())
+            return
+        original = variable.set(run.directory.run_id)
+        run.directory.record("variable", name=name, value=variable.wanted, original=original)
+        self.log.info("%s: %s → %s", name, original, variable.wanted)
+
+
+class RestoreVariableOperator(RolloutOperator):
+    """Bring one variable's original value back, whatever ended the run."""
+
+    variable: type[SavedVariable]
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Restore, or say that nothing was set.
+
+        A migration that outlived its task still needs the variable, so its end is waited for; if
+        that does not come in time, the variable is restored all the same.
+        """
+        try:
+            self.log.info(PhaseContainer(run.cloud).settle_earlier())
+        finally:
+            self._restore(run)
+
+    def _restore(self, run: RolloutRun) -> None:
+        variable = self.variable(run.cloud)
+        original = variable.restore()
+        name, value = variable.name, variable.value()
+        if variable.needed:
+            run.directory.record("variable", name=name, value=value, original=original)
+        # Also where this upgrade does not need it: a killed run may have left it changed.
+        self.log.info("%s: %s", name, value if original is None else f"back at {original}")
+
+
+class SetFunctionCreatorsOperator(SetVariableOperator):
+    """Set log_bin_trust_function_creators, rather than granting SUPER to Keystone."""
+
+    variable = FunctionCreators
+
+
+class RestoreFunctionCreatorsOperator(RestoreVariableOperator):
+    """Restore log_bin_trust_function_creators."""
+
+    variable = FunctionCreators
+
+
+class SetReadCommittedOperator(SetVariableOperator):
+    """Set the server's transaction isolation to READ COMMITTED, where the hop needs it."""
+
+    variable = ReadCommitted
+
+
+class RestoreIsolationOperator(RestoreVariableOperator):
+    """Restore the server's transaction isolation."""
+
+    variable = ReadCommitted
