@@ -30,6 +30,8 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", 
 ACTIVE_STATES = ("spawning", "running")
 LOG_TAIL_LINES = 8
 PORT_RELEASE_SECONDS = 3.0
+STOP_ANSWER_SECONDS = 6.0
+INTERRUPT_SECONDS = 4.0
 
 
 class LoadGeneratorError(RuntimeError):
@@ -238,25 +240,28 @@ class LoadGeneratorHook:
         path = self.directory / "samples.jsonl"
         return parse_samples(path.read_text() if path.exists() else "", str(path))
 
-    def stop(self, timeout: float = 15.0) -> LoadEnd:
+    def stop(self, timeout: float = 12.0) -> LoadEnd:
         """Stop the load and wait for its report; harmless if it has already ended.
 
-        Locust writes the report on SIGINT only. If that does not end it within ``timeout``
-        seconds, SIGTERM and then SIGKILL go to its process group.
+        Locust writes the report on SIGINT only, and now and then loses one; so it gets one every
+        few seconds. If none ends it within ``timeout`` seconds, SIGTERM and then SIGKILL go to its
+        process group.
         """
         process = LoadProcess.load(self._process_file)
         self._reap()
         if process is None or not process.runs():
             return LoadEnd("had already ended", self._report_or_none())
         try:
-            self._ask("POST", "/stop", timeout=timeout)
+            self._ask("POST", "/stop", timeout=STOP_ANSWER_SECONDS)
             how = "stopped"
         except (OSError, http.client.HTTPException, ValueError) as error:
             how = f"stopped without its web page ({type(error).__name__})"
-        process.interrupt()
-        if not process.wait(timeout, self._reap):
-            how = self._force(process)
-        return LoadEnd(how, self._report_or_none())
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            process.interrupt()
+            if process.wait(min(INTERRUPT_SECONDS, timeout), self._reap):
+                return LoadEnd(how, self._report_or_none())
+        return LoadEnd(self._force(process), self._report_or_none())
 
     def _force(self, process: LoadProcess) -> str:
         for number, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):

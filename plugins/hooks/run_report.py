@@ -8,6 +8,7 @@ from pathlib import Path
 from hooks.load_generator import LoadGeneratorHook
 from hooks.report_file import write_report
 from hooks.run_directory import RunDirectory
+from rollout.load_samples import under_load
 from rollout.run_record import build_record
 
 
@@ -19,7 +20,7 @@ def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence
     samples = [
         sample
         for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
-        for sample in LoadGeneratorHook(folder).samples()
+        for sample in under_load(LoadGeneratorHook(folder).samples())
     ]
     record = build_record(directory.run_id, directory.events(), samples, state)
     path = write_report(directory, {**record, "failed_tasks": list(failed_tasks)})

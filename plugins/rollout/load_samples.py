@@ -173,6 +173,12 @@ def merge(
     )
 
 
+def under_load(samples: Sequence[Sample]) -> list[Sample]:
+    """Return a session's samples without its end, when no user was left: that is no silence."""
+    last = max((i for i, each in enumerate(samples) if each.users or each.requests), default=-1)
+    return list(samples[: last + 1])
+
+
 def _last_success(samples: Iterable[Sample]) -> float | None:
     return max((s.last_success for s in samples if s.last_success is not None), default=None)
 

@@ -10,6 +10,7 @@ from rollout.load_samples import (
     merge,
     parse_samples,
     response_time_bucket,
+    under_load,
 )
 
 
@@ -123,3 +124,10 @@ def test_every_bucket_is_within_five_percent() -> None:
 def test_a_percentile_outside_its_range_is_refused(percent: float) -> None:
     with pytest.raises(ValueError, match=rf"percentile {percent} is not in"):
         merge([sample(100)]).percentile(percent)
+
+
+def test_the_end_of_a_session_is_no_silence() -> None:
+    stopped = [sample(3, users=0, requests=4), sample(4, users=0, requests=0)]
+    samples = [sample(1, users=2, requests=5), sample(2, users=2, requests=0), *stopped]
+    assert [each.t for each in under_load(samples)] == [1, 2, 3]
+    assert under_load([sample(1, users=0, requests=0)]) == []
