@@ -56,6 +56,13 @@ def violated(check: str) -> Moment:
     )
 
 
+def is_ending(events: Iterable[Event]) -> bool:
+    """Tell whether nothing but the run's end is left: a step has failed, or the load is stopped."""
+    return any(
+        event["kind"] == "load_stopped" or event.get("state") == "failed" for event in events
+    )
+
+
 def verdicts(events: Iterable[Event], check: str) -> Events:
     """Return all verdicts on one check, in the order in which they were recorded."""
     return [

@@ -64,3 +64,10 @@ def test_states_come_in_their_order() -> None:
     assert moments.node_states(EVENTS, "keystone-1") == ["drain", "maint"]
     assert moments.steps(EVENTS) == {"plan"}
     assert moments.steps(EVENTS, "failed") == set()
+
+
+def test_a_run_is_ending_when_a_step_failed_or_the_load_is_stopped() -> None:
+    assert not moments.is_ending(EVENTS)
+    failed = {"t": 8.0, "kind": "step", "step": "expand", "state": "failed", "reason": "x"}
+    assert moments.is_ending([*EVENTS, failed])
+    assert moments.is_ending([*EVENTS, {"t": 8.0, "kind": "load_stopped", "session": 1}])
