@@ -43,12 +43,13 @@ class UpgradeRun:
             self.environment["ROLLOUT_CLOUDS"] = str(clouds)
         self.airflow = airflow or AirflowProcess()
         self.runs = self.airflow.site.runs
-        self._known: set[str] = set()
+        self._known: set[str] | None = None
+        self._directory: Path | None = None
         self._read = 0
 
     def start(self) -> None:
         """Start the run; its output goes to the log file."""
-        self._known = self._directories()
+        self._known, self._directory = self._directories(), None
         arguments = ["dags", "test", self.dag, "-c", json.dumps(self.params)]
         self.airflow.start(arguments, self.environment)
 
@@ -66,8 +67,11 @@ class UpgradeRun:
     @property
     def directory(self) -> Path | None:
         """Return the run's directory, once it is there."""
-        new = sorted(self._directories() - self._known)
-        return self.runs / new[-1] if new else None
+        if self._directory is None and self._known is not None:
+            # Named after the time of their start: the first new one is this run's.
+            new = sorted(self._directories() - self._known)
+            self._directory = self.runs / new[0] if new else None
+        return self._directory
 
     @property
     def run_id(self) -> str:

@@ -233,7 +233,7 @@ def _taken_over(run: UpgradeRun, outcome: Outcome) -> list[str]:
 
 def _fail_with(wrong: list[str], run: UpgradeRun) -> None:
     if wrong:
-        pytest.fail("\n- ".join([f"{len(wrong)} not as expected, see {run.log}:", *wrong]))
+        pytest.fail("\n".join([*wrong, f"see {run.log}"]))
 
 
 def _count(run: UpgradeRun) -> tuple[int, int]:
