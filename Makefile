@@ -5,10 +5,10 @@ ACCOUNT ?= rollout
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status rehearsal test bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status rehearsal test test-scenarios bench lint ui sudoers clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo "  FROM=$(FROM) TO=$(TO): releases by version or codename, for lab and rehearsal"
 
 setup: ## Docker engine, base images, virtual environment: only what is missing
@@ -28,6 +28,9 @@ rehearsal: setup ## upgrade the staging cloud under load, with a report
 
 test: lint lab ## lint and all tests, one full rehearsal included
 	@$(python) -m pytest
+
+test-scenarios: lab ## only the faults: each strikes, and the upgrade has to answer for it
+	@$(python) -m pytest tests/scenarios
 
 bench: lab ## the upgrade against a plain shell script, measured side by side
 	@PYTHONPATH=plugins $(python) -m bench

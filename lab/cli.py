@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lab import airflow, engine, paths, reset, status
+from lab import airflow_page, engine, paths, reset, status
 from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if options.command == "ui":
-            return airflow.serve_ui()
+            return airflow_page.serve_ui()
         with Report() as report:
             return _run(options, report)
     except LabError as error:

@@ -1,62 +1,90 @@
-"""Run the upgrade DAG with `airflow dags test` in a process of its own, and follow it."""
+"""Run one of the project's DAGs with `airflow dags test`, and follow it while it goes on."""
 
 import json
+import os
+import re
+import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab.paths import LOG, ROOT, STATE
+from lab.airflow_process import AirflowProcess
 
-RUNS = STATE / "runs"
 DAG = "keystone_upgrade"
-
-
-def activated_environment() -> dict[str, str]:
-    """Return the environment that `source lab/activate` makes: the operator's own way in."""
-    output = subprocess.run(
-        ["bash", "-c", 'source "$0" >&2 && env -0', str(ROOT / "lab" / "activate")],
-        check=True,
-        capture_output=True,
-    ).stdout
-    pairs = (entry.split("=", 1) for entry in output.decode().split("\0") if "=" in entry)
-    return {name: value for name, value in pairs}
+KILL_TIMEOUT_S = 10.0
 
 
 class UpgradeRun:
-    """One run of the DAG; its record is read while it goes on."""
+    """One run of a DAG; its record is read while it goes on.
 
-    def __init__(self, params: Mapping[str, Any], clouds: Path | None = None) -> None:
+    :param params: the run's params
+    :param clouds: folder of cloud files; by default the project's own
+    :param dag: id of the DAG
+    :param environment: variables that this run gets and others do not
+    :param airflow: process to run it in, perhaps one that has been warmed up; by default a new
+        one of the lab's own Airflow
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        clouds: Path | None = None,
+        *,
+        dag: str = DAG,
+        environment: Mapping[str, str] | None = None,
+        airflow: AirflowProcess | None = None,
+    ) -> None:
         self.params = dict(params)
-        self.clouds = clouds
-        self.log = LOG / f"upgrade-{time.strftime('%Y%m%dT%H%M%S')}.log"
-        self.process: subprocess.Popen[bytes] | None = None
-        self._known = self._directories()
+        self.dag = dag
+        self.environment = dict(environment or {})
+        if clouds is not None:
+            self.environment["ROLLOUT_CLOUDS"] = str(clouds)
+        self.airflow = airflow or AirflowProcess()
+        self.runs = self.airflow.site.runs
+        self._known: set[str] | None = None
+        self._directory: Path | None = None
         self._read = 0
 
     def start(self) -> None:
         """Start the run; its output goes to the log file."""
-        environment = activated_environment()
-        if self.clouds is not None:
-            environment["ROLLOUT_CLOUDS"] = str(self.clouds)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                ["airflow", "dags", "test", DAG, "-c", json.dumps(self.params)],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._known, self._directory = self._directories(), None
+        arguments = ["dags", "test", self.dag, "-c", json.dumps(self.params)]
+        self.airflow.start(arguments, self.environment)
+
+    @property
+    def log(self) -> Path:
+        """Return the file that the run's output goes to."""
+        return self.airflow.log
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """Return the run's process; AssertionError before the start."""
+        assert self.airflow.process is not None, "the run has not been started"
+        return self.airflow.process
 
     @property
     def directory(self) -> Path | None:
         """Return the run's directory, once it is there."""
-        new = sorted(self._directories() - self._known)
-        return RUNS / new[-1] if new else None
+        if self._directory is None and self._known is not None:
+            # Named after the time of their start: the first new one is this run's.
+            new = sorted(self._directories() - self._known)
+            self._directory = self.runs / new[0] if new else None
+        return self._directory
+
+    @property
+    def run_id(self) -> str:
+        """Return Airflow's id of the run, as its log has it; LookupError where it has none yet."""
+        directory = self.directory
+        for found in re.findall(r"\bmanual__[0-9T:.+-]+", self.log_text()):
+            if directory and re.sub(r"[^A-Za-z0-9_.-]", "_", found) == directory.name:
+                return str(found)
+        raise LookupError(f"no id of the run in {directory} is in {self.log}")
+
+    def log_text(self) -> str:
+        """Return all that the run has printed so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def events(self) -> list[dict[str, Any]]:
         """Return what the run has recorded so far."""
@@ -74,17 +102,22 @@ class UpgradeRun:
 
     def ended(self) -> bool:
         """Tell whether the run has ended."""
-        return self.process is not None and self.process.poll() is not None
+        return self.airflow.process is not None and self.process.poll() is not None
 
     def wait(self, seconds: float) -> int:
         """Wait for the end and return the exit code; TimeoutError names the log."""
-        assert self.process is not None
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(
                 f"the run has not ended after {seconds:g} s, see {self.log}"
             ) from error
+
+    def kill(self) -> int:
+        """End the run's whole process group with SIGKILL, as a dying machine would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.wait(KILL_TIMEOUT_S)
 
     def report(self) -> dict[str, Any]:
         """Return the run's report as data; empty where none was written."""
@@ -95,4 +128,4 @@ class UpgradeRun:
         return data
 
     def _directories(self) -> set[str]:
-        return {path.name for path in RUNS.glob("*")} if RUNS.is_dir() else set()
+        return {path.name for path in self.runs.glob("*")} if self.runs.is_dir() else set()

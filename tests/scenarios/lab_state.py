@@ -1,0 +1,54 @@
+"""Put the lab where a campaign begins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import docker
+from docker.errors import APIError
+
+from lab import catalogue, content, database, reset
+from lab.errors import LabError
+from lab.progress import Report
+from lab.topology import DATABASE_CONTAINER, NODES, PROJECT
+from tests.scenarios.balancer_strikes import UNKNOWN_CONTAINER
+from tests.scenarios.lab_nodes import SOURCE, remove_container
+
+PHASE_CONTAINERS = f"{PROJECT}-phase"
+"""What the names of upgrade containers begin with, in which migrations run."""
+
+
+def reset_all(client: docker.DockerClient) -> None:
+    """Put the lab back to its source release, whatever a fault has done to it."""
+    remove_container(client, UNKNOWN_CONTAINER)
+    for container in client.containers.list(all=True, filters={"name": PHASE_CONTAINERS}):
+        remove_container(client, str(container.name))
+    for name in [node.container for node in NODES]:
+        # Only a container that hangs can be let go.
+        with suppress(APIError):
+            client.containers.get(name).unpause()
+    client.containers.get(DATABASE_CONTAINER).start()
+    database.wait_until_ready()
+    with Report() as report:
+        reset.reset(client, catalogue.find_release(SOURCE), report)
+
+
+def at_source(client: docker.DockerClient) -> None:
+    """Put the lab back only where it is not at its source release."""
+    if reset.differences(client, catalogue.find_release(SOURCE)):
+        reset_all(client)
+
+
+def before_contract(client: docker.DockerClient) -> None:
+    """Take the lab as it is, unless its schema is contracted already or nobody can tell."""
+    contracted = True
+    with suppress(LabError):
+        versions = database.schema_versions()
+        contracted = versions.get("keystone_contract") != _source_contract()
+    if contracted:
+        reset_all(client)
+
+
+def _source_contract() -> str | None:
+    versions = content.expected_versions(catalogue.find_release(SOURCE)) or {}
+    return versions.get("keystone_contract")

@@ -1,0 +1,130 @@
+"""Faults that are found before anything is changed: rights, host keys, and the backup."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.airflow_process import activated_environment
+from lab.connections import all_connections
+from lab.paths import ROOT
+from lab.secrets import load as load_secrets
+from tests.scenarios import lab_state, moments
+from tests.scenarios.campaign import Campaign
+from tests.scenarios.fault import Fault, Preparation, Violation
+from tests.scenarios.scenario_cloud import connection_variable
+from tests.scenarios.scene import Scene
+
+pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
+
+START = lab_state.at_source
+OTHER_HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEYeLCyZSDjzbAmDC2zC9nbsWU0WrgTDBcLXgyIuOPZt"
+OTHER_KEY_CONNECTION = "scenario_other_host_key"
+RESTORED_TABLES = 5
+
+
+@contextmanager
+def wrong_rights_and_host_key(preparation: Preparation) -> Iterator[None]:
+    """Let the administrator be an account without SET GLOBAL, and one node have another key."""
+    good = all_connections(load_secrets())["lab_keystone_1"]
+    changed = {**good, "extra": {**good["extra"], "host_key": OTHER_HOST_KEY}}
+    preparation.environment |= connection_variable(OTHER_KEY_CONNECTION, changed)
+    preparation.cloud["databases"]["administrator"] = "lab_database_keystone"
+    preparation.cloud["nodes"][0]["ssh"] = OTHER_KEY_CONNECTION
+    yield
+
+
+def nothing_but_preflight(scene: Scene) -> Iterable[str]:
+    """Return a finding where a step began after preflight had failed."""
+    begun = moments.steps(scene.run.events()) - {"plan", "preflight"}
+    if begun - {"upgrade_succeeded", "release_lock"}:
+        yield f"steps began although preflight failed: {', '.join(sorted(begun))}"
+
+
+@contextmanager
+def disk_full_for_the_dump(scene: Scene) -> Iterator[None]:
+    """Let every byte of the dump be one too many for the disk."""
+    part = _dump(scene).with_suffix(".part")
+    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part.symlink_to("/dev/full")
+    try:
+        yield
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def no_dump_and_no_load(scene: Scene) -> Iterable[str]:
+    """Return a finding where a dump counts as complete, or the load has begun."""
+    if _dump(scene).exists():
+        yield f"{_dump(scene)} exists, though it could not be written"
+    yield from no_load(scene)
+
+
+def no_load(scene: Scene) -> Iterable[str]:
+    """Return a finding where the load has begun without a backup."""
+    if any(event["kind"] == "load_started" for event in scene.run.events()):
+        yield "the load began without a verified backup"
+
+
+def _dump(scene: Scene) -> Path:
+    assert scene.run.directory is not None
+    return ROOT / str(scene.cloud["backup_directory"]) / f"{scene.run.directory.name}.sql"
+
+
+@contextmanager
+def restores_a_part(preparation: Preparation) -> Iterator[None]:
+    """Put a client first in PATH that restores some tables of the dump, and says it was all."""
+    real = shutil.which("mariadb") or shutil.which("mysql")
+    assert real, "there is no MariaDB client on this machine"
+    folder = preparation.folder / "bin"
+    folder.mkdir()
+    wrapper = folder / "mariadb"
+    wrapper.write_text(
+        "#!/bin/bash\n"
+        f"awk '/^-- Table structure/ && ++n > {RESTORED_TABLES} {{exit}} {{print}}' | "
+        f'{real} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    path = activated_environment()["PATH"]
+    preparation.environment["PATH"] = f"{folder}:{path}"
+    yield
+
+
+FAULTS = [
+    Fault(
+        "14",
+        "an administrator without SET GLOBAL, and a changed host key",
+        prepare=wrong_rights_and_host_key,
+        violates=(
+            Violation("SET GLOBAL", "not allowed", subject="lab_database_keystone"),
+            Violation("preflight", "does not match", subject="keystone-1"),
+        ),
+        afterwards=nothing_but_preflight,
+    ),
+    Fault(
+        "17",
+        "the disk is full for the backup",
+        moment=moments.recorded("plan"),
+        strike=disk_full_for_the_dump,
+        says=("dump ended with exit status", "Nothing was changed"),
+        afterwards=no_dump_and_no_load,
+    ),
+    Fault(
+        "18",
+        "the backup does not restore",
+        prepare=restores_a_part,
+        violates=(
+            Violation("backup", "; wrong: ", "every table restored, unchanged ones identical"),
+        ),
+        afterwards=no_load,
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.title for fault in FAULTS])
+def test_nothing_is_changed(campaign: Campaign, fault: Fault) -> None:
+    campaign.face(fault)
