@@ -107,7 +107,9 @@ class Campaign:
         if self._scene is None:
             lacking = list(fault.needs()) if fault.needs else []
             if lacking:
-                pytest.fail("; ".join([*lacking, "an earlier fault of this campaign failed"]))
+                pytest.fail(
+                    "; ".join([*lacking, "let the earlier faults of the campaign come first"])
+                )
             self._scene = self._begin(fault)
         scene = self._scene
         outcome.log = str(scene.run.log)
@@ -197,6 +199,7 @@ class Campaign:
                 self._warm = AirflowProcess()
                 self._warm.warm_up()
             time.sleep(0.1)
+        assert run.ended(), f"the run has not ended after {RUN_SECONDS:g} s, see {run.log}"
         return run.wait(0)
 
     def _start_again(self) -> None:

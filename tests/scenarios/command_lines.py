@@ -18,11 +18,16 @@ class CommandLines:
     """
 
     def __init__(self, also: Callable[[], set[bytes]] = set) -> None:
-        self.seen: set[bytes] = set()
         self.looks = 0
+        self._seen: set[bytes] = set()
         self._also = also
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look_again, daemon=True)
+
+    @property
+    def seen(self) -> frozenset[bytes]:
+        """Return every command line so far."""
+        return frozenset(self._seen)
 
     def __enter__(self) -> CommandLines:
         self._thread.start()
@@ -34,8 +39,8 @@ class CommandLines:
 
     def _look_again(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
-            self.seen |= command_lines()
-            self.seen |= self._also()
+            self._seen |= command_lines()
+            self._seen |= self._also()
             self.looks += 1
 
 
