@@ -11,6 +11,9 @@ from pathlib import Path
 
 TOKEN = re.compile(rb"gAAAAA[A-Za-z0-9_-]{60,}")
 SQLITE = b"SQLite format 3\x00"
+NAMED_BY = 160
+"""Characters of a command line by which a leak in it is named."""
+
 SHORTEST = 8
 """Characters below which a text is no secret, but would be found everywhere."""
 
@@ -35,6 +38,13 @@ def find_leaks(place: str, content: bytes, secrets: Secrets) -> list[Leak]:
     if TOKEN.search(content):
         found.append(Leak("a fernet token", place))
     return found
+
+
+def without_secrets(content: bytes, secrets: Secrets) -> str:
+    """Return the beginning of a content, each secret and token in it masked, to name it by."""
+    for value in secrets.values():
+        content = content.replace(value, b"***")
+    return TOKEN.sub(b"***", content)[:NAMED_BY].decode(errors="replace")
 
 
 def search(contents: Iterable[tuple[str, bytes]], secrets: Secrets) -> list[Leak]:

@@ -20,7 +20,7 @@ from tests.scenarios.command_lines import CommandLines
 from tests.scenarios.database_strikes import contract_is, killed_while_expand_waits
 from tests.scenarios.fault import Ends, Fault, Preparation
 from tests.scenarios.lab_nodes import SOURCE, TARGET
-from tests.scenarios.leaks import search
+from tests.scenarios.leaks import search, without_secrets
 from tests.scenarios.node_strikes import session_dropped_during_install
 from tests.scenarios.remains import image_histories, inspect_phases, lab_secrets, left_by
 from tests.scenarios.run_strikes import killed, killed_a_moment_later, second_run_is_refused
@@ -164,7 +164,10 @@ def test_no_secret_is_in_what_they_left(campaign: Campaign, command_lines: Comma
     secrets = lab_secrets()
     assert len(secrets) >= 10, sorted(secrets)
     assert campaign.runs, "no run has left anything"
-    seen = [("a command line or a container of a phase", line) for line in command_lines.seen]
+    seen = [
+        (f"a command line or a container: {without_secrets(line, secrets)}", line)
+        for line in command_lines.seen
+    ]
     assert any(b"dags test" in line or b"warm_airflow" in line for _, line in seen)
     assert any(b"keystone-manage" in line for _, line in seen), "no phase was seen"
     leaks = [

@@ -6,16 +6,12 @@ import json
 from pathlib import Path
 
 from hooks.cloud_file import parse_cloud
-from rollout.cloud import Limits
 from tests.scenarios.scenario_cloud import (
     connection_variable,
     merged,
     scenario_cloud,
     write_cloud,
 )
-
-NOT_YET = {"lock_stale_seconds"}
-"""Limits that the upgrade is about to get."""
 
 
 def test_changes_go_as_deep_as_they_are() -> None:
@@ -49,8 +45,6 @@ def test_connections_are_replaced_wherever_they_are_named() -> None:
 
 def test_what_is_written_is_a_valid_cloud_file(tmp_path: Path) -> None:
     cloud = scenario_cloud({"limits": {"node": {"drain_seconds": 20}}})
-    for limit in NOT_YET - set(Limits.model_fields):
-        del cloud["limits"][limit]
     text = (write_cloud(cloud, tmp_path / "clouds") / "lab.yaml").read_text()
     parsed = parse_cloud(text, "lab.yaml")
     assert parsed.limits.node.drain_seconds == 20

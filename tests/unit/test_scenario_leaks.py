@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.command_lines import CommandLines, command_lines
-from tests.scenarios.leaks import files_below, find_leaks, search, secret_lines
+from tests.scenarios.leaks import files_below, find_leaks, search, secret_lines, without_secrets
 
 PASSWORD = b"0123456789abcdef0123456789abcdef"
 SECRETS = {"database_admin": PASSWORD}
@@ -122,3 +122,10 @@ def test_what_else_is_looked_at_is_kept_too() -> None:
 def test_our_own_command_line_is_among_all() -> None:
     own = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").strip()
     assert own in command_lines()
+
+
+def test_a_leak_is_named_without_what_leaked() -> None:
+    line = b"python -c secret-word-1234 gAAAAA" + b"x" * 70 + b" " + b"y" * 300
+    named = without_secrets(line, {"a password": b"secret-word-1234"})
+    assert named.startswith("python -c *** *** yyy")
+    assert len(named) == 160
