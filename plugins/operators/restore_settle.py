@@ -33,7 +33,7 @@ class SettleServersOperator(RolloutOperator):
         if restore is None:
             self.log.info("The restore is over")
             return
-        moved = session.swap(restore).done()
+        moved = session.moved(restore)
         if not moved:
             self._put_back(session, restore)
         out = session.outage.servers.not_serving(session.servers())

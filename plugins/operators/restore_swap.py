@@ -33,7 +33,7 @@ class SwapSchemasOperator(RolloutOperator):
             self.log.info("The schema stands where the backup does: nothing to move")
             return
         swap = session.swap(restore)
-        if not swap.done():
+        if not session.moved(restore):
             if not needed:
                 self.log.info("The schema stands where the backup does: nothing to move")
                 return
