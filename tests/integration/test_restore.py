@@ -20,10 +20,12 @@ import pytest
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk.exceptions import AirflowFailException
 
+from hooks.all_nodes import AllNodes
 from hooks.backup_load import BackupLoad
 from hooks.backup_store import BackupStore
 from hooks.cloud_file import load_cloud
 from hooks.database_backup import DatabaseBackup
+from hooks.restore_checks import RestoreChecks
 from hooks.restore_history import RestoreHistory
 from hooks.run_directory import RunDirectory
 from hooks.schema_comparison import SchemaReader, structures_differ
@@ -451,6 +453,7 @@ def test_a_locked_table_stops_it_and_everything_is_put_back(
         holder.close()
     assert message.startswith("SwapSchemasOperator: no table was moved: 1205 (HY000): Lock wait")
     assert_as_before(upgraded)
+    assert "The live schema is as it was" in message
     assert upgraded.section()["outcome"] == "put back"
 
 
@@ -458,7 +461,8 @@ def test_a_node_that_cannot_be_stopped_stops_it_and_everything_is_put_back(upgra
     phrase = upgraded.phrase()
     (upgraded.node("keystone-2") / "stuck").touch()
     message = upgraded.run(phrase)
-    assert "Keystone could not be stopped everywhere: keystone-2 may still run" in message
+    assert "keystone-2 may still run: keystone-2: step stop ended with exit status 1" in message
+    assert "No table was moved; task settle_servers starts again what was stopped." in message
     assert_as_before(upgraded)
 
 
@@ -487,6 +491,47 @@ def test_an_unreachable_node_is_found_before_anything_stops(upgraded: Stage) -> 
     assert message.startswith("PlanRestoreOperator: gate 'preflight' is closed")
     assert "FAILED release (keystone-2): measured unknown: report_release printed" in message
     assert upgraded.serving() == list(NODES)
+
+
+def test_what_the_administrators_account_lacks_is_found(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(*grants: str) -> dict[str, tuple[bool, str]]:
+        stage.admin.run(
+            [f"DROP USER IF EXISTS {WRITER}", f"CREATE USER {WRITER} IDENTIFIED BY 'secret'",
+             *(f"GRANT {grant} TO {WRITER}" for grant in grants)],
+            autocommit=True,
+        )  # fmt: skip
+        checks = RestoreChecks(cloud, AllNodes(cloud))
+        return {each.check: (each.ok, each.measured) for each in checks._administrator()}
+
+    settings = stage.admin.get_connection("lab_database_admin")
+    account = {"conn_type": "mysql", "host": settings.host, "port": settings.port,
+               "login": WRITER, "password": "secret", "extra": settings.extra_dejson}  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_WRITER", json.dumps(account))
+    databases = stage.cloud.databases.model_copy(update={"administrator": "example_writer"})
+    cloud = stage.cloud.model_copy(update={"databases": databases})
+    everything = f"ALL ON {LIVE}.*"
+    assert judged(everything) == {
+        "privileges": (False, "missing PROCESS"),
+        "definitions": (
+            False,
+            "3 triggers and views (filled, a_first, names), account may not make them again",
+        ),
+    }
+    assert judged("SELECT, TRIGGER ON *.*", "PROCESS ON *.*")["privileges"] == (
+        False,
+        "missing CREATE, DROP, ALTER, INSERT, CREATE VIEW, SHOW VIEW",
+    )
+    assert judged(everything, "PROCESS, SUPER ON *.*") == {
+        "privileges": (True, "complete"),
+        "definitions": (
+            True,
+            "3 triggers and views (filled, a_first, names), account may make them again",
+        ),
+    }
+    # Another account's trigger takes SET USER; with the binary log on it takes SUPER (error 1419).
+    assert not judged(everything, "PROCESS, SET USER, BINLOG ADMIN ON *.*")["definitions"][0]
 
 
 def test_before_contract_the_plan_names_the_better_way(stage: Stage) -> None:
@@ -528,7 +573,7 @@ def test_a_server_crash_half_way_through_the_move_is_told_and_not_made_worse(
         "ti": SimpleNamespace(task_id="task"),
     }
     for task in (SwapSchemasOperator, SettleServersOperator):
-        with pytest.raises(RuntimeError) as caught:
+        with pytest.raises(AirflowFailException) as caught:
             task(task_id="task").execute(context)
         assert str(caught.value).startswith(
             "the swap is half-done: 1 tables were moved aside (whitelisted), but the live schema "
