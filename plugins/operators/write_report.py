@@ -30,6 +30,6 @@ class WriteReportOperator(BaseOperator):
         ]
         state = "failed" if red or stopped else "succeeded"
         record = build_record(directory.run_id, directory.events(), samples, state)
-        path = write_report(directory, {**record, "dag_id": instance.dag_id, "failed_tasks": red})
+        path = write_report(directory, {**record, "failed_tasks": red})
         self.log.info("Report: %s", path)
         return str(path)

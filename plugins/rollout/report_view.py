@@ -34,7 +34,7 @@ def build_view(record: Data) -> dict[str, Any]:
     preflight = group_checks([v for v in record["verdicts"] if v["gate"] == "preflight"])
     return {
         "state": state,
-        "kind": record.get("dag_id", "keystone_upgrade").removeprefix("keystone_"),
+        "kind": record["dag"].removeprefix("keystone_"),
         "headline": HEADLINES[state],
         "summary": _summary(record, state),
         "run_id": record["run_id"],

@@ -36,7 +36,11 @@ class _Session(paramiko.ServerInterface):
 
     def _run(self, channel: paramiko.Channel, command: bytes) -> None:
         done = subprocess.run(
-            ["bash", "-c", command.decode()], cwd=self.folder, capture_output=True, check=False
+            ["bash", "-c", command.decode()],
+            cwd=self.folder,
+            env={"HOME": str(self.folder), "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"},
+            capture_output=True,
+            check=False,
         )
         self.ended()
         with suppress(OSError):
@@ -49,7 +53,14 @@ class _Session(paramiko.ServerInterface):
 
 @contextmanager
 def local_sshd(folder: Path, ended: Callable[[], None]) -> Iterator[dict[str, Any]]:
-    """Serve until the block ends; yield the Airflow connection. ``ended`` follows each command."""
+    """Serve until the block ends; yield the Airflow connection. ``ended`` follows each command.
+
+    Whatever is asked of sudo there is allowed, and not done.
+    """
+    sudo = folder / "bin" / "sudo"
+    sudo.parent.mkdir()
+    sudo.write_text("#!/bin/sh\n")
+    sudo.chmod(0o755)
     listener = socket.create_server(("127.0.0.1", 0))
     transports: list[paramiko.Transport] = []
 

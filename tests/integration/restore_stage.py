@@ -84,7 +84,6 @@ LOST = {
 }
 STEPS = {
     "check_kept": "true",
-    "check_privileges": "true",
     "configure": "true",
     "enable_repository": "true",
     "flush_cache": "echo flushed >> log",

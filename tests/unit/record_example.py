@@ -129,13 +129,11 @@ class Story:
         self.gate(gate, verdicts)
         return [verdict for verdict in verdicts if not verdict.ok]
 
-    def end(
-        self, state: str, failed_tasks: list[str], dag_id: str = "keystone_upgrade"
-    ) -> dict[str, Any]:
+    def end(self, state: str, failed_tasks: list[str]) -> dict[str, Any]:
         record = build_record(
             "manual__2026-03-01T10:00:00+00:00", self.events, self.samples(), state
         )
-        return {**record, "dag_id": dag_id, "failed_tasks": failed_tasks}
+        return {**record, "failed_tasks": failed_tasks}
 
 
 def _variable_verdict(value: str = "1") -> Verdict:
@@ -359,6 +357,7 @@ LOST = [
 
 
 def _plan_restore(tell: Story) -> None:
+    tell.record("dag", dag="keystone_restore")
     with tell.step("plan_restore", 4.1):
         tell.record(
             "plan", cloud="lab", source=SOURCE, target=TARGET,
@@ -385,7 +384,7 @@ def restore_refused() -> dict[str, Any]:
             raise RuntimeError("param confirm is empty. Nothing was touched. ...")
     except RuntimeError:
         pass
-    return tell.end("failed", ["confirm_restore"], "keystone_restore")
+    return tell.end("failed", ["confirm_restore"])
 
 
 @told_once
@@ -414,7 +413,7 @@ def restored() -> dict[str, Any]:
         tell.gate("restored", [Verdict(True, "release", node, f"{SOURCE} running",
                                        f"{SOURCE} running") for node in NODES])  # fmt: skip
         tell.record("restore", outcome="restored")
-    return tell.end("succeeded", [], "keystone_restore")
+    return tell.end("succeeded", [])
 
 
 @told_once

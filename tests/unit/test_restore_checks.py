@@ -31,6 +31,9 @@ class Node:
     def run(self, step: Step, release: str) -> str:
         return self.lacking.get(step.value, "")
 
+    def missing_privileges(self) -> list[str]:
+        return self.lacking.get("check_privileges", "").splitlines()
+
 
 class Silent(Node):
     """Cannot be reached."""
