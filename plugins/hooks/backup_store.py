@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -30,6 +31,16 @@ class BackupStore:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             json.dump(facts.to_dict(), stream, indent=1, sort_keys=True)
         part.replace(path.with_suffix(".json"))
+
+    def free_name(self, stem: str) -> str:
+        """Return a name under which no verified backup would be overwritten.
+
+        A task that is cleared after contract would otherwise replace the only way back.
+        """
+        for name in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+            if not (self.folder / f"{name}.json").exists():
+                break
+        return name
 
     def facts(self, path: Path) -> BackupFacts:
         """Return a backup's description; BackupNotUsable where it has none, or not one of ours."""

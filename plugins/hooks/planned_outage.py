@@ -11,6 +11,7 @@ from typing import Protocol
 
 from hooks.all_nodes import AllNodes, Work
 from hooks.backend_servers import BackendServers
+from hooks.haproxy_runtime import HaproxyError
 from hooks.keystone_api import NodeProver
 from rollout.cloud import Cloud
 from rollout.node_cycle import Machine, parse_release_report
@@ -137,12 +138,20 @@ class PlannedOutage:
             raise OutageFailed("; ".join(sorted(failures)))
 
     def _enter_rotation(self, name: str, proof: str) -> None:
-        others = [server for server in self.server.values() if server != self.server[name]]
-        if self.servers.serving(others):
+        if self._others_serve(name):
             proof = self.provers[name].prove()
         self.note(name, "proved", proof)
         self.servers.bring_in(self.server[name], self.limits.up_seconds)
         self.note(name, "up", "ready and UP")
+
+    def _others_serve(self, name: str) -> bool:
+        others = [server for server in self.server.values() if server != self.server[name]]
+        try:
+            return bool(self.servers.serving(others))
+        except HaproxyError as error:
+            # Whether it answers again is for bring_in to wait for, not for a reason to stay out.
+            log.warning("%s is proven alone: %s", name, error)
+            return False
 
     def _stop(self, name: str, machine: Machine) -> str:
         release = self.nodes.cloud.source

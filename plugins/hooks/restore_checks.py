@@ -14,6 +14,8 @@ from hooks.database_client import client_missing
 from hooks.haproxy_runtime import HaproxyRuntimeHook
 from hooks.keystone_database import missing_privileges
 from hooks.preflight_checks import finding
+from hooks.schema_comparison import SchemaReader
+from hooks.sql_text import sql
 from rollout.cloud import Cloud, LoadBalancer
 from rollout.node_cycle import RunningRelease
 from rollout.node_steps import Step
@@ -85,8 +87,8 @@ class RestoreChecks:
     def _administrator(self) -> list[Verdict]:
         name = self.cloud.databases.administrator
         hook = MySqlHook(mysql_conn_id=name)
-        schema = self.cloud.databases.schema_name
-        lacking = missing_privileges(hook, ADMINISTRATOR_NEEDS, schema)
+        schema = SchemaReader(name, self.cloud.databases.schema_name)
+        lacking = missing_privileges(hook, ADMINISTRATOR_NEEDS, schema.schema)
         lacking += missing_privileges(hook, SEES_OTHERS, "*")
         return [
             finding(
@@ -94,6 +96,25 @@ class RestoreChecks:
                 f"missing {', '.join(lacking)}" if lacking else "complete",
                 f"{', '.join(ADMINISTRATOR_NEEDS)}, and {', '.join(SEES_OTHERS)} on *.*",
                 f"GRANT {', '.join(lacking)} to the account of connection {name}",
+            ),
+            *self._definitions(hook, schema),
+        ]  # fmt: skip
+
+    def _definitions(self, hook: MySqlHook, schema: SchemaReader) -> list[Verdict]:
+        """Check that triggers and views could be made again; most Keystone schemas have none."""
+        made = [*schema.triggers(), *schema.views()]
+        if not made:
+            return []
+        protected = bool(hook.get_first(sql("select_trigger_protection"))[0])
+        enough = ("SUPER",) if protected else ("SUPER", "SET USER", "SET_USER_ID")
+        lacking = all(missing_privileges(hook, (each,), "*") for each in enough)
+        return [
+            finding(
+                not lacking, "definitions", schema.schema,
+                f"{len(made)} triggers and views ({', '.join(made[:3])}), "
+                + ("account may not make them again" if lacking else "account may make them again"),
+                f"{' or '.join(enough)} on *.*",
+                f"grant it to the account of connection {hook.get_conn_id()}",
             )
         ]  # fmt: skip
 

@@ -101,7 +101,9 @@ class RestoreSession:
     def reasons_to_swap(self) -> list[str]:
         """Say in what the live schema is not built as the loaded backup is; nothing: it is."""
         here, there = self.live.versions(), self.load.schema.versions()
-        differing = structures_differ(self.live, self.load.schema)
+        # A run that was killed right after it moved the tables has not made their triggers again.
+        triggers = not self.moved(self.history.open())
+        differing = structures_differ(self.live, self.load.schema, triggers)
         reasons = [f"schema at {here}, backup at {there}"] if here != there else []
         return reasons + ([f"built differently: {', '.join(differing)}"] if differing else [])
 
@@ -134,6 +136,13 @@ class RestoreSession:
         section = self.section()
         if restore.backup != section["backup"]:
             return False
-        if self.swap(restore).done():
-            return not section["swap_needed"]
-        return not all_serve
+        return not section["swap_needed"] if self.moved(restore) else not all_serve
+
+    def moved(self, restore: OpenRestore | None) -> bool:
+        """Tell whether the tables of an open restore are moved.
+
+        Where that was not written down any more, the tables themselves tell.
+        """
+        if restore is None:
+            return False
+        return restore.swapped is not None or self.swap(restore).done()

@@ -59,15 +59,15 @@ class SchemaReader:
                 tables.setdefault(table, []).append(Column(name, kind, collation, bool(primary)))
         return tables
 
-    def structure(self) -> dict[str, str]:
-        """Return how each table and each trigger is made, without counters that only grow."""
+    def structure(self, triggers: bool = True) -> dict[str, str]:
+        """Return how each table and trigger is made, without counters that only grow."""
         made = {}
         with self.cursor() as cursor:
             for table in self.tables():
                 cursor.execute(f"SHOW CREATE TABLE {quoted(self.schema, table)}")
                 text = _text(cursor.fetchone()[1])
                 made[table] = re.sub(r" AUTO_INCREMENT=\d+", "", text)
-        for name, statement in self._rows("select_trigger_statements"):
+        for name, statement in self._rows("select_trigger_statements") if triggers else ():
             made[name] = statement
         return made
 
@@ -83,9 +83,9 @@ class SchemaReader:
         return [[_text(each) for each in row] for row in rows]
 
 
-def structures_differ(live: SchemaReader, kept: SchemaReader) -> list[str]:
+def structures_differ(live: SchemaReader, kept: SchemaReader, triggers: bool = True) -> list[str]:
     """Return the tables and triggers that are not made alike, or not in both schemas."""
-    here, there = live.structure(), kept.structure()
+    here, there = live.structure(triggers), kept.structure(triggers)
     return sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
 
 

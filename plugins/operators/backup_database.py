@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from hooks.all_nodes import AllNodes, report_in_words
 from hooks.backup_store import BackupStore
 from hooks.database_backup import DatabaseBackup
 from hooks.gate import settle
@@ -19,10 +20,12 @@ class BackupDatabaseOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> str:
         """Return the dump's path; fail where what was restored is not what was there."""
         cloud, store = run.cloud, BackupStore(run.cloud)
-        taken = time.time()
-        path, verdict = DatabaseBackup(cloud, store.folder).verify(run.directory.path.name)
+        # Asked now and not taken from the plan: a task that is cleared later finds another truth.
+        nodes = {name: report_in_words(each) for name, each in AllNodes(cloud).reports().items()}
+        name, taken = store.free_name(run.directory.path.name), time.time()
+        path, verdict = DatabaseBackup(cloud, store.folder).verify(name)
         run.directory.record("backup", path=str(path), bytes=path.stat().st_size)
         settle(run, "backup", [verdict])
-        facts = BackupFacts(cloud.name, cloud.databases.schema_name, taken, run.plan()["nodes"])
+        facts = BackupFacts(cloud.name, cloud.databases.schema_name, taken, nodes)
         store.describe(path, facts)
         return str(path)

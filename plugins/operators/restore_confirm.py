@@ -8,13 +8,15 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 from rollout.restore_confirmation import objection, refusal
 from rollout.schema_difference import Difference
 
 
-class ConfirmRestoreOperator(RolloutOperator):
+class ConfirmRestoreOperator(RestoreOperator):
     """Compare param `confirm` with what the plan has found."""
+
+    standing = "Nothing was touched"
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Refuse with everything one has to know to agree, and how."""

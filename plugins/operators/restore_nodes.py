@@ -10,16 +10,20 @@ from hooks.gate import settle
 from hooks.planned_outage import OutageFailed
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 from rollout.node_cycle import RunningRelease
 from rollout.restore_record import downtime_in_words
 from rollout.restore_verdicts import judge_caches, judge_versions
 
 
-class RestoreNodesOperator(RolloutOperator):
+class RestoreNodesOperator(RestoreOperator):
     """Install and start the old release everywhere at once, from what each node has kept."""
 
     needs_lock = True
+    standing = (
+        "The schema is the backup's, and the nodes that do not serve the old release are out of "
+        "rotation. Next: repair, then clear this task"
+    )
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the nodes that were taken back; those that serve the old release are left alone.

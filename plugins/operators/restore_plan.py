@@ -6,17 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
 from hooks.all_nodes import AllNodes, report_in_words
-from hooks.backup_store import BackupNotUsable, BackupStore
-from hooks.cloud_file import CloudFileError
-from hooks.database_client import DatabaseClientFailed
+from hooks.backup_store import BackupStore
 from hooks.gate import settle
 from hooks.restore_checks import RestoreChecks
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 from rollout.report_words import duration, moment
 from rollout.schema_difference import Difference
 
@@ -25,15 +21,10 @@ NOT_CONTRACTED = (
 )
 
 
-class PlanRestoreOperator(RolloutOperator):
+class PlanRestoreOperator(RestoreOperator):
     """Choose the backup, check it, load it beside the live schema, and count the difference."""
 
-    def execute(self, context: Any) -> Any:
-        """Refuse a wrong cloud file or backup, before anything is touched."""
-        try:
-            return super().execute(context)
-        except (CloudFileError, BackupNotUsable, DatabaseClientFailed) as error:
-            raise AirflowFailException(f"{error}. Nothing was touched") from error
+    standing = "Nothing was touched"
 
     def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
         """Log and record the plan, and return it."""

@@ -12,11 +12,16 @@ from hooks.restore_history import PUT_BACK, OpenRestore
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
 from hooks.run_directory import RunDirectory
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 
 
-class SettleServersOperator(RolloutOperator):
+class SettleServersOperator(RestoreOperator):
     """Start again what was stopped for nothing; after the swap there is only the way forward."""
+
+    standing = (
+        "Not every server may be in rotation. Next: look at each on the load balancers, then clear "
+        "this task"
+    )
 
     def execute(self, context: Any) -> Any:
         """Do nothing in a run that took no server out."""
@@ -33,7 +38,7 @@ class SettleServersOperator(RolloutOperator):
         if restore is None:
             self.log.info("The restore is over")
             return
-        moved = session.swap(restore).done()
+        moved = session.moved(restore)
         if not moved:
             self._put_back(session, restore)
         out = session.outage.servers.not_serving(session.servers())

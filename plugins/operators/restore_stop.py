@@ -9,14 +9,18 @@ from airflow.sdk.exceptions import AirflowFailException
 from hooks.all_nodes import report_in_words
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 from rollout.node_cycle import RunningRelease
 
 
-class StopKeystoneOperator(RolloutOperator):
+class StopKeystoneOperator(RestoreOperator):
     """Drain every server, wait for its sessions, and stop Keystone on all nodes at once."""
 
     needs_lock = True
+    standing = (
+        "No table was moved; task settle_servers starts again what was stopped. Next: repair, then "
+        "start keystone_restore again"
+    )
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the nodes that were stopped; those that serve the old release already are not."""
@@ -42,14 +46,7 @@ class StopKeystoneOperator(RolloutOperator):
             return []
         restore = session.begin()
         session.record(began=restore.began, replaced=restore.replaced)
-        try:
-            cut = session.outage.stop(names)
-        except Exception as error:
-            raise AirflowFailException(
-                f"Keystone could not be stopped everywhere: {error}. No table was moved; task "
-                "settle_servers starts again what was stopped. Next: repair, then start "
-                "keystone_restore again"
-            ) from error
+        cut = session.outage.stop(names)
         self.log.info("Nobody serves: %s stopped, %d sessions cut", ", ".join(names), cut)
         return names
 

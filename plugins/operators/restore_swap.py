@@ -12,15 +12,20 @@ from hooks.other_sessions import wait_no_writers
 from hooks.restore_history import OpenRestore
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 from rollout.restore_confirmation import agreed_bound
 from rollout.restore_verdicts import judge_loss, judge_writers
 
 
-class SwapSchemasOperator(RolloutOperator):
+class SwapSchemasOperator(RestoreOperator):
     """Count once more without a writer, move all tables in one statement, keep the old ones."""
 
     needs_lock = True
+    standing = (
+        "Nobody is served. Task settle_servers says whether the tables were moved: if not, it "
+        "starts everything again as it was. Next: repair, then start keystone_restore again: it "
+        "goes on where this run stopped"
+    )
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Look first whether the tables are moved; AirflowFailException says what stands where."""
@@ -35,7 +40,7 @@ class SwapSchemasOperator(RolloutOperator):
             self.log.info("The schema stands where the backup does: nothing to move")
             return
         swap = session.swap(restore)
-        if not swap.done():
+        if not session.moved(restore):
             if not needed:
                 self.log.info("The schema stands where the backup does: nothing to move")
                 return

@@ -9,14 +9,16 @@ from hooks.node_verdicts import Expectation, verify_nodes
 from hooks.restore_history import RESTORED
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
-from operators.rollout_operator import RolloutOperator
+from operators.restore_operator import RestoreOperator
 from rollout.restore_record import downtime_in_words
 from rollout.restore_verdicts import judge_versions
 from rollout.schema_difference import Difference
 
 
-class VerifyRestoreOperator(RolloutOperator):
+class VerifyRestoreOperator(RestoreOperator):
     """Compare schema versions with the backup's, ask every node, let tokens cross between all."""
+
+    standing = "Everything before this task is done. Next: repair, then clear this task"
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail where something is not as it was; otherwise the restore is over."""

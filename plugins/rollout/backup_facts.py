@@ -20,7 +20,7 @@ class BackupFacts:
     taken: float
     """When its snapshot began, in epoch seconds."""
     nodes: Mapping[str, str]
-    """What each node ran at that time, as task `plan` found it: "12.0.3 running"."""
+    """What each node ran at that time: "12.0.3 running"."""
 
     def served_by(self, release: str) -> bool:
         """Tell whether a node of this release served from this very schema.

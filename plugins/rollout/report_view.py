@@ -40,7 +40,7 @@ def build_view(record: Data) -> dict[str, Any]:
     preflight = group_checks([v for v in record["verdicts"] if v["gate"] == "preflight"])
     return {
         "state": state,
-        "kind": "upgrade" if record["restore"] is None else "restore",
+        "kind": record["dag"].removeprefix("keystone_"),
         "headline": HEADLINES[state],
         "summary": _summary(record, state),
         "run_id": record["run_id"],

@@ -60,7 +60,7 @@ def refusal(reason: str, section: Mapping[str, Any], source: str) -> str:
         f"Going back to {source} from backup {section['backup']}, taken {moment(section['taken'])} "
         f"({duration(section['age_seconds'])} ago), undoes {loss.sentence()}",
         f"By table: {tables}" if tables else "",
-        f"{blind} tables without a common primary key were compared by their number of rows only"
+        f"Tables compared by their number of rows only, for lack of a common primary key: {blind}"
         if blind
         else "",
         ""

@@ -25,8 +25,10 @@ def build_record(
     verdicts = [{**verdict, "gate": gate["gate"], "t": gate["t"]}
                 for gate in gates for verdict in gate["verdicts"]]  # fmt: skip
     baseline = _last(events, "baseline")
+    dag = _last(events, "dag")
     return {
         "run_id": run_id,
+        "dag": dag["dag"] if dag else "keystone_upgrade",
         "state": state,
         "began": events[0]["t"] if events else None,
         "ended": events[-1]["t"] if events else None,

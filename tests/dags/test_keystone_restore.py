@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,21 @@ def test_the_page_answers_for_every_task_whether_it_is_safe_to_stop(dag: DAG) ->
         assert f"| {name} |" in red, name
     for heading in ("Before you start", "What happens now", "Point of no return"):
         assert f"## {heading}" in happens
+
+
+def test_a_run_that_fails_at_once_still_settles_and_reports(
+    dag: DAG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
+    monkeypatch.setenv("ROLLOUT_CLOUDS", str(tmp_path))
+    run = dag.test(run_conf={"cloud": "nowhere"})
+    assert run.state == "failed"
+    states = {task.task_id: task.state for task in run.get_task_instances()}
+    assert states["plan_restore"] == "failed"
+    assert {states[name] for name in STEPS[1:]} == {"upstream_failed"}
+    assert {states[name] for name in TEARDOWNS} == {"success"}
+    (report,) = tmp_path.glob("*/report.json")
+    assert json.loads(report.read_text())["failed_tasks"] == ["plan_restore"]
+    page = report.with_name("report.html").read_text()
+    assert "Keystone restore" in page
+    assert "It ended before there was a plan: nothing was touched." in page

@@ -371,6 +371,7 @@ LOST = [
 
 
 def _plan_restore(tell: Story) -> None:
+    tell.record("dag", dag="keystone_restore")
     with tell.step("plan_restore", 4.1):
         tell.record(
             "plan", cloud="lab", source=SOURCE, target=TARGET,

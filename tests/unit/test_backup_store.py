@@ -84,6 +84,16 @@ def test_a_damaged_description_is_quoted(store: BackupStore) -> None:
     )
 
 
+def test_a_verified_backup_is_never_overwritten(store: BackupStore) -> None:
+    assert store.free_name("run") == "run"
+    (store.folder / "run.sql").write_text("it was never verified")
+    assert store.free_name("run") == "run"
+    add(store, "run", 100, BEFORE)
+    assert store.free_name("run") == "run-2"
+    add(store, "run-2", 200, BEFORE)
+    assert store.free_name("run") == "run-3"
+
+
 def test_a_description_is_for_its_owner_alone(store: BackupStore) -> None:
     path = add(store, "first", 100, BEFORE)
     assert path.with_suffix(".json").stat().st_mode & 0o777 == 0o600
