@@ -63,6 +63,10 @@ def build_view(record: Data) -> dict[str, Any]:
         "writes": writes_row(record["writes"]),
         "image": image_row(record["plan"]),
         "restore": restore_view(record["restore"]),
+        "deviations": [
+            {"at": clock(each["t"]), "text": each["text"]} for each in record["deviations"]
+        ],
+        "left_behind": record["left_behind"],
     }
 
 

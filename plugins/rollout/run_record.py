@@ -54,6 +54,7 @@ def build_record(
         "backup": _last(events, "backup"),
         "writes": _writes(_of(events, "writes")),
         "deviations": _deviations(events),
+        "left_behind": [event["text"] for event in _of(events, "left_behind")],
         "restore": restore_section(_of(events, "restore")),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import record_example as example
 
+from hooks.report_file import render_report
 from rollout.node_lanes import lane_segments
 from rollout.report_checks import group_checks
 from rollout.report_tables import lock_waits_rows, node_row, steps_rows, variable_rows, writes_row
@@ -320,3 +321,20 @@ def test_numbers_are_put_into_words() -> None:
     assert [milliseconds(v) for v in (None, 1234.5)] == ["not enough data", "1,234 ms"]
     assert (clock(example.BEGAN), moment(None)) == ("10:00:00", "unknown")
     assert moment(example.BEGAN) == "2026-03-01 10:00:00 UTC"
+
+
+def test_what_was_recovered_and_what_stays_is_told() -> None:
+    record = {
+        **example.succeeded(),
+        "deviations": [{"t": 0.0, "text": "keystone-1 is back on 12.0.3, ready and UP"}],
+        "left_behind": ["The schema stays expanded"],
+    }
+    view = build_view(record)
+    assert [each["text"] for each in view["deviations"]] == [
+        "keystone-1 is back on 12.0.3, ready and UP"
+    ]
+    page = render_report(record)
+    assert "Worth knowing" in page
+    assert "keystone-1 is back on 12.0.3, ready and UP" in page
+    assert "The schema stays expanded" in page
+    assert "Worth knowing" not in render_report(example.succeeded())
