@@ -42,9 +42,9 @@ with DAG(
         ),
     },
 ) as dag:
+    take_lock = TakeLockOperator(task_id="take_lock").as_setup()
     plan = PlanRestoreOperator(task_id="plan_restore")
     confirm = ConfirmRestoreOperator(task_id="confirm_restore")
-    take_lock = TakeLockOperator(task_id="take_lock").as_setup()
     stop_keystone = StopKeystoneOperator(task_id="stop_keystone")
     swap_schemas = SwapSchemasOperator(task_id="swap_schemas")
     restore_nodes = RestoreNodesOperator(task_id="restore_nodes")
@@ -57,7 +57,8 @@ with DAG(
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
-    chain(plan, confirm, take_lock, stop_keystone, swap_schemas, restore_nodes, verify)
+    # The lock comes first: two plans at once would load into the same scratch schema.
+    chain(take_lock, plan, confirm, stop_keystone, swap_schemas, restore_nodes, verify)
     chain(verify, restore_succeeded)
     chain(verify, settle_servers, drop_scratch, release_lock, report)
 

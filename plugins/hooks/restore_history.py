@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
-from hooks.sql_text import sql
+from hooks.rollout_schema import RolloutTable
 from rollout.cloud import Cloud
 from rollout.schema_difference import Difference
 
@@ -42,15 +38,14 @@ class RestoreHistory:
 
     def __init__(self, cloud: Cloud) -> None:
         self.live = cloud.databases.schema_name
-        self.admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
+        self.table = RolloutTable(cloud, "schema_restore")
 
     def open(self) -> OpenRestore | None:
         """Return the restore that was begun last and has not ended."""
-        self._prepare()
-        row = self.admin.get_first(sql("select_open_restore"), {"live": self.live})
-        if row is None:
+        rows = self.table.rows("select_open_restore", live=self.live)
+        if not rows:
             return None
-        replaced, backup, began, swapped, lost, served, ended = row
+        replaced, backup, began, swapped, lost, served, ended = rows[0]
         return OpenRestore(
             replaced=str(replaced),
             backup=str(backup),
@@ -63,43 +58,33 @@ class RestoreHistory:
 
     def last_downtime(self) -> Downtime | None:
         """Return what was measured the last time; None where no restore was."""
-        self._prepare()
-        row = self.admin.get_first(sql("select_last_downtime"), {"live": self.live})
-        if row is None or None in row:
+        rows = self.table.rows("select_last_downtime", live=self.live)
+        if not rows or None in rows[0]:
             return None
-        began, served, ended = (float(each) for each in row)
+        began, served, ended = (float(each) for each in rows[0])
         return Downtime(served - began, ended - began)
 
     def begin(self, replaced: str, backup: str, run_id: str, began: float) -> None:
         """Write down that the first server leaves now; it is the open restore from here on."""
-        self._prepare()
-        self._run("insert_schema_restore", replaced=replaced, live=self.live, backup=backup,
-                  run_id=run_id, began=began)  # fmt: skip
+        self.table.write("insert_schema_restore", replaced=replaced, live=self.live, backup=backup,
+                         run_id=run_id, began=began)  # fmt: skip
 
     def keep_lost(self, replaced: str, lost: Difference) -> None:
         """Write down what moving the tables undoes."""
-        self._run("update_restore_lost", replaced=replaced, lost=json.dumps(lost.to_list()))
+        self.table.write("update_restore_lost", replaced=replaced, lost=json.dumps(lost.to_list()))
 
     def keep_swapped(self, replaced: str, at: float) -> None:
         """Write down that the tables were moved; the first time counts."""
-        self._run("update_restore_swapped", replaced=replaced, at=at)
+        self.table.write("update_restore_swapped", replaced=replaced, at=at)
 
     def keep_served(self, replaced: str, at: float) -> None:
         """Write down that a server serves again; the first time counts."""
-        self._run("update_restore_served", replaced=replaced, at=at)
+        self.table.write("update_restore_served", replaced=replaced, at=at)
 
     def keep_ended(self, replaced: str, at: float) -> None:
         """Write down that all servers serve again; the first time counts."""
-        self._run("update_restore_ended", replaced=replaced, at=at)
+        self.table.write("update_restore_ended", replaced=replaced, at=at)
 
     def close(self, replaced: str, outcome: str) -> None:
         """Write down what came of a restore; no later run goes on with it."""
-        self._run("update_restore_outcome", replaced=replaced, outcome=outcome)
-
-    def _run(self, question: str, **parameters: Any) -> None:
-        fields: Mapping[str, Any] = parameters
-        self.admin.run(sql(question), parameters=fields, autocommit=True)
-
-    def _prepare(self) -> None:
-        self.admin.run("CREATE DATABASE IF NOT EXISTS keystone_rollout", autocommit=True)
-        self.admin.run(sql("create_schema_restore"), autocommit=True)
+        self.table.write("update_restore_outcome", replaced=replaced, outcome=outcome)

@@ -26,6 +26,7 @@ class WriteReportOperator(BaseOperator):
         """Return the report's path."""
         red, stopped = failed_tasks(context)
         directory = RunDirectory(str(context["run_id"]))
+        directory.record("dag", dag=str(context["ti"].dag_id))
         path = write_run_report(directory, "failed" if stopped else "succeeded", red)
         self.log.info("Report: %s", path)
         return str(path)

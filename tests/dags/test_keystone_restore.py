@@ -12,9 +12,9 @@ from airflow.sdk import DAG
 ROOT = Path(__file__).resolve().parents[2]
 
 STEPS = [
+    "take_lock",
     "plan_restore",
     "confirm_restore",
-    "take_lock",
     "stop_keystone",
     "swap_schemas",
     "restore_nodes",
@@ -38,7 +38,7 @@ def test_steps_follow_each_other_one_by_one(dag: DAG) -> None:
 
 
 def test_nothing_stops_or_moves_before_it_is_planned_and_confirmed(dag: DAG) -> None:
-    for name in STEPS[2:]:
+    for name in STEPS[3:]:
         before = dag.get_task(name).get_flat_relative_ids(upstream=True)
         assert {"plan_restore", "confirm_restore"} <= before
         assert dag.get_task(name).trigger_rule == "all_success"
@@ -89,12 +89,12 @@ def test_a_run_that_fails_at_once_still_settles_and_reports(
     run = dag.test(run_conf={"cloud": "nowhere"})
     assert run.state == "failed"
     states = {task.task_id: task.state for task in run.get_task_instances()}
-    assert states["plan_restore"] == "failed"
+    assert states["take_lock"] == "failed"
     assert {states[name] for name in STEPS[1:]} == {"upstream_failed"}
-    assert states["release_lock"] == "upstream_failed", "there was no lock to release"
+    assert states["release_lock"] == "upstream_failed", "it was never taken"
     assert {states[name] for name in TEARDOWNS if name != "release_lock"} == {"success"}
     (report,) = tmp_path.glob("*/report.json")
-    assert json.loads(report.read_text())["failed_tasks"] == ["plan_restore"]
+    assert json.loads(report.read_text())["failed_tasks"] == ["take_lock"]
     page = report.with_name("report.html").read_text()
     assert "Keystone restore" in page
     assert "It ended before there was a plan: nothing was touched." in page

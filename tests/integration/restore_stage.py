@@ -26,6 +26,7 @@ from hooks.database_backup import DatabaseBackup
 from hooks.restore_history import RestoreHistory
 from hooks.run_directory import RunDirectory
 from hooks.schema_comparison import SchemaReader, structures_differ
+from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.restore_confirm import ConfirmRestoreOperator
 from operators.restore_nodes import RestoreNodesOperator
 from operators.restore_plan import PlanRestoreOperator
@@ -146,22 +147,27 @@ class Stage:
         names = self.rows("SHOW DATABASES LIKE 'keystone\\_rollout\\_replaced%'")
         return [name for name in names if name not in self.before]
 
-    def run(self, confirm: str = "", run_id: str = "run", until: str = "") -> str:
+    def run(self, confirm: str = "", run_id: str = "run", until: str = "", dead: str = "") -> str:
         """Run the DAG's tasks in its order, teardowns always; return the first failure's message.
 
         ``until`` is the task before which the run is killed: nothing of it runs after that.
+        ``dead`` is the killed run whose lock is broken.
         """
         context = {
-            "params": {"cloud": "example", "backup": "", "confirm": confirm},
+            "params": {"cloud": "example", "backup": "", "confirm": confirm, "break_lock": dead},
             "run_id": run_id,
             "ti": SimpleNamespace(task_id="task"),
         }
+        if dead:
+            time.sleep(self.cloud.limits.lock_stale_seconds)
         failure = ""
         for task, teardown in (
-            (PlanRestoreOperator, False), (ConfirmRestoreOperator, False),
+            (TakeLockOperator, False), (PlanRestoreOperator, False),
+            (ConfirmRestoreOperator, False),
             (StopKeystoneOperator, False), (SwapSchemasOperator, False),
             (RestoreNodesOperator, False), (VerifyRestoreOperator, False),
             (SettleServersOperator, True), (DropScratchSchemaOperator, True),
+            (ReleaseLockOperator, True),
         ):  # fmt: skip
             if task.__name__ == until:
                 return failure or "killed"
@@ -173,8 +179,8 @@ class Stage:
                 failure = failure or f"{task.__name__}: {error}"
         return failure
 
-    def phrase(self) -> str:
-        refusal = self.run(run_id="asking")
+    def phrase(self, dead: str = "") -> str:
+        refusal = self.run(run_id="asking", dead=dead)
         assert refusal.startswith("ConfirmRestoreOperator: param confirm is empty."), refusal
         return refusal.split("param confirm: ")[1]
 
@@ -275,8 +281,11 @@ def load_cloud_data(folder: Path) -> dict[str, Any]:
             for number, name in enumerate(NODES)
         ],
         "node_steps": {"preset": "dnf", "override": STEPS},
-        "limits": {"node": {"drain_seconds": 0.5, "up_seconds": 2, "start_seconds": 2,
-                            "stable_seconds": 0.2}},
+        "limits": {
+            "lock_stale_seconds": 1,
+            "node": {"drain_seconds": 0.5, "up_seconds": 2, "start_seconds": 2,
+                     "stable_seconds": 0.2},
+        },
         "backup_directory": str(folder / "backups"),
     }  # fmt: skip
     cloud_from_data(data)

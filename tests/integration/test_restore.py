@@ -39,6 +39,17 @@ __all__ = ["stage", "upgraded"]
 pytestmark = pytest.mark.lab
 
 
+def test_a_run_beside_another_one_does_not_even_load_the_backup(upgraded: Stage) -> None:
+    phrase = upgraded.phrase()
+    assert upgraded.run(phrase, "first", until="SwapSchemasOperator") == "killed"
+    message = upgraded.run(phrase, "second")
+    assert message.startswith("TakeLockOperator: gate 'upgrade lock' is closed")
+    assert "held by run first of" in message
+    assert BackupLoad(upgraded.cloud).loaded() == "before.sql"
+    assert RestoreHistory(upgraded.cloud).open() is not None
+    assert upgraded.serving() == []
+
+
 def test_a_cloud_goes_back_and_its_loss_is_exact(upgraded: Stage) -> None:
     phrase = upgraded.phrase()
     assert upgraded.serving() == list(NODES), "asking touches nothing"
@@ -97,7 +108,7 @@ def test_a_run_that_was_killed_is_gone_on_with(upgraded: Stage, task: str) -> No
     phrase = upgraded.phrase()
     assert upgraded.run(phrase, "killed", until=task) == "killed"
     began = upgraded.section("killed")["began"]
-    assert upgraded.run(phrase) == ""
+    assert upgraded.run(phrase, dead="killed") == ""
     upgraded.assert_restored()
     assert len(upgraded.replaced()) == 1
     section = upgraded.section()
@@ -113,7 +124,7 @@ def test_a_run_killed_between_the_move_and_its_triggers_makes_them(upgraded: Sta
     assert restore is not None
     BackupLoad(upgraded.cloud).load(upgraded.folder / "backups" / "before.sql")
     SchemaSwap(upgraded.cloud, restore.replaced).move()
-    assert upgraded.run(phrase) == ""
+    assert upgraded.run(phrase, dead="killed") == ""
     live = SchemaReader("lab_database_admin", LIVE)
     old = SchemaReader("lab_database_admin", restore.replaced)
     assert (live.views(), live.triggers()) == (["a_first", "names"], ["filled"])
@@ -125,7 +136,7 @@ def test_a_restore_that_nobody_finished_is_not_taken_for_the_next_one(upgraded: 
     assert upgraded.run(phrase, "unfinished", until="VerifyRestoreOperator") == "killed"
     upgraded.upgrade()
     upgraded.sql("INSERT INTO user (id) VALUES ('of the second upgrade')")
-    assert upgraded.run(upgraded.phrase()) == ""
+    assert upgraded.run(upgraded.phrase(dead="unfinished")) == ""
     upgraded.assert_restored()
     first, second = upgraded.replaced()
     assert upgraded.section("unfinished")["replaced"] == first
