@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
-from hooks.keystone_api import NodeProver, ProofFailed
+from hooks.keystone_api import NodeProver, ProofFailed, beyond_cache
 
 
 @pytest.fixture
@@ -44,6 +44,26 @@ def test_a_node_with_other_keys_is_found_by_the_others_only(
         assert stranger_proof.prove_alone() == (
             "issues tokens and validates its own; no other server to compare with"
         )
+
+
+@pytest.mark.parametrize("longer", [False, True], ids=["padded", "no room for padding"])
+def test_a_shared_cache_does_not_hide_other_keys(
+    monkeypatch: pytest.MonkeyPatch, keystone: InMemoryKeystone, longer: bool
+) -> None:
+    with serve() as stranger:
+        for _ in range(100):  # or its tokens would be called like the others'
+            stranger.state.next_id("t")
+        stranger.state.cache = keystone.state.cache
+        stranger.state.longer_tokens = keystone.state.longer_tokens = longer
+        with pytest.raises(ProofFailed, match="could not validate a token issued elsewhere: "):
+            prover(monkeypatch, keystone.auth_url, stranger.auth_url).prove()
+
+
+@pytest.mark.parametrize(
+    ("token", "asked"), [("gAAA", "gAAA"), ("gAAAA1", "gAAAA1=="), ("gAAAA12", "gAAAA12=")]
+)
+def test_a_token_is_written_with_its_padding(token: str, asked: str) -> None:
+    assert beyond_cache(token) == asked
 
 
 def test_a_node_is_proven_alone_while_nobody_is_behind_the_load_balancer(
