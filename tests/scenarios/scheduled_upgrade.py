@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ APPROVAL = "contraction.approve_contract"
 WAITING = ("awaiting_input", "deferred")
 ENDED = ("success", "failed")
 POLL_SECONDS = 0.5
+READING_SECONDS = 4.0
 """Between two questions to the page, which has other work to do."""
 
 QUICK_SCHEDULER = {
@@ -72,7 +74,12 @@ class ScheduledUpgrade:
         wait_for("the run asks for approval", asks, RUN_SECONDS, POLL_SECONDS)
 
     def answer(self, option: str) -> None:
-        """Answer the approval: Approve or Reject."""
+        """Answer the approval, Approve or Reject, as quickly as somebody who has read it.
+
+        An answer within a second of the question may meet an executor that has not told yet that
+        the task waits; the scheduler then fails the task (apache/airflow#71172).
+        """
+        time.sleep(READING_SECONDS)
         path = f"/dags/{DAG}/dagRuns/{self.run_id}/taskInstances/{APPROVAL}/-1/hitlDetails"
         self._call("PATCH", path, {"chosen_options": [option]})
 
