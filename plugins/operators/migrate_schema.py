@@ -10,6 +10,7 @@ from hooks.function_creators import FunctionCreators
 from hooks.gate import open_gate, settle
 from hooks.keystone_database import KeystoneDatabase
 from hooks.lock_watch import LockWatch, LockWatchError
+from hooks.node_verdicts import before_contract, verify_nodes
 from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
 from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
@@ -46,6 +47,8 @@ class PhaseOperator(KeystoneManageOperator):
         if is_done(self.phase, before, heads):
             self.log.info("Nothing to do: the database stands at %s, heads %s", before, heads)
         else:
+            if self.phase is Phase.CONTRACT:
+                refuse_anything_old(run)
             with run.step(self.phase.value):
                 self.run_phase(run, context)
         self._record_versions(run, database)
@@ -95,3 +98,12 @@ class PhaseOperator(KeystoneManageOperator):
             versions=database.versions().to_dict(),
             triggers=database.triggers(),
         )
+
+
+def refuse_anything_old(run: RolloutRun) -> None:
+    """Look at every node and server once more: raise AirflowFailException unless all are new.
+
+    Between the verification and this moment there is an approval, which may take an hour, and
+    perhaps a rollback, after which somebody clears the failed tasks of this run.
+    """
+    settle(run, "all nodes, at contract", verify_nodes(run.cloud, before_contract(run.cloud)))
