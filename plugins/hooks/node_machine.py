@@ -34,7 +34,7 @@ CHANGING = frozenset(Step) - {
 }
 """Steps that change the node: never two of them at a time."""
 
-RECONNECT_SECONDS = 30.0
+RECONNECT_SECONDS = 20.0
 """For how long a node whose session dropped is tried again."""
 
 ANSWER_SECONDS = 30.0

@@ -9,6 +9,7 @@ from airflow.sdk import BaseSensorOperator
 from hooks.gate import settle
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
+from rollout.verdict import failed
 
 ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
@@ -27,11 +28,7 @@ class LoadWatchSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """Fail the run at the first violated limit; return True once the upgrade has ended."""
-        instance = context["ti"]
-        states = instance.get_task_states(
-            dag_id=instance.dag_id, task_ids=[self.until], run_ids=[instance.run_id]
-        )
-        if {state for run in states.values() for state in run.values()} & ENDED:
+        if self._is_over(context):
             return True
         run = RolloutRun.from_context(context)
         run.lock.keep_alive()
@@ -39,5 +36,16 @@ class LoadWatchSensor(BaseSensorOperator):
         if session.baseline() is None:
             self.log.info("The baseline is being measured")
             return False
-        settle(run, "watch", session.judge())
+        verdicts = session.judge()
+        if failed(verdicts) and self._is_over(context):
+            # Judged too late: the load may just have been stopped on purpose.
+            return True
+        settle(run, "watch", verdicts)
         return False
+
+    def _is_over(self, context: Any) -> bool:
+        instance = context["ti"]
+        states = instance.get_task_states(
+            dag_id=instance.dag_id, task_ids=[self.until], run_ids=[instance.run_id]
+        )
+        return bool({state for run in states.values() for state in run.values()} & ENDED)

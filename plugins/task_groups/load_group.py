@@ -34,10 +34,13 @@ class LoadGroup:
     check_writes: CheckWritesOperator
 
     def around(self, before: Any, first: Any, last: Any) -> None:
-        """Run the load from after ``before`` until after ``last``; ``first`` has its baseline."""
+        """Run the load from after ``before`` until after ``last``; ``first`` has its baseline.
+
+        Nothing waits for `watch_load`: it ends by itself at its first look after `judge_load` has
+        ended, however that ended, so it never takes a load that was stopped for a dead one.
+        """
         chain(before, self.start, self.baseline, [self.watch, first])
-        chain(last, self.judge)
-        chain([self.watch, self.judge], self.stop, self.check_writes)
+        chain(last, self.judge, self.stop, self.check_writes)
         self.stop.as_teardown(setups=self.start, on_failure_fail_dagrun=True)
 
 
