@@ -33,8 +33,11 @@ class UpgradeLock:
 
     def judge(self) -> Verdict:
         """Return whether this run has the lock or may take it."""
+        return self._judge(self.holder())
+
+    def _judge(self, holder: LockHolder | None) -> Verdict:
         return judge_lock(
-            self.cloud.name, self.holder(), self.run_id, self.break_run,
+            self.cloud.name, holder, self.run_id, self.break_run,
             self.cloud.limits.lock_stale_seconds,
         )  # fmt: skip
 
@@ -43,7 +46,8 @@ class UpgradeLock:
 
         Of two runs that try at the same moment one finds the other's row.
         """
-        verdict, holder = self.judge(), self.holder()
+        holder = self.holder()
+        verdict = self._judge(holder)
         if not verdict.ok or (holder and holder.run_id == self.run_id):
             return verdict, None
         if holder is None:
