@@ -155,7 +155,7 @@ class TokenFlushOperator(KeystoneManageOperator):
         """Flush, or say that the release has no such command."""
         run = RolloutRun.from_context(context)
         release = run.cloud.target_release
-        if not release.has_token_flush:
+        if not release.series.token_flush:
             self.log.info("%s has no token_flush (gone since Stein): nothing to do", release)
             return
         self.settle_earlier(run)

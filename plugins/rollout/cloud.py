@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
-from rollout.releases import Release, check_hop, needs_read_committed, parse_release
+from rollout.releases import Release, check_hop, parse_release, read_committed_reasons
 
 
 def _known_release(text: str) -> str:
@@ -193,7 +193,7 @@ class Cloud(Section):
     def holds_read_committed(self) -> bool:
         """Tell whether transactions have to be READ COMMITTED during the upgrade."""
         if self.read_committed == "auto":
-            return needs_read_committed(self.source_release, self.target_release)
+            return bool(read_committed_reasons(self.source_release, self.target_release))
         return self.read_committed == "always"
 
     def node(self, name: str) -> Node:

@@ -5,43 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-CODENAMES = {
-    10: "Newton",
-    11: "Ocata",
-    12: "Pike",
-    13: "Queens",
-    14: "Rocky",
-    15: "Stein",
-    16: "Train",
-    17: "Ussuri",
-    18: "Victoria",
-    19: "Wallaby",
-    20: "Xena",
-    21: "Yoga",
-    22: "Zed",
-    23: "2023.1",
-    24: "2023.2",
-    25: "2024.1",
-    26: "2024.2",
-    27: "2025.1",
-    28: "2025.2",
-    29: "2026.1",
-    30: "2026.2",
-}
-"""Keystone's major version and the OpenStack release it belongs to."""
-
-FIRST_SLURP = 23
-"""From 2023.1 on every second release may be skipped ("skip level upgrade release process")."""
-
-LAST_WITH_TOKEN_FLUSH = 14
-"""Rocky: `keystone-manage token_flush` is gone from Stein on (argparse exits 2)."""
-
-READ_COMMITTED_HOPS = frozenset({(10, 11)})
-"""Hops whose contract makes requests fail with error 1412 under REPEATABLE READ.
-
-Newton to Ocata drops columns and triggers of tables that every request reads: a transaction whose
-snapshot is older than that cannot read them any more.
-"""
+from rollout.catalogue import HopNeeds, Option, Series, catalogue
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -60,19 +24,17 @@ class Release:
         return f"{self.major}.{self.minor}.{self.patch}"
 
     @property
+    def series(self) -> Series:
+        """Return the catalogue's entry; KeyError for a release that it does not have."""
+        series = catalogue().series(self.major)
+        if series is None:
+            raise KeyError(self.version)
+        return series
+
+    @property
     def codename(self) -> str:
         """Return the OpenStack release's name, such as Queens."""
-        return CODENAMES[self.major]
-
-    @property
-    def has_token_flush(self) -> bool:
-        """Tell whether `keystone-manage token_flush` exists."""
-        return self.major <= LAST_WITH_TOKEN_FLUSH
-
-    @property
-    def is_slurp(self) -> bool:
-        """Tell whether the next release may be skipped on the way from this one."""
-        return _is_slurp(self.major)
+        return self.series.codename
 
     def __str__(self) -> str:
         return f"{self.version} ({self.codename})"
@@ -88,11 +50,11 @@ def parse_release(text: str) -> Release:
     if match is None:
         raise ValueError(f"read {text!r}; allowed is a Keystone version such as 13.0.4")
     release = Release(*(int(part) for part in match.groups()))
-    if release.major not in CODENAMES:
-        first, last = min(CODENAMES), max(CODENAMES)
+    if catalogue().series(release.major) is None:
+        first, last = catalogue().releases[0], catalogue().releases[-1]
         raise ValueError(
             f"read {text!r}: Keystone {release.major} is an unknown release; allowed are "
-            f"{first} ({CODENAMES[first]}) to {last} ({CODENAMES[last]})"
+            f"{first.number} ({first.codename}) to {last.number} ({last.codename})"
         )
     return release
 
@@ -107,25 +69,49 @@ def check_hop(source: Release, target: Release) -> str | None:
             "allowed is a later release"
         )
     step = target.major - source.major
-    if step <= 1 or (step == 2 and source.is_slurp):
+    if step <= 1 or (step == 2 and source.series.slurp):
         return None
-    path = " → ".join(CODENAMES[major] for major in hop_path(source.major, target.major))
+    path = " → ".join(codename(number) for number in hop_path(source.major, target.major))
     return f"{source} to {target} skips releases that cannot be skipped; take {path}, one hop each"
 
 
-def needs_read_committed(source: Release, target: Release) -> bool:
-    """Tell whether the hop's contract fails requests unless transactions are READ COMMITTED."""
-    return (source.major, target.major) in READ_COMMITTED_HOPS
+def needs(source: Release, target: Release) -> list[HopNeeds]:
+    """Return what a hop needs beyond the procedure, skipped releases included."""
+    return catalogue().needs(source.major, target.major)
+
+
+def read_committed_reasons(source: Release, target: Release) -> list[str]:
+    """Return why transactions have to be READ COMMITTED in a hop; none for most."""
+    return [need.read_committed for need in needs(source, target) if need.read_committed]
+
+
+def own_cache_reasons(source: Release, target: Release) -> list[str]:
+    """Return why nodes of the two releases cannot share memcached; none for most."""
+    return [need.own_cache for need in needs(source, target) if need.own_cache]
+
+
+def needed_options(source: Release, target: Release) -> list[Option]:
+    """Return the options that the target's keystone.conf has to hold during a hop."""
+    return [option for need in needs(source, target) for option in need.configuration]
+
+
+def failing_writes(source: Release, target: Release) -> list[str]:
+    """Return which requests fail by design while a hop is under way."""
+    return [window for need in needs(source, target) for window in need.failing_writes]
 
 
 def hop_path(source: int, target: int) -> list[int]:
-    """Return the shortest allowed way from one major version to another, both included."""
+    """Return the shortest allowed way from one release's number to another, both included."""
     path = [source]
     while path[-1] < target:
         here = path[-1]
-        path.append(here + (2 if _is_slurp(here) and here + 2 <= target else 1))
+        series = catalogue().series(here)
+        skips = series is not None and series.slurp and here + 2 <= target
+        path.append(here + (2 if skips else 1))
     return path
 
 
-def _is_slurp(major: int) -> bool:
-    return major >= FIRST_SLURP and major % 2 == FIRST_SLURP % 2
+def codename(number: int) -> str:
+    """Return the name of a release by its number; the number itself where it is unknown."""
+    series = catalogue().series(number)
+    return series.codename if series else str(number)

@@ -8,8 +8,11 @@ from rollout.releases import (
     Release,
     check_hop,
     hop_path,
-    needs_read_committed,
+    needed_options,
+    needs,
+    own_cache_reasons,
     parse_release,
+    read_committed_reasons,
 )
 
 PIKE, QUEENS, ROCKY = parse_release("12.0.3"), parse_release("13.0.4"), parse_release("14.2.0")
@@ -39,14 +42,35 @@ def test_an_unknown_release_is_refused_with_the_known_ones(text: str) -> None:
 
 def test_only_newton_to_ocata_needs_read_committed() -> None:
     newton, ocata = parse_release("10.0.3"), parse_release("11.0.4")
-    assert needs_read_committed(newton, ocata)
-    assert not needs_read_committed(ocata, PIKE)
-    assert not needs_read_committed(PIKE, QUEENS)
+    assert "1412" in read_committed_reasons(newton, ocata)[0]
+    assert read_committed_reasons(ocata, PIKE) == []
+    assert read_committed_reasons(PIKE, QUEENS) == []
+
+
+def test_newton_and_ocata_cannot_share_memcached() -> None:
+    newton, ocata = parse_release("10.0.3"), parse_release("11.0.4")
+    assert "KeyError 'options'" in own_cache_reasons(newton, ocata)[0]
+    assert own_cache_reasons(PIKE, QUEENS) == []
+
+
+def test_a_hop_names_the_options_it_depends_on() -> None:
+    ocata, stein = parse_release("11.0.4"), parse_release("15.0.1")
+    assert [str(option) for option in needed_options(ocata, PIKE)] == [
+        "[identity] rolling_upgrade_password_hash_compat = true"
+    ]
+    assert [str(option) for option in needed_options(ROCKY, stein)] == [
+        "[fernet_receipts] key_repository"
+    ]
+
+
+def test_a_hop_that_skips_a_release_has_the_needs_of_both_halves() -> None:
+    newton, pike = parse_release("10.0.3"), parse_release("12.0.3")
+    assert [(need.source, need.target) for need in needs(newton, pike)] == [(10, 11), (11, 12)]
 
 
 def test_token_flush_ends_with_rocky() -> None:
-    assert ROCKY.has_token_flush
-    assert not parse_release("15.0.1").has_token_flush
+    assert ROCKY.series.token_flush
+    assert not parse_release("15.0.1").series.token_flush
 
 
 @pytest.mark.parametrize(

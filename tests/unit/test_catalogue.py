@@ -1,0 +1,60 @@
+"""What the catalogue of releases has to hold, and what is refused in its file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rollout.catalogue import Catalogue, Check, catalogue
+
+NUMBERS = range(10, 31)
+
+
+def row(number: int, **other: Any) -> dict[str, Any]:
+    facts = {"codename": "Some", "version": f"{number}.0.0", "pythons": ["3.11"], "api": "script"}
+    return {**facts, "number": number, "version_table": "alembic_version", "check": "self", **other}
+
+
+def test_every_release_from_newton_to_2026_2_is_there() -> None:
+    releases = catalogue().releases
+    assert [series.number for series in releases] == list(NUMBERS)
+    assert (releases[0].codename, releases[-1].codename) == ("Newton", "2026.2")
+    assert len({series.codename for series in releases}) == len(NUMBERS)
+
+
+def test_the_way_of_recording_the_schema_version_changes_with_zed() -> None:
+    tables = {series.number: series.version_table for series in catalogue().releases}
+    assert {n for n in NUMBERS if tables[n] == "migrate_version"} == set(range(10, 22))
+    assert {n for n in NUMBERS if tables[n] == "alembic_version"} == set(range(22, 31))
+
+
+def test_commands_come_and_go() -> None:
+    series = {each.number: each for each in catalogue().releases}
+    assert [n for n in NUMBERS if series[n].token_flush] == [10, 11, 12, 13, 14]
+    assert [n for n in NUMBERS if series[n].check is Check.ABSENT] == [10, 11]
+    assert {23, 24, 25} <= {n for n in NUMBERS if series[n].check is Check.SELF}
+
+
+def test_every_second_release_may_be_skipped_from_2023_1_on() -> None:
+    assert [s.number for s in catalogue().releases if s.slurp] == [23, 25, 27, 29]
+
+
+def test_only_newton_and_ocata_are_not_on_pypi() -> None:
+    assert [s.number for s in catalogue().releases if not s.on_pypi] == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([row(12), row(14)], "without a gap; read [12, 14]"),
+        ([row(12, version="13.0.4")], "Some is 12, read 13.0.4"),
+        ([row(12, chek="self")], "Extra inputs are not permitted"),
+        ([row(12, check="perhaps")], "Input should be 'absent', 'truthful' or 'self'"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused(rows: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Catalogue.model_validate({"releases": rows, "hops": []})
+    assert message in str(caught.value)
