@@ -3,6 +3,7 @@ FROM ?= 12.0.3
 TO ?= 13.0.4
 ACCOUNT ?= rollout
 python := .venv/bin/python
+export PYTHONPATH := plugins
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab lab-reset lab-status rehearsal test test-scenarios bench lint ui sudoers clean

@@ -27,11 +27,12 @@ def stamp_file(release: Release) -> Path:
 
 
 def seed_inputs(release: Release) -> str:
-    """Return a hash of what the data depends on: its source, the keys, the password."""
+    """Return a hash of what the data depends on: its source, the keys, the passwords."""
     return engine.digest(
         release.version,
         Path(seed.__file__).read_bytes(),
         secrets.load().keystone_admin,
+        secrets.load().seed_users,
         (paths.CREDENTIAL_KEYS / "1").read_bytes(),
     )
 
@@ -64,7 +65,7 @@ def create(client: docker.DockerClient, release: Release, report: Report) -> Non
         )
     wait_until_serving(report)
     with report.step(f"data: {seed.USERS} users, {seed.PROJECTS} projects") as step:
-        seed.fill(password, step)
+        seed.fill(password, secrets.load().seed_users, step)
     with report.step("dump of the data"):
         database.dump(client, dump_file(release))
         stamp = {"inputs": seed_inputs(release), "versions": database.schema_versions()}

@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.secrets import Secrets
 from lab.topology import NODES, PORTS
 
-SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw")
+SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw", "seed-key")
 
 
 @pytest.fixture
