@@ -6,7 +6,7 @@ python := .venv/bin/python
 export PYTHONPATH := plugins
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status rehearsal test test-scenarios bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,12 @@ lab-status: setup ## one table: nodes, releases, HAProxy states, schema versions
 
 rehearsal: setup ## upgrade the staging cloud under load, with a report
 	@$(python) -m lab rehearsal --release $(FROM) --target $(TO)
+
+hops: setup ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 picks some
+	@$(python) -m lab hops --only "$(HOPS)"
+
+odyssey: setup ## one database with its users through every release, under load in every hop
+	@$(python) -m lab odyssey
 
 test: lint lab ## lint and all tests, one full rehearsal included
 	@$(python) -m pytest

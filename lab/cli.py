@@ -1,4 +1,4 @@
-"""Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal``."""
+"""Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal|hops|odyssey``."""
 
 import argparse
 import fcntl
@@ -13,12 +13,15 @@ from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
 
+UPGRADES = {"rehearsal": "lab.rehearsal", "hops": "lab.hop_matrix", "odyssey": "lab.odyssey"}
+"""Commands that are imported only when they are wanted: they need more than the others."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; an error that the operator can act on ends without a traceback."""
     options, rest = _parser().parse_known_args(arguments)
-    if options.command == "rehearsal":
-        return _rehearsal(rest)
+    if options.command in UPGRADES:
+        return _hand_over(UPGRADES[options.command], rest)
     if rest:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
@@ -64,10 +67,9 @@ def only_one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _rehearsal(arguments: list[str]) -> int:
-    """Hand over to the rehearsal, which has options of its own."""
-    rehearsal = importlib.import_module("lab.rehearsal")
-    return int(rehearsal.main(arguments))
+def _hand_over(module: str, arguments: list[str]) -> int:
+    """Hand over to a command that upgrades the lab, and has options of its own."""
+    return int(importlib.import_module(module).main(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,4 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="print one table")
     commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
     commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
+    commands.add_parser("hops", help="a rehearsal of every hop", add_help=False)
+    commands.add_parser("odyssey", help="one database through every release", add_help=False)
     return parser

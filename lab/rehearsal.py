@@ -2,8 +2,9 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab import catalogue, database, engine, nodes
@@ -14,6 +15,7 @@ from lab.upgrade_run import UpgradeRun
 
 MINIMUM_REQUESTS = 5000
 TIME_LIMIT_SECONDS = 1800.0
+OnEvent = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,19 @@ class Check:
         return (
             f"{'ok    ' if self.ok else 'FAILED'} {self.what}: {self.measured} (limit {self.limit})"
         )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one upgrade: the lab's answers, and how many seconds the DAG took."""
+
+    checks: list[Check]
+    seconds: float
+
+    @property
+    def failed(self) -> list[Check]:
+        """Return the checks that did not hold."""
+        return [check for check in self.checks if not check.ok]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,25 +64,37 @@ def rehearse(source_name: str, target_name: str, report: Report) -> int:
     """Run one rehearsal and return the exit code."""
     source, target = (catalogue.find_release(name) for name in (source_name, target_name))
     bring_up.up(source.version, target.version, report)
+    outcome = upgrade(new_run(source.version, target.version), target.version, report)
+    return 1 if outcome.failed else 0
+
+
+def new_run(source: str, target: str, clouds: Path | None = None) -> UpgradeRun:
+    """Return a run of the upgrade DAG against the lab, not yet started.
+
+    :param clouds: folder with another cloud file of the lab than the project's own
+    """
+    params = {"cloud": "lab", "source": source, "target": target, "auto_approve": True}
+    return UpgradeRun(params, clouds)
+
+
+def upgrade(
+    run: UpgradeRun, target: str, report: Report, on_event: OnEvent | None = None
+) -> Outcome:
+    """Run the DAG, ask the lab what came of it, print that, and return it.
+
+    :param on_event: called with each event that the run records, while it goes on
+    """
     client = engine.connect()
     original = database.trust_function_creators()
-    run = UpgradeRun(
-        {
-            "cloud": "lab",
-            "source": source.version,
-            "target": target.version,
-            "auto_approve": True,
-        }
-    )
     began = time.monotonic()
-    code = follow(run, report)
+    code = follow(run, report, on_event)
     seconds = time.monotonic() - began
-    checks = judge(run.report(), code, target.version, original, nodes.read_states(client))
+    checks = judge(run.report(), code, target, original, nodes.read_states(client))
     show(run, checks, seconds, report)
-    return 0 if all(check.ok for check in checks) else 1
+    return Outcome(checks, seconds)
 
 
-def follow(run: UpgradeRun, report: Report) -> int:
+def follow(run: UpgradeRun, report: Report, on_event: OnEvent | None = None) -> int:
     """Run the DAG to its end; print each step of it as it goes by."""
     report.line(f"upgrade DAG starts (airflow dags test), its log: {run.log}")
     with report.step("upgrade DAG") as step:
@@ -78,6 +105,8 @@ def follow(run: UpgradeRun, report: Report) -> int:
             ended = run.ended()
             for event in run.new_events():
                 _tell(event, began, report)
+                if on_event is not None:
+                    on_event(event)
             step.note(", ".join(began) or "between two steps")
             if ended:
                 return run.wait(0)

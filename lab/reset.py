@@ -27,9 +27,14 @@ def reset(client: docker.DockerClient, release: Release, report: Report) -> None
         restored = pool.submit(_restore, client, release, report)
         restored.result()
         containers.result()
+    restart_caches_and_balancer(client)
+    content.wait_until_serving(report)
+
+
+def restart_caches_and_balancer(client: docker.DockerClient) -> None:
+    """Empty memcached, and let HAProxy forget which servers were taken out."""
     for name in (MEMCACHED_CONTAINER, HAPROXY_CONTAINER):
         client.containers.get(name).restart(timeout=1)
-    content.wait_until_serving(report)
 
 
 def recreate_nodes(client: docker.DockerClient, report: Report) -> None:
