@@ -66,6 +66,9 @@ def measure_all(
             run = replace(run, seconds=time.monotonic() - began, peak_bytes=memory.peak_bytes)
             file.keep(records[-1], run)
     report.console.print(overview(records))
+    for record in records:
+        if record.state != "green":
+            report.line(f"{record.key} is {record.state}: {record.reason}")
     report.line(
         f"{sum(record.state == 'green' for record in records)} of {len(records)} hops are green; "
         f"{duration(run.seconds)}, peak of used memory {gibibytes(run.peak_bytes)} above the start"
@@ -96,6 +99,6 @@ def overview(records: Sequence[HopRecord]) -> Table:
             failed_of_total(record),
             decimal(record.p99_ratio, " ×", 2),
             schema_change(record),
-            record.reason[:200] or "; ".join(notes(record)),
+            "; ".join(notes(record)),
         )
     return table
