@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import catalogue, database, engine, nodes
+from lab import database, engine, nodes
 from lab import up as bring_up
 from lab.errors import LabError
+from lab.hop import Hop, add_arguments, plan_hop
 from lab.progress import Report
 from lab.upgrade_run import UpgradeRun
 
@@ -34,23 +35,24 @@ class Check:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Bring the lab up, upgrade it, print what was measured; 0 only if all of it holds."""
     parser = argparse.ArgumentParser(prog="python -m lab rehearsal", description=__doc__)
-    parser.add_argument("--release", default="12.0.3", help="source release")
-    parser.add_argument("--target", default="13.0.4", help="target release")
+    add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
         with Report() as report:
-            return rehearse(options.release, options.target, report)
+            hop = plan_hop(options.release, options.target, options.own_cache)
+            return rehearse(hop, report)
     except LabError as error:
         print(f"error: {error}")
         return 1
 
 
-def rehearse(source_name: str, target_name: str, report: Report) -> int:
+def rehearse(hop: Hop, report: Report) -> int:
     """Run one rehearsal and return the exit code."""
-    source, target = (catalogue.find_release(name) for name in (source_name, target_name))
-    bring_up.up(source.version, target.version, report)
+    source, target = hop.builds
+    bring_up.up(hop, report)
     client = engine.connect()
     original = database.trust_function_creators()
+    isolation = database.transaction_isolation()
     run = UpgradeRun(
         {
             "cloud": "lab",
@@ -63,6 +65,7 @@ def rehearse(source_name: str, target_name: str, report: Report) -> int:
     code = follow(run, report)
     seconds = time.monotonic() - began
     checks = judge(run.report(), code, target.version, original, nodes.read_states(client))
+    checks.append(judge_isolation(isolation))
     show(run, checks, seconds, report)
     return 0 if all(check.ok for check in checks) else 1
 
@@ -137,6 +140,12 @@ def judge(
             )
         )
     return checks
+
+
+def judge_isolation(original: str) -> Check:
+    """Ask whether the server's transaction isolation is what it was before the upgrade."""
+    value = database.transaction_isolation()
+    return Check("tx_isolation", value, original, value == original)
 
 
 def show(run: UpgradeRun, checks: Sequence[Check], seconds: float, report: Report) -> None:
