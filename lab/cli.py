@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lab import airflow_page, engine, paths, reset, status
+from lab import airflow_page, engine, hop, paths, reset, status
 from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
@@ -37,13 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, report: Report) -> int:
     if options.command == "up":
         with only_one_at_a_time():
-            bring_up.up(options.release, options.target, report)
+            bring_up.up(hop.plan_hop(options.release, options.target, options.own_cache), report)
         return 0
     client = engine.connect()
     if options.command == "reset":
         with only_one_at_a_time():
-            source, _ = bring_up.current_releases()
-            reset.reset(client, source, report)
+            reset.reset(client, hop.current().source, report)
         return 0
     return 0 if status.show(client, report) else 1
 
@@ -76,8 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the lab at a release")
-    up.add_argument("--release", default="12.0.3", help="source release, version or codename")
-    up.add_argument("--target", default="13.0.4", help="target release, version or codename")
+    hop.add_arguments(up)
     commands.add_parser("reset", help="back to the source release")
     commands.add_parser("status", help="print one table")
     commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")

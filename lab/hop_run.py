@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hooks.load_generator import LoadGeneratorError, LoadGeneratorHook
-from lab import rehearsal, version_tables
+from lab import distribution, rehearsal, version_tables
 from lab import up as bring_up
-from lab.catalogue import check_pair, find_release
+from lab.catalogue import choose_builds
 from lab.errors import LabError
+from lab.hop import Hop, plan_hop
 from lab.hop_list import ReleasePair
 from lab.hop_record import Ground, HopRecord, Schema, measured, not_run
 from lab.progress import Report
 from lab.rehearsal import OnEvent
 from lab.upgrade_run import UpgradeRun
-from rollout.releases import own_cache_reasons, parse_release
+from rollout.releases import parse_release
 
-Bring = Callable[[str, str, Report], None]
-"""Gets the lab to a source release, with all that an upgrade to a target needs."""
+Bring = Callable[[Hop, Report], None]
+"""Gets the lab to the source release of a hop, with all that its upgrade needs."""
 
 
 def utc_now() -> str:
@@ -51,27 +52,24 @@ def run_hop(
     report.line(f"hop {pair.key}: {pair.title}")
     began_lab = time.monotonic()
     try:
-        ground = ground_of(pair)
-        bring(pair.source.version, pair.target.version, report)
+        hop = plan_hop(pair.source.version, pair.target.version)
+        ground = ground_of(hop)
+        bring(hop, report)
+        schema = Schema(
+            tables_before=version_tables.read_version_tables(),
+            triggers_before=version_tables.count_triggers(),
+        )
     # One hop's failure, whatever it is, is that hop's row and stops no other.
     except Exception as error:
         reason = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
         report.line(f"hop {pair.key} was not run: {reason}")
-        return not_run(
-            pair, ground, reason, began=now, run=began, lacks_sources=lacks_sources(pair)
-        )
+        return not_run(pair, ground, reason, began=now, run=began, lacks_sources=_excused(pair))
     lab_seconds = time.monotonic() - began_lab
-    run = rehearsal.new_run(pair.source.version, pair.target.version, clouds)
-    tables, triggers = version_tables.read_version_tables(), version_tables.count_triggers()
-    failed, upgrade_seconds = _upgrade(run, pair, report, on_run)
-    schema = Schema(tables, {}, triggers)
+    run = rehearsal.new_run(hop, clouds)
+    failed, upgrade_seconds = _upgrade(run, hop, report, on_run)
     try:
-        schema = Schema(
-            tables,
-            version_tables.read_version_tables(),
-            triggers,
-            version_tables.count_triggers(),
-        )
+        tables, triggers = version_tables.read_version_tables(), version_tables.count_triggers()
+        schema = replace(schema, tables_after=tables, triggers_after=triggers)
     except LabError as error:
         failed.append(f"the schema afterwards: {error}")
     return measured(
@@ -89,7 +87,7 @@ def run_hop(
 
 def _upgrade(
     run: UpgradeRun,
-    pair: ReleasePair,
+    hop: Hop,
     report: Report,
     on_run: Callable[[UpgradeRun], OnEvent] | None,
 ) -> tuple[list[str], float]:
@@ -97,12 +95,20 @@ def _upgrade(
     began = time.monotonic()
     try:
         on_event = on_run(run) if on_run else None
-        outcome = rehearsal.upgrade(run, pair.target.version, report, on_event)
+        outcome = rehearsal.upgrade(run, hop, report, on_event)
     except Exception as error:
         end(run)
         return [f"{type(error).__name__}: {error}"], time.monotonic() - began
     failed = [f"{each.what}: {each.measured} (limit {each.limit})" for each in outcome.failed]
     return failed, outcome.seconds
+
+
+def _excused(pair: ReleasePair) -> bool:
+    """Return whether a hop was not run for want of its sources, and for nothing else."""
+    try:
+        return lacks_sources(pair)
+    except LabError:
+        return False
 
 
 def end(run: UpgradeRun) -> None:
@@ -116,24 +122,17 @@ def end(run: UpgradeRun) -> None:
             LoadGeneratorHook(session).stop()
 
 
-def ground_of(pair: ReleasePair) -> Ground:
-    """Return on what the two releases run; LabError where they do not run together."""
-    source, target = (find_release(side.version) for side in (pair.source, pair.target))
-    check_pair(source, target)
-    own = own_cache_reasons(parse_release(source.version), parse_release(target.version))
-    return Ground(
-        source.python.removeprefix("python"),
-        target.python.removeprefix("python"),
-        source.suite,
-        bool(own),
-    )
+def ground_of(hop: Hop) -> Ground:
+    """Return on what the two releases of a hop run."""
+    return Ground(hop.source.python, hop.target.python, hop.source.suite, hop.own_cache)
 
 
 def lacks_sources(pair: ReleasePair) -> bool:
-    """Return whether a release of the pair is neither on PyPI nor in KEYSTONE_DIST."""
-    wanted = [side for side in (pair.source, pair.target) if not side.on_pypi]
-    folder = os.environ.get("KEYSTONE_DIST", "")
+    """Return whether a release of the pair is neither on PyPI nor in KEYSTONE_DIST.
+
+    Raises LabError where that folder is no good: then nobody knows.
+    """
+    builds = choose_builds(parse_release(pair.source.version), parse_release(pair.target.version))
     return any(
-        not folder or not list(Path(folder).glob(f"keystone-{side.version}[.-]*"))
-        for side in wanted
+        not build.release.series.on_pypi and distribution.find(build) is None for build in builds
     )

@@ -15,6 +15,7 @@ from keystoneauth1.exceptions import ClientException
 from lab import known_users, onward, paths, secrets, version_tables
 from lab import up as bring_up
 from lab.errors import LabError
+from lab.hop import Hop
 from lab.hop_list import ReleasePair, long_way
 from lab.hop_record import HopRecord
 from lab.hop_run import run_hop, utc_now
@@ -107,8 +108,10 @@ class Travellers:
         """Run one hop, add who was made in it, and log in as some of all."""
         first = not way.stages
 
-        def bring(source: str, target: str, report: Report) -> None:
-            (bring_up.up if first else onward.go_on)(source, target, report)
+        def bring(hop: Hop, report: Report) -> None:
+            (bring_up.up if first else onward.go_on)(hop, report)
+            # From here on the database is nobody's seed: whoever wants that restores it.
+            paths.PRESENT_SEED.unlink(missing_ok=True)
             if first:
                 self.users += known_users.seed_users(secrets.load().seed_users)
             self.create(pair, "before")

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab import content, database, engine, paths, reset, version_tables
 from lab import up as bring_up
-from lab.catalogue import find_release
 from lab.errors import LabError
+from lab.hop import Hop
 from lab.progress import Report
+from lab.topology import NODES
 
 
-def go_on(source: str, target: str, report: Report) -> None:
-    """Make the nodes anew at *source*, with what an upgrade to *target* needs.
+def go_on(hop: Hop, report: Report) -> None:
+    """Make the nodes anew at the source of *hop*, with what an upgrade to its target needs.
 
     What an earlier hop left in the database is what this one begins with: nothing is loaded into
     it, and LabError says so where it is another one afterwards. The caches begin empty, and the
@@ -22,12 +23,12 @@ def go_on(source: str, target: str, report: Report) -> None:
     kept = facts()
     client = engine.connect()
     forget_earlier_hop()
-    builds = find_release(source), find_release(target)
-    bring_up.prepare_state(client, *builds)
+    bring_up.prepare_state(client, hop)
     with ThreadPoolExecutor(3) as pool:
-        target_ready = bring_up.make_parts(client, *builds, pool, report)
-        reset.recreate_nodes(client, report)
-        reset.restart_caches_and_balancer(client)
+        target_ready = bring_up.make_parts(client, hop, pool, report)
+        reset.recreate_nodes(client, NODES, report)
+        content.empty_caches(client)
+        reset.restart_balancer(client)
         content.wait_until_serving(report)
         target_ready.result()
     now = facts()

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 CHANGING = frozenset(Step) - {
     Step.REPORT_RELEASE,
     Step.KEY_FINGERPRINT,
+    Step.REPORT_CACHE,
     Step.CHECK_KEPT,
     Step.FLUSH_CACHE,
 }

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hooks.cloud_file import project_path
+from hooks.keystone_configuration import DIRECTORY, MAIN, ConfigurationUnreadable, find_option
 from rollout.cloud import Cloud
 from rollout.database_url import DatabaseUrlError, limit_lock_wait
-from rollout.keystone_conf import database_connections, override_text
+from rollout.keystone_conf import override_text
 
 PARENT, FOLDER, FILE = "/etc", "keystone-rollout.d", "lock_wait.conf"
-DIRECTORY = "keystone.conf.d"
 
 
 class PhaseConfigurationError(RuntimeError):
@@ -50,8 +50,7 @@ def phase_configuration(cloud: Cloud) -> PhaseConfiguration:
             f"keystone.conf of {container.configuration}"
         )
     folder = project_path(container.configuration)
-    files = _configuration_files(folder)
-    source, connection = _connection(files)
+    source, connection = _connection(folder)
     try:
         limited = limit_lock_wait(connection, cloud.limits.lock_wait_timeout)
     except DatabaseUrlError as error:
@@ -67,40 +66,20 @@ def phase_configuration(cloud: Cloud) -> PhaseConfiguration:
     )
 
 
-def _configuration_files(folder: Path) -> list[Path]:
-    """Return the files that Keystone reads by itself, in its order."""
-    directory = folder / DIRECTORY
-    try:
-        more = [path for path in directory.iterdir() if path.match("[!.]*.conf")]
-    except FileNotFoundError:
-        more = []
-    except OSError as error:
-        raise _unreadable(directory, error) from error
-    return [folder / "keystone.conf", *sorted(more)]
-
-
-def _connection(files: list[Path]) -> tuple[Path, str]:
+def _connection(folder: Path) -> tuple[Path, str]:
     """Return the file whose value counts, and the value."""
-    found: list[tuple[Path, str]] = []
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        found += [(path, value) for value in database_connections(text)]
-    if not found:
+    try:
+        found = find_option(folder, "database", "connection")
+    except ConfigurationUnreadable as error:
         raise PhaseConfigurationError(
-            f"{files[0]} has no option `connection` in section [database], which names the "
+            f"{error}. Without it nobody can limit the migrations' lock wait"
+        ) from error
+    if found is None:
+        raise PhaseConfigurationError(
+            f"{folder / MAIN} has no option `connection` in section [database], which names the "
             "database to migrate. Next: add it there"
         )
-    return found[-1]
-
-
-def _unreadable(path: Path, error: OSError) -> PhaseConfigurationError:
-    return PhaseConfigurationError(
-        f"{path} cannot be read ({error.strerror}), but it has to be to limit the migrations' "
-        "lock wait. Next: let the account that runs Airflow's tasks read it"
-    )
+    return found
 
 
 def _options(has_directory: bool) -> list[str]:

@@ -13,6 +13,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from hooks.cloud_file import project_path
 from hooks.database_client import client_missing
 from hooks.haproxy_runtime import HaproxyRuntimeHook
+from hooks.hop_checks import HopChecks
 from hooks.interrupted_run import InterruptedRun
 from hooks.keystone_api import KeystoneApiHook
 from hooks.keystone_database import (
@@ -59,6 +60,7 @@ class PreflightChecks:
         self.fingerprints: dict[str, str] = {}
         self.releases: dict[str, str] = {}
         self.expanded: bool | None = None
+        self.hop = HopChecks(cloud)
 
     def run(self) -> list[Verdict]:
         """Return all findings, good and bad, in one list."""
@@ -86,6 +88,7 @@ class PreflightChecks:
         yield databases.keystone, self._keystone_account
         yield databases.administrator, self._administrator
         yield self.cloud.upgrade_container.image, self._image
+        yield f"{self.cloud.source} → {self.cloud.target}", self.hop.run
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
         yield "load", self._load_port

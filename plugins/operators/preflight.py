@@ -15,4 +15,8 @@ class PreflightOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Run the checks; AirflowFailException lists each violated one."""
-        settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run())
+        checks = PreflightChecks(run.cloud, run.lock)
+        settle(run, "preflight", checks.run())
+        for note in checks.hop.notes:
+            self.log.warning(note)
+            run.directory.record("note", text=note)

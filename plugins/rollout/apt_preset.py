@@ -9,6 +9,7 @@ from rollout.preset_texts import (
     FLUSH_CACHE,
     KEEP_CONFIGURATION,
     KEY_FINGERPRINT,
+    REPORT_CACHE,
     SHARED_PRIVILEGES,
     Preset,
 )
@@ -75,6 +76,7 @@ else started=stopped; fi
 echo "$version $installed $started"
 """,
         "key_fingerprint": KEY_FINGERPRINT,
+        "report_cache": REPORT_CACHE,
         "check_kept": CHECK_CONFIGURATION + 'test -s {{ archive }} || echo "{{ archive }}"',
         "flush_cache": FLUSH_CACHE,
     },

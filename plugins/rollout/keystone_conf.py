@@ -1,20 +1,20 @@
-"""Read the one option of keystone.conf that the upgrade has to know, as Keystone reads it."""
+"""Read the options of keystone.conf that the upgrade has to know, as Keystone reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 
-def database_connections(text: str) -> list[str]:
-    """Return every value of [database] connection in a file's text, in order; the last one counts.
+def option_values(text: str, section: str, option: str) -> list[str]:
+    """Return every value of an option in a file's text, in order; the last one counts.
 
     Sections are found in any case, a value's quotes are dropped, and an indented line continues the
     value before it, as in oslo.config. Substitutions such as $name stay as they are.
     """
     return [
         value
-        for section, key, value in _assignments(text.splitlines())
-        if (section.lower(), key) == ("database", "connection")
+        for found, key, value in _assignments(text.splitlines())
+        if (found.lower(), key) == (section, option)
     ]
 
 

@@ -32,6 +32,7 @@ class Step(StrEnum):
     START = "start"
     REPORT_RELEASE = "report_release"
     KEY_FINGERPRINT = "key_fingerprint"
+    REPORT_CACHE = "report_cache"
     CHECK_KEPT = "check_kept"
     FLUSH_CACHE = "flush_cache"
 

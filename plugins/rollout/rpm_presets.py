@@ -9,6 +9,7 @@ from rollout.preset_texts import (
     FLUSH_CACHE,
     KEEP_CONFIGURATION,
     KEY_FINGERPRINT,
+    REPORT_CACHE,
     SHARED_PRIVILEGES,
     STAGING,
     Preset,
@@ -78,6 +79,7 @@ else started=stopped; fi
 echo "$package $started"
 """,
     "key_fingerprint": KEY_FINGERPRINT,
+    "report_cache": REPORT_CACHE,
     "check_kept": CHECK_CONFIGURATION
     + f"""\
 for each in {{{{ packages }}}}; do

@@ -82,7 +82,7 @@ def _deviations(events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return what did not go the plain way, though it may have ended well."""
     found = []
     for event in events:
-        if event["kind"] == "recovered":
+        if event["kind"] in ("recovered", "note"):
             text = event["text"]
         elif event["kind"] == "node" and event["state"] == "note":
             text = f"{event['node']}: {event['text']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.keystone_conf import database_connections, override_text
+from rollout.keystone_conf import option_values, override_text
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ from rollout.keystone_conf import database_connections, override_text
     ],
 )
 def test_every_form_that_keystone_reads_is_read(text: str, found: list[str]) -> None:
-    assert database_connections(text) == found
+    assert option_values(text, "database", "connection") == found
 
 
 def test_the_override_holds_one_option_and_is_read_back() -> None:
     text = override_text("mysql://a:b@c/d?e=f")
     assert text == "[database]\nconnection = mysql://a:b@c/d?e=f\n"
-    assert database_connections(text) == ["mysql://a:b@c/d?e=f"]
+    assert option_values(text, "database", "connection") == ["mysql://a:b@c/d?e=f"]

@@ -205,6 +205,20 @@ def test_keys_that_cannot_be_read_have_no_fingerprint(tmp_path: Path, shell: str
     assert (refused.returncode, refused.stdout) == (1, "")
 
 
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_of_a_cache_only_servers_and_expiration_are_told(tmp_path: Path, shell: str) -> None:
+    conf = "[DEFAULT]\nexpiration_time = 1\n[cache]\nmemcache_password = s3cret\n" + (
+        "memcache_servers = a:11211,b:11211\n#expiration_time = 9\nexpiration_time=300\n[x]\n"
+    )
+    (tmp_path / "keystone.conf").write_text(conf)
+    text = render(APT, Step.REPORT_CACHE, "12.0.3", FACTS)
+    read = f'test "$1" = /etc/keystone/keystone.conf && exec /bin/cat {tmp_path}/keystone.conf'
+    told = run(text, tmp_path, shell, cat=read)
+    assert told.stdout == "[cache]\nmemcache_servers = a:11211,b:11211\nexpiration_time=300\n"
+    refused = run(text, tmp_path, shell, cat="exit 1")
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
 @pytest.mark.parametrize("steps", [APT, DNF], ids=["apt", "dnf"])
 def test_what_going_back_lacks_is_printed_line_by_line(tmp_path: Path, steps: NodeSteps) -> None:
     text = render(steps, Step.CHECK_KEPT, "12.0.3", FACTS).replace("/var/cache", str(tmp_path))
