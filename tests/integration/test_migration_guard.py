@@ -142,7 +142,7 @@ def test_a_schema_that_holds_a_part_of_a_migration_is_recognised(run: RolloutRun
     assert (
         "Error 1060: Duplicate column name 'expires_at_int'. The phase was interrupted" in message
     )
-    assert "the schema holds a part of the migration that follows 31" in message
+    assert "the schema holds a part of migration 032_" in message
     assert "restore the verified backup /srv/backups/verified.sql" in message
 
 
