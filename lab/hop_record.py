@@ -186,7 +186,7 @@ def _identity(hop: ReleasePair, ground: Ground) -> dict[str, Any]:
 def _texts(versions: Mapping[str, Any] | None) -> dict[str, str]:
     """Return versions by phase as text; other fields than the three phases do not count."""
     found = versions or {}
-    return {phase: str(found[phase]) for phase in PHASES if found.get(phase) is not None}
+    return {phase: str(found[phase]) for phase in PHASES if found.get(phase) not in (None, "")}
 
 
 def _idle(report: Mapping[str, Any]) -> list[str]:

@@ -96,8 +96,10 @@ def _upgrade(
     try:
         on_event = on_run(run) if on_run else None
         outcome = rehearsal.upgrade(run, hop, report, on_event)
-    except Exception as error:
+    except BaseException as error:
         end(run)
+        if not isinstance(error, Exception):
+            raise
         return [f"{type(error).__name__}: {error}"], time.monotonic() - began
     failed = [f"{each.what}: {each.measured} (limit {each.limit})" for each in outcome.failed]
     return failed, outcome.seconds
