@@ -14,7 +14,7 @@ import hop_example
 import pytest
 
 from hooks.load_process import LoadProcess
-from lab import airflow_process, hop_run
+from lab import airflow_process, hop_run, paths
 from lab.airflow_process import AirflowProcess, AirflowSite
 from lab.errors import LabError
 from lab.hop import Hop, plan_hop
@@ -56,6 +56,21 @@ def test_a_release_that_is_there_and_cannot_be_built_has_no_excuse() -> None:
     assert (record.state, record.lacks_sources) == ("not run", False)
     assert record.reason.endswith("exited with 1 (allowed: 0)\nno wheel")
     assert (record.source.python, record.suite) == ("2.7", "bullseye")
+
+
+def test_the_evidence_names_neither_this_machine_nor_its_package_index() -> None:
+    def fail(hop: Hop, report: Report) -> None:
+        raise LabError(
+            f"log {paths.ROOT}/.lab/log/x, Looking in indexes: https://me:pw@index.corp/simple, "
+            "HTTPSConnectionPool(host='index.corp', port=443); http://packages/13.0.4 and "
+            "http://127.0.0.1:5000/v3 serve"
+        )
+
+    reason = run_hop(hop_example.pair(), hop_example.RUN, Report(), bring=fail).reason
+    assert reason == (
+        "log .lab/log/x, Looking in indexes: [address], HTTPSConnectionPool(host=[host], "
+        "port=443); http://packages/13.0.4 and http://127.0.0.1:5000/v3 serve"
+    )
 
 
 def test_an_error_that_nobody_foresaw_is_named_by_its_kind() -> None:
