@@ -18,6 +18,7 @@ from lab.hop import Hop, plan_hop
 from lab.hop_list import ReleasePair
 from lab.hop_record import Ground, HopRecord, Schema, measured, not_run
 from lab.progress import Report
+from lab.publishable import publishable
 from lab.rehearsal import OnEvent
 from lab.upgrade_run import UpgradeRun
 from rollout.releases import parse_release
@@ -63,7 +64,8 @@ def run_hop(
     except Exception as error:
         reason = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
         report.line(f"hop {pair.key} was not run: {reason}")
-        return not_run(pair, ground, reason, began=now, run=began, lacks_sources=_excused(pair))
+        record = not_run(pair, ground, reason, began=now, run=began, lacks_sources=_excused(pair))
+        return _published(record)
     lab_seconds = time.monotonic() - began_lab
     run = rehearsal.new_run(hop, clouds)
     failed, upgrade_seconds = _upgrade(run, hop, report, on_run)
@@ -72,17 +74,24 @@ def run_hop(
         schema = replace(schema, tables_after=tables, triggers_after=triggers)
     except LabError as error:
         failed.append(f"the schema afterwards: {error}")
-    return measured(
-        pair,
-        ground,
-        run.report(),
-        failed,
-        schema,
-        began=now,
-        run=began,
-        lab_seconds=lab_seconds,
-        upgrade_seconds=upgrade_seconds,
+    return _published(
+        measured(
+            pair,
+            ground,
+            run.report(),
+            failed,
+            schema,
+            began=now,
+            run=began,
+            lab_seconds=lab_seconds,
+            upgrade_seconds=upgrade_seconds,
+        )
     )
+
+
+def _published(record: HopRecord) -> HopRecord:
+    """Return the record as it may stand in the repository."""
+    return replace(record, reason=publishable(record.reason))
 
 
 def _upgrade(

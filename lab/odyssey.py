@@ -24,6 +24,7 @@ from lab.markdown import duration, gibibytes, number
 from lab.odyssey_page import Odyssey, Stage
 from lab.peak_memory import PeakMemory, this_machine
 from lab.progress import Report
+from lab.publishable import publishable
 from lab.rehearsal import OnEvent
 from lab.upgrade_run import UpgradeRun
 
@@ -164,7 +165,8 @@ def _with_problems(record: HopRecord, problems: Sequence[str]) -> HopRecord:
     if not problems:
         return record
     reasons = [record.reason] if record.reason else []
-    return replace(record, state="red", reason="; ".join([*reasons, *problems]))
+    reason = publishable("; ".join([*reasons, *problems]))
+    return replace(record, state="red", reason=reason)
 
 
 class MiddleOfHop:

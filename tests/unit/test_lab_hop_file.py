@@ -151,13 +151,13 @@ def test_notes_tell_what_is_particular(data: Path) -> None:
     tables = {"migrate_version": ["x 1"], "alembic_version": ["47147121"]}
     schema = replace(record.schema, tables_after=tables)
     record = replace(
-        record, before=same, after=same, idle_phases=["migrate", "contract"], schema=schema,
-        triggers_most=6, own_cache=True,
+        record, before=same, heads=same, after=same, idle_phases=["migrate", "contract"],
+        schema=schema, triggers_most=6, own_cache=True,
     )  # fmt: skip
     file.keep(record, FIRST)
     row = next(line for line in file.page.read_text().splitlines() if "(27.0.1" in line)
     assert row.split(" | ")[4:] == [
         "none",
-        "skips a release; nothing to do in migrate, contract; version tables afterwards: "
+        "skips a release; nothing to do in contract; version tables afterwards: "
         "migrate_version, alembic_version; up to 6 triggers; each release has a cache of its own |",
     ]

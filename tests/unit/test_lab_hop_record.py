@@ -53,7 +53,7 @@ def test_revisions_of_alembic_are_kept_as_they_are() -> None:
     report = record_example.succeeded()
     report["plan"]["state"] = {
         "expand": "29e87d24a316",
-        "migrate": None,
+        "migrate": "",
         "contract": "e25ffa003242",
     }
     assert hop_example.record(report=report).before == {
