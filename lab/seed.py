@@ -18,6 +18,8 @@ from rollout.load_credentials import derive_password
 
 USERS = 2000
 PROJECTS = 200
+# Each assignment empties the caches: five times as many would be most of the time it all takes.
+ASSIGNMENTS = 400
 CREDENTIALS = 250
 ROLES = ("member", "reader")
 THREADS = 8
@@ -68,7 +70,7 @@ def fill(password: str, key: str, step: Step) -> None:
     ``key`` is what the users' passwords derive from.
     """
     keystone = api(password)
-    progress = Progress(step, len(ROLES) + PROJECTS + 2 * USERS + CREDENTIALS)
+    progress = Progress(step, len(ROLES) + PROJECTS + USERS + ASSIGNMENTS + CREDENTIALS)
     with ThreadPoolExecutor(THREADS) as pool:
 
         def each(function: Callable[[int], str], numbers: Iterable[int]) -> list[str]:
@@ -92,7 +94,7 @@ def fill(password: str, key: str, step: Step) -> None:
             _create_credential(keystone, users[number], projects[number % PROJECTS], number)
             return ""
 
-        each(assign, range(USERS))
+        each(assign, range(ASSIGNMENTS))
         each(add_credential, range(CREDENTIALS))
 
 
