@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.sql.sensors.sql import SqlSensor
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, TaskGroup, chain, task
 
@@ -28,33 +26,13 @@ from operators.saved_variable_control import (
 from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
+from sensors.schema_head import SchemaHeadSensor
 from task_groups.load_group import SURVIVE_EXECUTOR, load_group
-
-SQL = Path(__file__).resolve().parents[1] / "include" / "sql"
-
-
-def wait_for_head(task_id: str, phase: str, repository: str) -> SqlSensor:
-    """Poll migrate_version until a repository stands at the head that the image carries."""
-    return SqlSensor(
-        task_id=task_id,
-        conn_id="{{ ti.xcom_pull(task_ids='plan')['reader'] }}",
-        sql="count_repository_at_head.sql",
-        parameters={
-            "repository": repository,
-            "head": f"{{{{ ti.xcom_pull(task_ids='plan')['heads']['{phase}'] }}}}",
-        },
-        mode="reschedule",
-        poke_interval=10,
-        timeout=600,
-        **SURVIVE_EXECUTOR,
-    )
-
 
 with DAG(
     dag_id="keystone_upgrade",
     schedule=None,
     max_active_runs=1,
-    template_searchpath=[str(SQL)],
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
     params={
@@ -91,9 +69,9 @@ with DAG(
         doctor = DoctorOperator(task_id="doctor")
         token_flush = TokenFlushOperator(task_id="token_flush")
         expand = PhaseOperator(task_id="expand", phase="expand")
-        wait_expand = wait_for_head("wait_expand", "expand", "keystone_expand")
+        wait_expand = SchemaHeadSensor(task_id="wait_expand", phase="expand", **SURVIVE_EXECUTOR)
         migrate = PhaseOperator(task_id="migrate", phase="migrate")
-        wait_migrate = wait_for_head("wait_migrate", "migrate", "keystone_data_migrate")
+        wait_migrate = SchemaHeadSensor(task_id="wait_migrate", phase="migrate", **SURVIVE_EXECUTOR)
 
     with TaskGroup("nodes"):
         first_node = UpgradeNodeOperator(task_id="upgrade_first_node")
@@ -120,7 +98,9 @@ with DAG(
         contract = PhaseOperator(
             task_id="contract", phase="contract", trigger_rule="none_failed_min_one_success"
         )
-        wait_contract = wait_for_head("wait_contract", "contract", "keystone_contract")
+        wait_contract = SchemaHeadSensor(
+            task_id="wait_contract", phase="contract", **SURVIVE_EXECUTOR
+        )
 
     # A teardown whose failure counts hides the failures before it, so the run's state needs a
     # leaf of its own that follows every step and no teardown.

@@ -66,7 +66,11 @@ def wait_until_ready() -> None:
 
 
 def schema_versions() -> dict[str, str]:
-    """Return what Keystone's version table says, by repository or branch; empty without one."""
+    """Return what Keystone's version table says; empty without one.
+
+    By repository, or as `alembic 1`, `alembic 2` as soon as that table has a row: Zed leaves the
+    older table behind.
+    """
     tables = {
         str(row[0])
         for row in execute(
@@ -77,7 +81,8 @@ def schema_versions() -> dict[str, str]:
     }
     if "alembic_version" in tables:
         rows = execute("SELECT version_num FROM keystone.alembic_version ORDER BY version_num")
-        return {f"alembic {number}": str(row[0]) for number, row in enumerate(rows, start=1)}
+        if rows:
+            return {f"alembic {number}": str(row[0]) for number, row in enumerate(rows, start=1)}
     if "migrate_version" in tables:
         rows = execute("SELECT repository_id, version FROM keystone.migrate_version ORDER BY 1")
         return {str(name): str(version) for name, version in rows}

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,8 +113,6 @@ def judge(
     heads = (record.get("plan") or {}).get("heads") or {}
     requests, failures = load.get("requests", 0), load.get("failures")
     versions = database.schema_versions()
-    measured = [versions.get(f"keystone_{name}") for name in ("expand", "data_migrate", "contract")]
-    wanted = [str(heads.get(name, "?")) for name in ("expand", "migrate", "contract")]
     value = database.trust_function_creators()
     checks = [
         Check("upgrade DAG", f"exit code {code}", "0", code == 0),
@@ -122,7 +120,7 @@ def judge(
         Check(
             "requests", str(requests), f"at least {MINIMUM_REQUESTS}", requests >= MINIMUM_REQUESTS
         ),
-        Check("schema", "/".join(map(str, measured)), "/".join(wanted), measured == wanted),
+        judge_schema(versions, heads),
         Check(
             "log_bin_trust_function_creators", str(value), str(original), value == original
         ),
@@ -137,6 +135,22 @@ def judge(
             )
         )
     return checks
+
+
+def judge_schema(versions: Mapping[str, str], heads: Mapping[str, Any]) -> Check:
+    """Hold the version table's rows against the heads that the image carries.
+
+    With alembic there is no head of `migrate`, and exactly the heads of the two branches may stand
+    in the table: a row more is one that nobody put there on purpose.
+    """
+    if heads.get("migrate") == "":
+        measured = sorted(versions.values())
+        wanted = sorted(str(head) for head in heads.values() if head)
+    else:
+        names = {"expand": "expand", "data_migrate": "migrate", "contract": "contract"}
+        measured = [versions.get(f"keystone_{name}", "none") for name in names]
+        wanted = [str(heads.get(phase, "?")) for phase in names.values()]
+    return Check("schema", "/".join(measured) or "none", "/".join(wanted), measured == wanted)
 
 
 def show(run: UpgradeRun, checks: Sequence[Check], seconds: float, report: Report) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from hooks.sql_text import sql
+from hooks.version_reader import read_versions, text
 from rollout.cloud import Cloud
-from rollout.migration_state import SchemaVersions, versions_from_rows
+from rollout.version_table import RecordedVersions
 
 ADMINISTRATOR_NEEDS = ("CREATE", "DROP", "SELECT", "INSERT", "TRIGGER", "LOCK TABLES")
 KEYSTONE_NEEDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX",
@@ -26,10 +26,9 @@ class KeystoneDatabase:
         self.reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
         self.administrator = MySqlHook(mysql_conn_id=cloud.databases.administrator)
 
-    def versions(self) -> SchemaVersions:
-        """Return where the three repositories stand."""
-        rows = self.reader.get_records(sql("select_migrate_version"))
-        return versions_from_rows({text(name): int(version) for name, version in rows})
+    def versions(self) -> RecordedVersions:
+        """Return where the schema stands, by the table that records it."""
+        return read_versions(self.reader, self.schema)
 
     def triggers(self) -> int:
         """Return how many triggers the schema has."""
@@ -69,8 +68,3 @@ def has_global_right(hook: MySqlHook, any_of: tuple[str, ...]) -> bool:
 def _covers(granted_on: str, schema: str) -> bool:
     name = granted_on.replace("`", "").replace("\\", "").removesuffix(".*")
     return name in ("*", schema)
-
-
-def text(value: Any) -> str:
-    """Return a value as text; some drivers give bytes."""
-    return value.decode() if isinstance(value, bytes | bytearray) else str(value)

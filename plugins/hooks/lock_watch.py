@@ -7,8 +7,9 @@ import threading
 import time
 from typing import Any, Self
 
-from hooks.keystone_database import SEE_SESSIONS, KeystoneDatabase, has_global_right, text
+from hooks.keystone_database import SEE_SESSIONS, KeystoneDatabase, has_global_right
 from hooks.sql_text import sql
+from hooks.version_reader import text
 from rollout.cloud import Cloud
 from rollout.lock_waits import LockWaits, OpenTransaction, WaitingQuery
 

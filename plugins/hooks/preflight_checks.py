@@ -30,10 +30,11 @@ from hooks.servers_out import Mark, ServersOut
 from hooks.upgrade_image import UpgradeImage
 from hooks.upgrade_lock import UpgradeLock
 from rollout.cloud import Cloud, LoadBalancer, Node
-from rollout.migration_state import Phase, blocked_by, is_done
+from rollout.migration_state import MigrationState, refused
 from rollout.node_cycle import parse_release_report
 from rollout.node_steps import Step
 from rollout.verdict import Verdict
+from rollout.version_table import Phase
 
 UNTOUCHED = "nothing was touched"
 NAMED_AT_MOST = 5
@@ -182,7 +183,7 @@ class PreflightChecks:
     def _versions(self) -> list[Verdict]:
         state = KeystoneDatabase(self.cloud).versions()
         return [
-            finding(state.expand >= state.migrate >= state.contract, "schema versions",
+            finding(state.in_order, "schema versions",
                     self.cloud.databases.schema_name, str(state),
                     "expand ≥ data_migrate ≥ contract", "find out who migrated out of order")
         ]  # fmt: skip
@@ -216,10 +217,12 @@ class PreflightChecks:
         image = UpgradeImage(self.cloud)
         name = self.cloud.upgrade_container.image
         image.digest()
-        release, heads = image.release(), image.heads()
-        state = KeystoneDatabase(self.cloud).versions()
-        later = blocked_by(Phase.EXPAND, state, heads)
-        self.expanded = all(is_done(phase, state, heads) for phase in (Phase.EXPAND, Phase.MIGRATE))
+        release = image.release()
+        state = MigrationState(KeystoneDatabase(self.cloud).versions(), image.migrations())
+        reason = refused(state)
+        self.expanded = reason is None and all(
+            state.is_done(phase) for phase in (Phase.EXPAND, Phase.MIGRATE)
+        )
         problems = image.configuration_findings()
         return [
             finding(release == self.cloud.target, "image", name, release, self.cloud.target,
@@ -227,8 +230,9 @@ class PreflightChecks:
             finding(not problems, "configuration", self.cloud.upgrade_container.configuration,
                     "; ".join(problems) or "complete", "a directory with keystone.conf",
                     "prepare the target release's configuration there"),
-            finding(later is None, "heads", name, later or f"database at {state}",
-                    f"at most {heads}", "the database belongs to a later release"),
+            finding(reason is None, "heads", name, reason or f"database at {state}",
+                    f"at most {state.image}",
+                    "choose the release that follows the one this database belongs to"),
         ]  # fmt: skip
 
     def _api(self) -> list[Verdict]:

@@ -19,10 +19,10 @@ from hooks.restore_history import SUPERSEDED, OpenRestore, RestoreHistory
 from hooks.rollout_run import RolloutRun
 from hooks.schema_comparison import SchemaReader, compare_rows, structures_differ
 from hooks.schema_swap import SchemaSwap
-from rollout.migration_state import SchemaVersions
 from rollout.restore_record import restore_section
 from rollout.schema_difference import Difference
 from rollout.table_moves import replaced_schema
+from rollout.version_table import RecordedVersions
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,9 @@ class RestoreSession:
         """Return the backup that was planned with."""
         return BackupStore(self.cloud).folder / str(self.section()["backup"])
 
-    def backup_versions(self) -> SchemaVersions:
+    def backup_versions(self) -> RecordedVersions:
         """Return where the schema stands in the backup."""
-        return SchemaVersions(**self.section()["backup_versions"])
+        return RecordedVersions.from_dict(self.section()["backup_versions"])
 
     def swap(self, restore: OpenRestore) -> SchemaSwap:
         """Return what moves the tables of an open restore."""

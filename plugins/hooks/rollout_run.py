@@ -11,7 +11,9 @@ from hooks.cloud_file import load_cloud
 from hooks.run_directory import RunDirectory
 from hooks.upgrade_lock import UpgradeLock
 from rollout.cloud import Cloud
-from rollout.migration_state import SchemaVersions
+from rollout.image_migrations import ImageMigrations
+from rollout.migration_state import MigrationState
+from rollout.version_table import RecordedVersions
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,13 @@ class RolloutRun:
             )
         return event
 
-    def heads(self) -> SchemaVersions:
-        """Return the heads that were read from the upgrade image."""
-        return SchemaVersions(**self.plan()["heads"])
+    def image(self) -> ImageMigrations:
+        """Return the migrations that were read from the upgrade image."""
+        return ImageMigrations.from_dict(self.plan()["migrations"])
+
+    def state(self, recorded: RecordedVersions) -> MigrationState:
+        """Place what the version table says against the image's migrations."""
+        return MigrationState(recorded, self.image())
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from hooks.keystone_database import KeystoneDatabase, text
+from hooks.keystone_database import KeystoneDatabase
 from hooks.sql_text import sql
+from hooks.version_reader import text
 from rollout.cloud import Cloud
 from rollout.verdict import Verdict
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from hooks.sql_text import sql
-from rollout.migration_state import SchemaVersions, versions_from_rows
+from hooks.version_reader import read_versions
 from rollout.schema_difference import (
     VERSION_TABLES,
     Column,
@@ -20,6 +20,7 @@ from rollout.schema_difference import (
     table_difference,
 )
 from rollout.table_moves import LOADED
+from rollout.version_table import RecordedVersions
 
 
 class SchemaReader:
@@ -45,11 +46,10 @@ class SchemaReader:
         """Return the names of the triggers."""
         return [name for (name,) in self._rows("select_trigger_names")]
 
-    def versions(self) -> SchemaVersions:
-        """Return where the migration repositories stand."""
+    def versions(self) -> RecordedVersions:
+        """Return where the schema stands, by the table that records it."""
         within = MySqlHook(mysql_conn_id=self.connection, schema=self.schema)
-        rows = within.get_records(sql("select_migrate_version"))
-        return versions_from_rows({_text(name): int(version) for name, version in rows})
+        return read_versions(within, self.schema)
 
     def columns(self) -> dict[str, list[Column]]:
         """Return the columns of every table, in their order."""

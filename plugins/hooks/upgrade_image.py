@@ -1,4 +1,4 @@
-"""Ask the upgrade image what it wants: its release and its migration heads."""
+"""Ask the upgrade image what it wants: its release and its migrations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from hooks.cloud_file import project_path
 from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
 from rollout.cloud import Cloud
-from rollout.migration_state import SchemaVersions, heads_from_listing
+from rollout.image_listing import LISTING_COMMAND, image_migrations
+from rollout.image_migrations import ImageMigrations
 
 DOCKER = "unix://var/run/docker.sock"
 
@@ -39,13 +40,12 @@ class UpgradeImage:
         except DockerException as error:
             raise UpgradeImageError(f"Docker at {DOCKER} does not answer: {error}") from error
 
-    def heads(self) -> SchemaVersions:
-        """Return the highest migration of each repository in the image."""
-        listing = self.output(
-            ["find", "/", "-xdev", "-path", "*/keystone/common/sql/*_repo/versions/*.py"]
-        )
+    def migrations(self) -> ImageMigrations:
+        """Return the migrations that the image carries, read in one start of a container."""
+        # A message about a folder that may not be read could land in the middle of a line.
+        listing = self.output(LISTING_COMMAND, stderr=False)
         try:
-            return heads_from_listing(listing.splitlines())
+            return image_migrations(listing.splitlines())
         except ValueError as error:
             raise UpgradeImageError(f"image {self.container.image}: {error}") from error
 
@@ -53,7 +53,7 @@ class UpgradeImage:
         """Return the version that the image's keystone-manage reports."""
         return self.output([self.container.command[0], "--version"]).split()[-1]
 
-    def output(self, command: list[str]) -> str:
+    def output(self, command: list[str], *, stderr: bool = True) -> str:
         """Run a command in a container without network; return what it wrote."""
         client = self.hook.api_client
         try:
@@ -68,7 +68,7 @@ class UpgradeImage:
         try:
             client.start(container["Id"])
             client.wait(container["Id"])
-            return str(client.logs(container["Id"]).decode(errors="replace"))
+            return str(client.logs(container["Id"], stderr=stderr).decode(errors="replace"))
         finally:
             client.remove_container(container["Id"], force=True)
 

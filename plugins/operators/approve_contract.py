@@ -11,6 +11,8 @@ from hooks.gate import open_gate
 from hooks.keystone_database import KeystoneDatabase
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
+from rollout.phase_forecast import forecast
+from rollout.version_table import Phase
 
 
 class ApproveContractOperator(ApprovalOperator):
@@ -30,9 +32,11 @@ class ApproveContractOperator(ApprovalOperator):
         open_gate(run, "before approval")
         self.response_timeout = timedelta(seconds=run.cloud.limits.approval_seconds)
         backup = run.directory.last("backup") or {}
+        state = run.state(KeystoneDatabase(run.cloud).versions())
         lines = [
             f"* {run.cloud.name}: {run.cloud.source_release} to {run.cloud.target_release}",
-            f"* schema {KeystoneDatabase(run.cloud).versions()}, heads {run.heads()}",
+            f"* schema at {state}, heads {state.image}",
+            f"* {forecast(Phase.CONTRACT, state)}",
             f"* verified backup: {backup.get('path', 'none')}",
             *(f"* {verdict}" for verdict in LoadSession(run).judge()),
         ]

@@ -16,15 +16,17 @@ from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
 from operators.keystone_manage import KeystoneManageOperator
 from rollout.lock_waits import LockWaits
-from rollout.migration_state import Phase, blocked_by, is_done
+from rollout.migration_state import blocked_by
 from rollout.phase_failure import PhaseOutcome, describe_failure
+from rollout.phase_forecast import forecast
+from rollout.version_table import Phase
 
 
 class PhaseOperator(KeystoneManageOperator):
     """Take the database through one phase: expand, migrate or contract.
 
-    Compares the version table with the image's heads before and after: a phase that is done is
-    not run again, one whose predecessor is not done is not run at all.
+    Compares the version table with the image's migrations before and after: a phase that is done,
+    or does nothing in this release, is not run; nor is one whose predecessor is not done.
     """
 
     interruptible = False
@@ -39,40 +41,40 @@ class PhaseOperator(KeystoneManageOperator):
         self.settle_earlier(run)
         held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
         open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
-        database, heads = KeystoneDatabase(run.cloud), run.heads()
-        before = database.versions()
-        blocked = blocked_by(self.phase, before, heads)
+        database = KeystoneDatabase(run.cloud)
+        before = run.state(database.versions())
+        blocked = blocked_by(self.phase, before)
         if blocked:
             raise AirflowFailException(f"{self.phase.value} was not started: {blocked}")
-        if is_done(self.phase, before, heads):
-            self.log.info("Nothing to do: the database stands at %s, heads %s", before, heads)
-        else:
+        expected = forecast(self.phase, before)
+        self.log.info("%s (the schema stands at %s)", expected, before)
+        if expected.runs:
             if self.phase is Phase.CONTRACT:
                 refuse_anything_old(run)
             with run.step(self.phase.value):
                 self.run_phase(run, context)
-        self._record_versions(run, database)
+        self._record_versions(run, database, expected.sentence)
 
     def run_phase(self, run: RolloutRun, context: Any) -> None:
         """Run it, watched; AirflowFailException unless it reached its head and nobody queued."""
-        phase, database, heads = self.phase, KeystoneDatabase(run.cloud), run.heads()
+        phase, database = self.phase, KeystoneDatabase(run.cloud)
         status, lines, waits = self._watched(run, context)
         try:
-            after = database.versions()
+            after = run.state(database.versions())
         except Exception as error:
             raise AirflowFailException(
                 f"{phase.value} ended with exit status {status}, and whether it is done is not "
                 f"known: the schema versions cannot be read ({error}). Next: bring the database "
                 "back, then start the upgrade again: it reads them first"
             ) from error
-        self.log.info("Schema versions are now %s (heads %s)", after, heads)
-        outcome, verdict = PhaseOutcome(phase, status, lines, after, heads, waits), waits.verdict()
+        self.log.info("The schema now stands at %s (heads %s)", after, after.image)
+        outcome, verdict = PhaseOutcome(phase, status, lines, after, waits), waits.verdict()
         if not outcome.succeeded:
             run.directory.record_verdicts(f"after {phase.value}", [verdict])
             backup = (run.directory.last("backup") or {}).get("path", "(none in this run)")
             raise AirflowFailException(describe_failure(outcome, backup))
         if not verdict.ok:
-            self._record_versions(run, database)
+            self._record_versions(run, database, f"{phase.value} ran")
         settle(run, f"after {phase.value}", [verdict])
 
     def _watched(self, run: RolloutRun, context: Any) -> tuple[int, list[str], LockWaits]:
@@ -91,11 +93,12 @@ class PhaseOperator(KeystoneManageOperator):
             raise AirflowFailException(f"{phase.value} was not started: {error}") from error
         return status, lines, watch.waits
 
-    def _record_versions(self, run: RolloutRun, database: KeystoneDatabase) -> None:
+    def _record_versions(self, run: RolloutRun, database: KeystoneDatabase, did: str) -> None:
         run.directory.record(
             "versions",
             after=self.phase.value,
-            versions=database.versions().to_dict(),
+            versions=run.state(database.versions()).to_dict(),
+            did=did,
             triggers=database.triggers(),
         )
 

@@ -14,13 +14,14 @@ from hooks.preflight_checks import PreflightChecks
 from hooks.rollout_run import RolloutRun
 from hooks.upgrade_image import UpgradeImage
 from operators.rollout_operator import RolloutOperator
-from rollout.migration_state import Phase
+from rollout.migration_state import MigrationState
 from rollout.node_cycle import parse_release_report
 from rollout.node_steps import Step
+from rollout.phase_forecast import forecasts
 
 
 class PlanUpgradeOperator(RolloutOperator):
-    """Read heads, schema versions and the nodes' releases; change nothing.
+    """Read migrations, schema versions and the nodes' releases; change nothing.
 
     Its XCom holds what templates of later tasks need: heads, connections, node names.
     """
@@ -48,15 +49,19 @@ class PlanUpgradeOperator(RolloutOperator):
     def _read(self, run: RolloutRun) -> dict[str, Any]:
         cloud = run.cloud
         image, database = UpgradeImage(cloud), KeystoneDatabase(cloud)
-        heads, state = image.heads(), database.versions()
+        migrations = image.migrations()
+        state = MigrationState(database.versions(), migrations)
         return {
             "cloud": cloud.name,
             "source": cloud.source,
             "target": cloud.target,
             "image": cloud.upgrade_container.image,
             "digest": image.digest(),
-            "heads": heads.to_dict(),
+            "migrations": migrations.to_dict(),
+            "heads": migrations.heads(),
+            "recorded": state.recorded.to_dict(),
             "state": state.to_dict(),
+            "phases": [each.to_dict() for each in forecasts(state)],
             "nodes": {node.name: _release(run, node.name) for node in cloud.nodes},
             "reader": cloud.databases.reader,
             "schema_bytes": database.size(),
@@ -65,10 +70,8 @@ class PlanUpgradeOperator(RolloutOperator):
     def _log(self, run: RolloutRun, plan: dict[str, Any]) -> None:
         cloud = run.cloud
         self.log.info("Cloud %s: %s → %s", cloud.name, cloud.source_release, cloud.target_release)
-        for phase in Phase:
-            state, head = plan["state"][phase.value], plan["heads"][phase.value]
-            what = f"{head - state} migration(s)" if head != state else "nothing to do"
-            self.log.info("%-8s %s → %s: %s", phase.value, state, head, what)
+        for phase in plan["phases"]:
+            self.log.info("%s", phase["sentence"])
         for name, release in plan["nodes"].items():
             self.log.info("node %s: %s", name, release)
 

@@ -13,6 +13,7 @@ from hooks.restore_checks import RestoreChecks
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
 from operators.restore_operator import RestoreOperator
+from rollout.contract_heads import contract_mark
 from rollout.report_words import duration, moment
 from rollout.schema_difference import Difference
 
@@ -60,7 +61,7 @@ class PlanRestoreOperator(RestoreOperator):
             "planned": planned.to_list(),
             "last_downtime": [last.until_first, last.until_all] if last else None,
             "hint": NOT_CONTRACTED
-            if reasons and session.live.versions().contract == kept.contract
+            if reasons and contract_mark(session.live.versions()) == contract_mark(kept)
             else "",
         }
 

@@ -14,12 +14,12 @@ from rollout.rollback import judge_way_back, left_behind
 
 
 class CheckWayBackOperator(RolloutOperator):
-    """Refuse a rollback after contract, before anything is touched."""
+    """Refuse a rollback after a contract that took something away, before anything is touched."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Compare the version table with the heads in the image."""
-        state = KeystoneDatabase(run.cloud).versions()
-        settle(run, "way back", [judge_way_back(run.cloud, state, run.heads())])
+        """Place what the version table says against the migrations in the image."""
+        state = run.state(KeystoneDatabase(run.cloud).versions())
+        settle(run, "way back", [judge_way_back(run.cloud, state)])
 
 
 class TellLeftBehindOperator(RolloutOperator):
@@ -27,8 +27,8 @@ class TellLeftBehindOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the sentences; AirflowFailException where the schema moved meanwhile."""
-        state = KeystoneDatabase(run.cloud).versions()
-        verdict = judge_way_back(run.cloud, state, run.heads())
+        state = run.state(KeystoneDatabase(run.cloud).versions())
+        verdict = judge_way_back(run.cloud, state)
         if not verdict.ok:
             raise AirflowFailException(str(verdict))
         texts = left_behind(run.cloud, state)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rollout.keystone_log import HALF_DONE, LOCK_WAIT_TIMEOUT, database_errors, error_lines
 from rollout.lock_waits import LockWaits
-from rollout.migration_state import REPOSITORIES, Phase, SchemaVersions
+from rollout.migration_state import MigrationState, refused
+from rollout.version_table import Phase
 
 ERROR_LENGTH = 300
 STILL_SERVING = {
@@ -24,8 +25,7 @@ class PhaseOutcome:
     phase: Phase
     status: int
     lines: Sequence[str]
-    after: SchemaVersions
-    heads: SchemaVersions
+    after: MigrationState
     waits: LockWaits
 
     @property
@@ -36,8 +36,7 @@ class PhaseOutcome:
     @property
     def succeeded(self) -> bool:
         """Tell whether the phase is done: by the version table, the exit status and the log."""
-        at_head = self.after.of(self.phase) == self.heads.of(self.phase)
-        return self.status == 0 and not self.errors and at_head
+        return self.status == 0 and not self.errors and self.after.is_done(self.phase)
 
 
 def describe_failure(outcome: PhaseOutcome, backup: str) -> str:
@@ -47,9 +46,9 @@ def describe_failure(outcome: PhaseOutcome, backup: str) -> str:
     """
     phase, found = outcome.phase, database_errors(outcome.errors)
     measured = (
-        f"{phase.value} failed: measured {REPOSITORIES[phase]} at {outcome.after.of(phase)}, exit "
-        f"status {outcome.status}, {len(outcome.errors)} error line(s) in keystone.log; limit: "
-        f"head {outcome.heads.of(phase)}, exit status 0, 0 error lines"
+        f"{phase.value} failed: measured {_measured(outcome)}, exit status {outcome.status}, "
+        f"{len(outcome.errors)} error line(s) in keystone.log; limit: head "
+        f"{outcome.after.head(phase)}, exit status 0, 0 error lines"
     )
     serving = STILL_SERVING[phase]
     half = next((each for each in found.items() if each[0] in HALF_DONE), None)
@@ -60,8 +59,16 @@ def describe_failure(outcome: PhaseOutcome, backup: str) -> str:
     first = f" First error: {_error(outcome.errors[0])}." if outcome.errors else ""
     return (
         f"{measured}.{first} {serving}. Next: read the log above, remove the cause, compare "
-        "migrate_version with the schema, then clear this task"
+        f"{outcome.after.recorded.table} with the schema, then clear this task"
     )
+
+
+def _measured(outcome: PhaseOutcome) -> str:
+    """Say where the phase stands now, or what stands there that the image cannot place."""
+    state, phase = outcome.after, outcome.phase
+    if state.takes_over:
+        return f"migrate_version at {state.recorded}, not taken over to alembic_version"
+    return refused(state) or f"{state.row(phase)} at {state.version(phase) or 'none'}"
 
 
 def _lock_wait(waits: LockWaits) -> str:
@@ -100,9 +107,11 @@ def _after_lock_wait(outcome: PhaseOutcome) -> str:
 
 
 def _half_done(outcome: PhaseOutcome, number: int, text: str) -> str:
+    pending = outcome.after.pending(outcome.phase)
+    part = f"migration {pending[0]}" if pending else "a migration"
     return (
         f"Error {number}: {text}. The phase was interrupted half-way before: the schema holds a "
-        f"part of the migration that follows {outcome.after.of(outcome.phase)}."
+        f"part of {part}."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rollout.node_lanes import lane_segments
 from rollout.report_words import count, duration, elapsed, size
+from rollout.version_table import REPOSITORIES, Phase, RecordedVersions
 
 Data = Mapping[str, Any]
 
@@ -62,17 +63,29 @@ def node_row(name: str, record: Data) -> dict[str, Any]:
 def versions_rows(record: Data) -> list[dict[str, Any]]:
     """Return the schema versions before, after each phase, and as they shall be in the end."""
     plan = record["plan"]
-    rows = [{"when": "before", **plan["state"], "triggers": ""}] if plan else []
+    rows = [_versions_row("before", plan["state"])] if plan else []
     rows += [
-        {"when": f"after {each['after']}", **each["versions"], "triggers": each.get("triggers", "")}
+        _versions_row(f"after {each['after']}", each["versions"])
+        | {"triggers": each.get("triggers", ""), "did": each.get("did", "")}
         for each in record["versions"]
     ]
     if plan and "heads" in plan:
-        rows.append({"when": "heads in the image", **plan["heads"], "triggers": ""})
+        rows.append(_versions_row("heads in the image", plan["heads"]))
     restore = record["restore"] or {}
     if "backup_versions" in restore:
-        rows.append({"when": "in the backup", **restore["backup_versions"], "triggers": ""})
+        rows.append(_versions_row("in the backup", restore["backup_versions"]))
     return rows
+
+
+def _versions_row(when: str, versions: Data) -> dict[str, Any]:
+    """Return one row: a cell for each phase, or all in one where no image told them apart."""
+    row = {"when": when, "triggers": "", "did": "", "together": ""}
+    if "repositories" not in versions:
+        return row | {phase.value: versions[phase.value] or "–" for phase in Phase}
+    recorded = RecordedVersions.from_dict(versions)
+    if recorded.revisions:
+        return row | {"together": str(recorded)}
+    return row | {phase.value: recorded.repositories[name] for phase, name in REPOSITORIES.items()}
 
 
 def lock_waits_rows(events: Sequence[Data]) -> list[dict[str, Any]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rollout.migration_state import SchemaVersions
 from rollout.report_words import count
 from rollout.schema_difference import Difference
 from rollout.verdict import Verdict
+from rollout.version_table import RecordedVersions
 
 NOT_MOVED = "no table was moved; settle_servers starts everything again as it was"
 
@@ -39,7 +39,7 @@ def judge_loss(backup: str, lost: Difference, bound: int) -> Verdict:
     )
 
 
-def judge_versions(measured: SchemaVersions, backup: SchemaVersions, schema: str) -> Verdict:
+def judge_versions(measured: RecordedVersions, backup: RecordedVersions, schema: str) -> Verdict:
     """Check that the live schema stands where the backup does."""
     return Verdict(
         measured == backup,

@@ -120,6 +120,8 @@ def test_phases_run_in_docker_nodes_over_ssh_and_sensors_ask_the_database(dag: D
     for name in ("database.wait_expand", "database.wait_migrate", "contraction.wait_contract"):
         sensor = dag.get_task(name)
         assert isinstance(sensor, SqlSensor)
+        assert sensor.phase == name.rsplit("_", 1)[-1]
+        assert sensor.reschedule
         assert sensor.poke_interval >= 10
 
 

@@ -19,6 +19,13 @@ from rollout.verdict import Verdict
 
 BEGAN = 1772359200.0  # 2026-03-01 10:00:00 UTC
 SOURCE, TARGET = "12.0.3", "13.0.4"
+PIKE = {
+    "repositories": {
+        "keystone": 109, "keystone_expand": 24,
+        "keystone_data_migrate": 24, "keystone_contract": 24,
+    },
+    "revisions": [],
+}  # fmt: skip
 NODES = ["keystone-1", "keystone-2", "keystone-3"]
 STOPS = "the upgrade stops before the next step"
 
@@ -184,8 +191,8 @@ def _plan(tell: Story) -> None:
             "plan", cloud="lab", source=SOURCE, target=TARGET,
             image=f"keystone-rollout/upgrade:{TARGET}",
             digest="sha256:28184085ec09d3f5a1c04a6d1be1f3a5c9b9d1f7a3b0d6e8f4c2a1b3d5e7f901",
-            heads={"expand": 44, "migrate": 44, "contract": 44},
-            state={"expand": 24, "migrate": 24, "contract": 24},
+            heads={"expand": "44", "migrate": "44", "contract": "44"},
+            state={"expand": "24", "migrate": "24", "contract": "24"},
             nodes=dict.fromkeys(NODES, f"{SOURCE} running"), reader="lab_database_reader",
             schema_bytes=9_400_000,
         )  # fmt: skip
@@ -383,7 +390,7 @@ def _plan_restore(tell: Story) -> None:
                   "complete, 7654321 bytes", "one schema, complete, readable")])  # fmt: skip
         tell.record(
             "restore", swap_needed=True, planned=LOST[:2], hint="", last_downtime=None,
-            backup_versions={"expand": 24, "migrate": 24, "contract": 24},
+            backup_versions=PIKE,
             reasons=["schema at 44/44/44, backup at 24/24/24"],
         )  # fmt: skip
 
@@ -415,7 +422,7 @@ def restored() -> dict[str, Any]:
     with tell.step("swap_schemas", 1.2):
         tell.record("restore", swapped=tell.t, lost=LOST, replaced=replaced)
         tell.record("versions", after="restore", triggers=0,
-                    versions={"expand": 24, "migrate": 24, "contract": 24})  # fmt: skip
+                    versions=PIKE)  # fmt: skip
     with tell.step("restore_nodes", 3.0):
         for state, text in (("installed", SOURCE), ("started", SOURCE), ("proved", "tokens")):
             for node in NODES:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from image_listings import alembic, legacy
 
 from rollout.lock_waits import LockWaits, OpenTransaction, WaitingQuery
-from rollout.migration_state import Phase, SchemaVersions
 from rollout.phase_failure import PhaseOutcome, describe_failure
+from rollout.version_table import Phase
 
-HEADS = SchemaVersions(44, 44, 44)
 CRITICAL = "2026-03-01 10:00:00.200 7 CRITICAL keystone [-] Unhandled error: DBMigrationError: "
 TIMEOUT = (
     CRITICAL + "(pymysql.err.InternalError) (1205, u'Lock wait timeout exceeded; try restarting "
@@ -33,8 +33,7 @@ def waits(*, seen: bool = True, holder: bool = True, left: bool = False) -> Lock
 def outcome(
     *lines: str, phase: Phase = Phase.EXPAND, watched: LockWaits | None = None, status: int = 1
 ) -> PhaseOutcome:
-    after = SchemaVersions(31, 31, 31)
-    return PhaseOutcome(phase, status, lines, after, HEADS, watched or waits(seen=False))
+    return PhaseOutcome(phase, status, lines, legacy(31, 31, 31), watched or waits(seen=False))
 
 
 def test_a_lock_that_was_not_given_names_the_limit_its_holder_and_the_next_step() -> None:
@@ -84,10 +83,10 @@ def test_half_a_migration_in_the_schema_is_recognised(number: int, said: str) ->
     line = f'{CRITICAL}(pymysql.err.InternalError) ({number}, "{said}") [SQL: ...]'
     assert describe_failure(outcome(line), "/srv/dump.sql") == (
         f"{MEASURED} Error {number}: {said}. The phase was interrupted half-way before: the schema "
-        "holds a part of the migration that follows 31. All nodes still serve the old release. "
-        "Next, one of two: take back by hand what that migration has done already (its script in "
-        "the image names every statement), then start the upgrade again; or restore the verified "
-        "backup /srv/dump.sql, which loses what was written since"
+        "holds a part of migration 032_expand_add_expired_at_int_to_trust. All nodes still serve "
+        "the old release. Next, one of two: take back by hand what that migration has done already "
+        "(its script in the image names every statement), then start the upgrade again; or restore "
+        "the verified backup /srv/dump.sql, which loses what was written since"
     )
 
 
@@ -126,6 +125,37 @@ def test_after_contract_has_begun_nobody_is_promised_the_old_release() -> None:
 def test_a_phase_succeeded_by_all_three_measures_only(
     status: int, lines: list[str], after: int, ok: bool
 ) -> None:
-    versions = SchemaVersions(after, 24, 24)
-    found = PhaseOutcome(Phase.EXPAND, status, lines, versions, HEADS, waits())
+    found = PhaseOutcome(Phase.EXPAND, status, lines, legacy(after, 24, 24), waits())
     assert found.succeeded is ok
+
+
+def test_a_branch_below_its_head_is_named_with_the_migration_that_was_cut() -> None:
+    state = alembic("25.0.0", "b4f8b3f584e0", "e25ffa003242")
+    line = f"{CRITICAL}(pymysql.err.OperationalError) (1060, \"Duplicate column name 'x'\")"
+    text = describe_failure(PhaseOutcome(Phase.EXPAND, 1, [line], state, waits()), "dump.sql")
+    assert text.startswith(
+        "expand failed: measured branch expand at b4f8b3f584e0, exit status 1, 1 error line(s) in "
+        "keystone.log; limit: head 47147121, exit status 0, 0 error lines. Error 1060: "
+    )
+    assert (
+        "a part of migration 11c3b243b4cb_remove_service_provider_relay_state_server_default. All"
+        in text
+    )
+
+
+def test_a_revision_that_nobody_knows_is_no_success_and_is_named() -> None:
+    state = alembic("25.0.0", "47147121", "c88cdce8f248", "ffff")
+    outcome_ = PhaseOutcome(Phase.EXPAND, 0, [], state, waits())
+    assert not outcome_.succeeded
+    text = describe_failure(outcome_, "dump.sql")
+    assert text.startswith("expand failed: measured alembic_version holds ffff, which the image")
+    assert "compare alembic_version with the schema, then clear this task" in text
+
+
+def test_an_expand_that_did_not_take_the_schema_over_says_so() -> None:
+    state = legacy(79, 79, 79, "22.0.2")
+    text = describe_failure(PhaseOutcome(Phase.EXPAND, 1, [], state, waits()), "dump.sql")
+    assert text.startswith(
+        "expand failed: measured migrate_version at 79/79/79, not taken over to alembic_version, "
+        "exit status 1, 0 error line(s) in keystone.log; limit: head 29e87d24a316"
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from image_listings import numbers
 
-from rollout.migration_state import SchemaVersions
 from rollout.restore_record import downtime_in_words, restore_section
 from rollout.restore_verdicts import judge_caches, judge_loss, judge_versions, judge_writers
 from rollout.schema_difference import Difference, TableDifference
@@ -63,7 +63,7 @@ def test_no_more_is_lost_than_agreed() -> None:
 
 
 def test_the_schema_has_to_stand_where_the_backup_does() -> None:
-    old, new = SchemaVersions(24, 24, 24), SchemaVersions(44, 44, 44)
+    old, new = numbers(24, 24, 24), numbers(44, 44, 44)
     assert judge_versions(old, old, "keystone").ok
     verdict = judge_versions(new, old, "keystone")
     assert (verdict.ok, verdict.measured) == (False, "44/44/44")

@@ -1,0 +1,46 @@
+"""Wait until a phase's head stands in the table that records the schema's version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.sql.sensors.sql import SqlSensor
+
+from hooks.rollout_run import RolloutRun
+from hooks.sql_text import sql
+from rollout.head_question import head_question
+from rollout.version_table import Phase
+
+
+class SchemaHeadSensor(SqlSensor):
+    """Poll `migrate_version` or `alembic_version`, whichever the hop ends in, as the reader.
+
+    A phase that does nothing in the target release has no head: the sensor says so and does not
+    ask.
+
+    :param phase: expand, migrate or contract
+    :param poke_interval: seconds between two questions
+    :param timeout: seconds after which a head that never appeared fails the run
+    """
+
+    def __init__(
+        self, *, phase: str, poke_interval: float = 10, timeout: float = 600, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            conn_id="{{ ti.xcom_pull(task_ids='plan')['reader'] }}",
+            sql="",
+            mode="reschedule",
+            poke_interval=poke_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        self.phase = Phase(phase)
+
+    def poke(self, context: Any) -> bool:
+        """Return True once the head is recorded, and nothing else in its place."""
+        question = head_question(self.phase, RolloutRun.from_context(context).image())
+        if question is None:
+            self.log.info("%s does nothing in this release: no head to wait for", self.phase)
+            return True
+        self.sql, self.parameters = sql(question.name), question.parameters
+        return bool(super().poke(context))
