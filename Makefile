@@ -1,21 +1,29 @@
 # make help says what there is.
-FROM ?= 12.0.3
-TO ?= 13.0.4
+FROM ?= pike
+TO ?= queens
 ACCOUNT ?= rollout
 python := .venv/bin/python
+hop = --release "$(FROM)" --target "$(TO)" $(if $(OWN_CACHE),--own-cache)
+# The lab takes its releases from the upgrade's own catalogue.
+export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
+export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status rehearsal test test-scenarios bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo "  FROM=$(FROM) TO=$(TO): releases by version or codename, for lab and rehearsal"
+	@echo "for lab and rehearsal:"
+	@echo "  FROM=$(FROM) TO=$(TO)  releases by codename (2023.1), number (23) or version (23.0.2)"
+	@echo "  OWN_CACHE=1          the target's nodes get a memcached of their own, needed or not"
+	@echo "  KEYSTONE_DIST=/folder  source archives or wheels of Keystone that are taken from there"
+	@echo "                       instead of PyPI; Newton and Ocata are not on PyPI"
 
 setup: ## Docker engine, base images, virtual environment: only what is missing
 	@lab/setup.sh
 
 lab: setup ## start the staging cloud at the release FROM
-	@$(python) -m lab up --release $(FROM) --target $(TO)
+	@$(python) -m lab up $(hop)
 
 lab-reset: setup ## put the staging cloud back to its source release
 	@$(python) -m lab reset
@@ -24,7 +32,13 @@ lab-status: setup ## one table: nodes, releases, HAProxy states, schema versions
 	@$(python) -m lab status
 
 rehearsal: setup ## upgrade the staging cloud under load, with a report
-	@$(python) -m lab rehearsal --release $(FROM) --target $(TO)
+	@$(python) -m lab rehearsal $(hop)
+
+hops: setup ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 picks some
+	@$(python) -m lab hops --only "$(HOPS)"
+
+odyssey: setup ## one database with its users through every release, under load in every hop
+	@$(python) -m lab odyssey
 
 test: lint lab ## lint and all tests, one full rehearsal included
 	@$(python) -m pytest
@@ -33,7 +47,7 @@ test-scenarios: lab ## only the faults: each strikes, and the upgrade has to ans
 	@$(python) -m pytest tests/scenarios
 
 bench: lab ## the upgrade against a plain shell script, measured side by side
-	@PYTHONPATH=plugins $(python) -m bench
+	@$(python) -m bench
 
 lint: setup ## ruff and mypy
 	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
@@ -44,7 +58,7 @@ ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 
 sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
 	@test -x $(python) || lab/setup.sh >&2
-	@PYTHONPATH=plugins $(python) -m hooks.node_sudoers "$(CLOUD)" --account "$(ACCOUNT)"
+	@$(python) -m hooks.node_sudoers "$(CLOUD)" --account "$(ACCOUNT)"
 
 clean: ## remove everything of this project from this machine, and nothing else
 	@lab/clean.sh

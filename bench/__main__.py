@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.plain_script import write_script
-from lab import balancer, catalogue, database, engine, nodes, reset
+from lab import balancer, database, engine, nodes, reset
 from lab import up as bring_up
+from lab.hop import plan_hop
 from lab.paths import ROOT, STATE
 from lab.progress import Report
 from lab.upgrade_run import UpgradeRun
@@ -100,16 +101,16 @@ def check_upgraded() -> None:
 
 def main() -> None:
     """Measure both ways, print the comparison, and keep it as JSON."""
-    release = catalogue.find_release(SOURCE)
+    hop = plan_hop(SOURCE, TARGET)
     measurements = []
     with Report() as report, tempfile.TemporaryDirectory() as folder:
-        bring_up.up(SOURCE, TARGET, report)
+        bring_up.up(hop, report)
         ways: dict[str, Callable[[], None]] = {
             "plain script": lambda: run_script(Path(folder)),
             "upgrade DAG": run_dag,
         }
         for way, upgrade in ways.items():
-            reset.reset(engine.connect(), release, report)
+            reset.reset(engine.connect(), hop.source, report)
             with report.step(way):
                 measurements.append(measure(way, upgrade))
             check_upgraded()

@@ -1,62 +1,128 @@
-"""The Keystone releases that the lab can install."""
+"""Which Keystone the lab installs: a release of the catalogue, on a Python of a Debian suite."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from lab import paths
 from lab.errors import LabError
+from rollout.catalogue import Series, catalogue
+from rollout.releases import Release, check_hop, parse_release
+
+SUITES = {"bullseye": ("2.7", "3.9"), "bookworm": ("3.11",)}
+"""The Pythons of each Debian suite that the lab has a base image of."""
 
 
 @dataclass(frozen=True)
-class Release:
-    """One Keystone release and what it runs on."""
+class Build:
+    """One Keystone release as the lab installs it.
 
-    version: str
-    codename: str
+    ``distribution`` is the hash of what the operator handed over; empty where PyPI has it from.
+    """
+
+    release: Release
     python: str
     suite: str
+    distribution: str = ""
+
+    @property
+    def version(self) -> str:
+        """Return the version as packages write it."""
+        return self.release.version
 
     @property
     def major(self) -> int:
-        """Return the first number of the version, which is the OpenStack cycle."""
-        return int(self.version.split(".")[0])
+        """Return the release's number."""
+        return self.release.major
 
+    @property
+    def interpreter(self) -> str:
+        """Return the name of its Python's package and program."""
+        return f"python{self.python}"
 
-RELEASES = (
-    Release("10.0.3", "newton", "python2.7", "bullseye"),
-    Release("11.0.4", "ocata", "python2.7", "bullseye"),
-    Release("12.0.3", "pike", "python2.7", "bullseye"),
-    Release("13.0.4", "queens", "python2.7", "bullseye"),
-    Release("18.1.0", "victoria", "python3.9", "bullseye"),
-    Release("19.0.1", "wallaby", "python3.9", "bullseye"),
-    Release("20.0.1", "xena", "python3.9", "bullseye"),
-    Release("23.0.2", "2023.1", "python3.11", "bookworm"),
-    Release("24.1.0", "2023.2", "python3.11", "bookworm"),
-    Release("25.0.0", "2024.1", "python3.11", "bookworm"),
-    Release("27.0.1", "2025.1", "python3.11", "bookworm"),
-    Release("28.0.1", "2025.2", "python3.11", "bookworm"),
-    Release("29.1.0", "2026.1", "python3.11", "bookworm"),
-    Release("30.0.0", "2026.2", "python3.11", "bookworm"),
-)
+    @property
+    def key(self) -> str:
+        """Return what its packages, images and data are named after: nobody else shares it."""
+        return f"{self.version}-{self.interpreter}" + ("-private" if self.distribution else "")
+
+    @property
+    def pins(self) -> Path:
+        """Return the file with the exact versions of everything it depends on."""
+        series = self.release.series
+        other = "" if self.python == series.pythons[0] else f"-{self.interpreter}"
+        return paths.PINS / f"{series.version}{other}.txt"
+
+    @property
+    def configuration_files(self) -> tuple[str, ...]:
+        """Return which files of the source archive's ``etc`` it does not start without."""
+        before = {"keystone-paste.ini": 15, "policy.json": 12}
+        return tuple(name for name, number in before.items() if self.major < number)
+
+    def __str__(self) -> str:
+        return f"{self.release} on Python {self.python}, Debian {self.suite}"
 
 
 def find_release(name: str) -> Release:
-    """Return the release called *name*, a version (``12.0.3``) or a codename (``pike``)."""
-    for release in RELEASES:
-        if name.lower() in (release.version, release.codename):
-            return release
-    known = ", ".join(f"{r.version} ({r.codename})" for r in RELEASES)
-    raise LabError(f"unknown Keystone release {name!r}; the lab knows {known}")
+    """Return the release called *name*: a codename, a release's number, or a version of one.
+
+    A version that is not the catalogue's own is accepted; whether it exists is seen when it is
+    fetched. Raises LabError with what is known.
+    """
+    for series in catalogue().releases:
+        if name.lower() in (series.codename.lower(), str(series.number)):
+            return parse_release(series.version)
+    try:
+        return parse_release(name)
+    except ValueError as error:
+        known = ", ".join(f"{series.codename} ({series.number})" for series in catalogue().releases)
+        raise LabError(
+            f"unknown Keystone release {name!r}. Allowed is the name or number of one of {known}; "
+            "or a version X.Y.Z of one of them"
+        ) from error
 
 
-def check_pair(source: Release, target: Release) -> None:
-    """Refuse a pair whose target cannot be installed over the source on the same nodes."""
-    if target.major <= source.major:
+def choose_builds(source: Release, target: Release) -> tuple[Build, Build]:
+    """Return both releases on the first Debian suite that has a Python for each.
+
+    Raises LabError for a pair that no upgrade leads through, or that no suite has.
+    """
+    refusal = check_hop(source, target)
+    if refusal:
+        raise LabError(f"{refusal}. Nothing was changed")
+    suite = common_suite(source.series, target.series)
+    if suite is None:
         raise LabError(
-            f"target {target.version} is not newer than source {source.version}; "
-            "choose TO later than FROM"
+            f"{source} runs on {pythons(source.series)}, {target} on {pythons(target.series)}: no "
+            "Debian suite has both, and a node is not reinstalled during an upgrade. Nothing was "
+            f"changed. Next: make exact versions for one of them on the other's suite, in "
+            f"{paths.PINS.relative_to(paths.ROOT)}, and add that Python to the catalogue"
         )
-    if target.suite != source.suite:
-        raise LabError(
-            f"{source.version} runs on Debian {source.suite}, {target.version} on "
-            f"{target.suite}; a node is not reinstalled during an upgrade, so choose two "
-            "releases of one suite"
-        )
+    return _build(source, suite), _build(target, suite)
+
+
+def common_suite(source: Series, target: Series) -> str | None:
+    """Return the first suite with a Python for both; None where there is none."""
+    for suite in SUITES:
+        if python_on(suite, source) and python_on(suite, target):
+            return suite
+    return None
+
+
+def python_on(suite: str, series: Series) -> str | None:
+    """Return the preferred one of the release's Pythons that a Debian *suite* has."""
+    return next((python for python in series.pythons if python in SUITES[suite]), None)
+
+
+def pythons(series: Series) -> str:
+    """Return the release's Pythons, each with its Debian suite, for a message."""
+    return ", ".join(
+        f"Python {python} (Debian {suite})"
+        for python in series.pythons
+        for suite, those in SUITES.items()
+        if python in those
+    )
+
+
+def _build(release: Release, suite: str) -> Build:
+    python = python_on(suite, release.series)
+    assert python is not None
+    return Build(release, python, suite)

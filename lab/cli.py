@@ -1,4 +1,4 @@
-"""Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal``."""
+"""Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal|hops|odyssey``."""
 
 import argparse
 import fcntl
@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lab import airflow_page, engine, paths, reset, status
+from lab import airflow_page, engine, hop, paths, reset, status
 from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
+
+UPGRADES = {"rehearsal": "lab.rehearsal", "hops": "lab.hop_matrix", "odyssey": "lab.odyssey"}
+"""Commands that are imported only when they are wanted: they need more than the others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; an error that the operator can act on ends without a traceback."""
     options, rest = _parser().parse_known_args(arguments)
-    if options.command == "rehearsal":
-        return _rehearsal(rest)
+    if options.command in UPGRADES:
+        return _hand_over(UPGRADES[options.command], rest)
     if rest:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
@@ -34,13 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace, report: Report) -> int:
     if options.command == "up":
         with only_one_at_a_time():
-            bring_up.up(options.release, options.target, report)
+            bring_up.up(hop.plan_hop(options.release, options.target, options.own_cache), report)
         return 0
     client = engine.connect()
     if options.command == "reset":
         with only_one_at_a_time():
-            source, _ = bring_up.current_releases()
-            reset.reset(client, source, report)
+            reset.reset(client, hop.current().source, report)
         return 0
     return 0 if status.show(client, report) else 1
 
@@ -64,20 +66,20 @@ def only_one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _rehearsal(arguments: list[str]) -> int:
-    """Hand over to the rehearsal, which has options of its own."""
-    rehearsal = importlib.import_module("lab.rehearsal")
-    return int(rehearsal.main(arguments))
+def _hand_over(module: str, arguments: list[str]) -> int:
+    """Hand over to a command that upgrades the lab, and has options of its own."""
+    return int(importlib.import_module(module).main(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the lab at a release")
-    up.add_argument("--release", default="12.0.3", help="source release, version or codename")
-    up.add_argument("--target", default="13.0.4", help="target release, version or codename")
+    hop.add_arguments(up)
     commands.add_parser("reset", help="back to the source release")
     commands.add_parser("status", help="print one table")
     commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
     commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
+    commands.add_parser("hops", help="a rehearsal of every hop", add_help=False)
+    commands.add_parser("odyssey", help="one database through every release", add_help=False)
     return parser

@@ -8,10 +8,13 @@ import sys
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lab import paths
-from lab.catalogue import Release
+from lab.catalogue import Build
 from lab.errors import LabError
+from lab.hop import Hop
 from lab.secrets import Secrets
 from lab.topology import ADMIN, DATABASE, NODE_ACCOUNT, PUBLIC_URL, READER
+from rollout.catalogue import Option
+from rollout.releases import Release
 
 
 def connection_url(password: str) -> str:
@@ -19,8 +22,8 @@ def connection_url(password: str) -> str:
     return f"mysql+pymysql://keystone:{password}@database/{DATABASE}?charset=utf8"
 
 
-def render(release: Release, secrets: Secrets, mixed_with_older: bool) -> str:
-    """Return keystone.conf of *release*."""
+def render(hop: Hop, build: Build, secrets: Secrets) -> str:
+    """Return keystone.conf of one of the releases of an upgrade."""
     environment = Environment(
         loader=FileSystemLoader(paths.TEMPLATES),
         undefined=StrictUndefined,
@@ -29,21 +32,34 @@ def render(release: Release, secrets: Secrets, mixed_with_older: bool) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    return environment.get_template("keystone.conf.j2").render(
-        release=release,
+    text = environment.get_template("keystone.conf.j2").render(
+        build=build,
         connection=connection_url(secrets.database_keystone),
         public_endpoint=PUBLIC_URL.removesuffix("/v3"),
-        mixed_with_older=mixed_with_older,
+        memcached=hop.memcached(build),
     )
+    for option in hop.options(build):
+        text = with_option(text, option)
+    return text
 
 
-def write_configuration(release: Release, secrets: Secrets, mixed_with_older: bool) -> None:
-    """Write the directory of *release*, complete: keystone.conf and key repositories."""
-    directory = paths.CONFIGURATION / release.version
+def with_option(text: str, option: Option) -> str:
+    """Return a keystone.conf's text with one more option, in its section."""
+    lines = text.splitlines()
+    header = f"[{option.section}]"
+    if header not in lines:
+        lines += ["", header]
+    at = lines.index(header) + 1
+    lines[at:at] = [f"# {option.why}", f"{option.option} = {option.value}"]
+    return "\n".join(lines) + "\n"
+
+
+def write_configuration(hop: Hop, build: Build, secrets: Secrets) -> None:
+    """Write the directory of a release, complete: keystone.conf and key repositories."""
+    directory = paths.CONFIGURATION / build.version
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
-    content = render(release, secrets, mixed_with_older)
-    paths.write_private(directory / "keystone.conf", content)
+    paths.write_private(directory / "keystone.conf", render(hop, build, secrets))
     for repository in (paths.FERNET_KEYS, paths.CREDENTIAL_KEYS):
         shutil.copytree(repository, directory / repository.name, dirs_exist_ok=True)
 

@@ -1,4 +1,4 @@
-"""The database's content at the source release: made once, then restored from its dump."""
+"""The database's content at the source release: made once for a build, then restored."""
 
 import json
 import time
@@ -8,51 +8,76 @@ import docker
 from keystoneauth1.exceptions import ClientException
 
 from lab import balancer, database, engine, nodes, paths, secrets, seed
-from lab.catalogue import Release
+from lab.catalogue import Build
 from lab.errors import LabError
 from lab.progress import Report
-from lab.topology import NODES, PUBLIC_URL
+from lab.topology import MEMCACHED_CONTAINERS, NODES, PUBLIC_URL
 
 SERVE_TIMEOUT_S = 60.0
 
 
-def dump_file(release: Release) -> Path:
-    """Return the dump of the lab's data at *release*."""
-    return paths.SEED / f"{release.version}.sql.gz"
+def dump_file(build: Build) -> Path:
+    """Return the dump of the lab's data at *build*."""
+    return paths.SEED / f"{build.key}.sql.gz"
 
 
-def stamp_file(release: Release) -> Path:
+def stamp_file(build: Build) -> Path:
     """Return the file that says what the dump was made from and which versions it holds."""
-    return paths.SEED / f"{release.version}.json"
+    return paths.SEED / f"{build.key}.json"
 
 
-def seed_inputs(release: Release) -> str:
-    """Return a hash of what the data depends on: its source, the keys, the password."""
+def seed_inputs(build: Build) -> str:
+    """Return a hash of what the data depends on: its source, the keys, the passwords."""
     return engine.digest(
-        release.version,
+        build.key,
+        build.distribution,
         Path(seed.__file__).read_bytes(),
         secrets.load().keystone_admin,
+        secrets.load().seed_users,
         (paths.CREDENTIAL_KEYS / "1").read_bytes(),
     )
 
 
-def expected_versions(release: Release) -> dict[str, str] | None:
+def expected_versions(build: Build) -> dict[str, str] | None:
     """Return the schema versions of the dump; None where there is no usable dump."""
-    stamp = stamp_file(release)
-    if not (stamp.exists() and dump_file(release).exists()):
+    stamp = stamp_file(build)
+    if not (stamp.exists() and dump_file(build).exists()):
         return None
     content = json.loads(stamp.read_text())
-    if content.get("inputs") != seed_inputs(release):
+    if content.get("inputs") != seed_inputs(build):
         return None
     return {str(key): str(value) for key, value in content["versions"].items()}
 
 
-def create(client: docker.DockerClient, release: Release, report: Report) -> None:
-    """Make schema and data at *release* with its own keystone-manage and API, and dump them."""
+def present() -> str:
+    """Return the key of the build whose data the database was last filled with; empty if none.
+
+    Two releases may have one schema, so the schema's versions do not tell.
+    """
+    return paths.PRESENT_SEED.read_text().strip() if paths.PRESENT_SEED.exists() else ""
+
+
+def restore(client: docker.DockerClient, build: Build) -> None:
+    """Fill the database with the dump of *build*."""
+    paths.PRESENT_SEED.unlink(missing_ok=True)
+    database.restore(client, dump_file(build))
+    paths.PRESENT_SEED.write_text(build.key)
+
+
+def empty_caches(client: docker.DockerClient) -> None:
+    """Let no cache outlive the data that it was filled from."""
+    for name in MEMCACHED_CONTAINERS:
+        client.containers.get(name).restart(timeout=1)
+
+
+def create(client: docker.DockerClient, build: Build, report: Report) -> None:
+    """Make schema and data at *build* with its own keystone-manage and API, and dump them."""
     password = secrets.load().keystone_admin
-    stamp_file(release).unlink(missing_ok=True)
-    with report.step(f"schema of keystone {release.version}"):
+    stamp_file(build).unlink(missing_ok=True)
+    paths.PRESENT_SEED.unlink(missing_ok=True)
+    with report.step(f"schema of keystone {build.version}"):
         database.make_empty()
+        empty_caches(client)
         # Triggers are part of some releases' schema; Keystone's account has no SUPER.
         database.execute("SET GLOBAL log_bin_trust_function_creators = 1")
         try:
@@ -64,11 +89,12 @@ def create(client: docker.DockerClient, release: Release, report: Report) -> Non
         )
     wait_until_serving(report)
     with report.step(f"data: {seed.USERS} users, {seed.PROJECTS} projects") as step:
-        seed.fill(password, step)
+        seed.fill(password, secrets.load().seed_users, step)
     with report.step("dump of the data"):
-        database.dump(client, dump_file(release))
-        stamp = {"inputs": seed_inputs(release), "versions": database.schema_versions()}
-        stamp_file(release).write_text(json.dumps(stamp) + "\n")
+        database.dump(client, dump_file(build))
+        stamp = {"inputs": seed_inputs(build), "versions": database.schema_versions()}
+        stamp_file(build).write_text(json.dumps(stamp) + "\n")
+        paths.PRESENT_SEED.write_text(build.key)
 
 
 def wait_until_serving(report: Report) -> None:

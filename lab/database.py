@@ -94,6 +94,11 @@ def trust_function_creators() -> int:
     return int(execute("SELECT @@GLOBAL.log_bin_trust_function_creators")[0][0])
 
 
+def transaction_isolation() -> str:
+    """Return the server's transaction isolation level."""
+    return str(execute("SELECT @@GLOBAL.tx_isolation")[0][0])
+
+
 def restore_globals() -> None:
     """Set the global variables that an upgrade may change back to the server's defaults."""
     execute("SET GLOBAL log_bin_trust_function_creators = DEFAULT")

@@ -6,7 +6,7 @@ unlike BuildKit it leaves no cache behind that only a prune of everyone's cache 
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -36,6 +36,9 @@ HOST_VARIABLES = (
     "NO_PROXY",
 )
 PROXY_VARIABLES = tuple(name for name in HOST_VARIABLES if name.lower().endswith("_proxy"))
+
+OWN_ERROR = 3
+"""Exit code of our own scripts that have said in an "error: " line what is wrong."""
 
 Note = Callable[[str], None]
 
@@ -121,10 +124,13 @@ def execute(container: Container, command: list[str], **options: Any) -> tuple[i
     return int(status or 0), bytes(cast(bytes, output) or b"").decode(errors="replace")
 
 
-def run_once(client: docker.DockerClient, image: str, note: Note, **options: Any) -> Container:
+def run_once(
+    client: docker.DockerClient, image: str, note: Note, log: Path | None = None, **options: Any
+) -> Container:
     """Run a container to its end and return it, stopped; the caller removes it.
 
-    Raises LabError with the last lines of output when it exits non-zero, and removes it then.
+    All that it prints is in *log* as well. Raises LabError when it exits non-zero, and removes it
+    then: with what it called an error, or else with its last lines.
     """
     container = client.containers.run(image, detach=True, labels={LABEL: LABEL_VALUE}, **options)
     try:
@@ -134,11 +140,22 @@ def run_once(client: docker.DockerClient, image: str, note: Note, **options: Any
                 output.append(line)
                 if line.startswith("== "):
                     note(line.removeprefix("== "))
+        if log is not None:
+            log.write_text("\n".join(output) + "\n")
         status = int(container.wait()["StatusCode"])
         if status != 0:
-            tail = "\n".join(output[-25:])
-            raise LabError(f"container of {image} exited with {status} (allowed: 0)\n{tail}")
+            raise LabError(failure(image, status, output, log))
     except BaseException:
         container.remove(force=True)
         raise
     return container
+
+
+def failure(image: str, status: int, output: Sequence[str], log: Path | None) -> str:
+    """Say why a container failed: its own "error: " line where it printed one, else its end."""
+    reasons = [line.removeprefix("error: ") for line in output if line.startswith("error: ")]
+    where = f"; log {log}" if log else ""
+    if status == OWN_ERROR and reasons:
+        return f"{reasons[-1]}{where}"
+    tail = "\n".join(output[-25:])
+    return f"container of {image} exited with {status} (allowed: 0){where}\n{tail}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 
 from lab import engine, paths
-from lab.catalogue import Release
+from lab.catalogue import Build
 from lab.errors import LabError
 from lab.packages import read_package_hash
 from lab.progress import Report
@@ -110,27 +110,27 @@ def ensure_image(client: docker.DockerClient, image: Image, report: Report) -> N
         engine.build_image(client, image.name, image.context, image.arguments, inputs, step.note)
 
 
-def ensure_node(client: docker.DockerClient, release: Release, report: Report) -> None:
-    """Make the node image in which *release* and its neighbour are installed."""
+def ensure_node(client: docker.DockerClient, build: Build, report: Report) -> None:
+    """Make the node image in which *build* and its neighbour are installed."""
     _install(
         client,
-        f"{PREFIX}/bare-node:{release.suite}",
-        f"{PREFIX}/node:{release.version}",
-        release,
-        f"keystone={release.version}-1 lab-neighbour={release.version}-1",
+        f"{PREFIX}/bare-node:{build.suite}",
+        f"{PREFIX}/node",
+        build,
+        f"keystone={build.version}-1 lab-neighbour={build.version}-1",
         'CMD ["/usr/local/sbin/node-entrypoint"]',
         report,
     )
 
 
-def ensure_upgrade(client: docker.DockerClient, release: Release, report: Report) -> None:
-    """Make the upgrade container's image: keystone-manage of *release*, no service."""
+def ensure_upgrade(client: docker.DockerClient, build: Build, report: Report) -> None:
+    """Make the upgrade container's image: keystone-manage of *build*, no service."""
     _install(
         client,
-        f"{PREFIX}/runtime:{release.suite}",
-        f"{PREFIX}/upgrade:{release.version}",
-        release,
-        f"keystone={release.version}-1",
+        f"{PREFIX}/runtime:{build.suite}",
+        f"{PREFIX}/upgrade",
+        build,
+        f"keystone={build.version}-1",
         'CMD ["keystone-manage", "--help"]',
         report,
     )
@@ -139,37 +139,38 @@ def ensure_upgrade(client: docker.DockerClient, release: Release, report: Report
 def _install(
     client: docker.DockerClient,
     parent: str,
-    name: str,
-    release: Release,
+    repository: str,
+    build: Build,
     packages: str,
     command: str,
     report: Report,
 ) -> None:
-    """Install *packages* from the release's repository into *parent*, commit it as *name*.
+    """Install *packages* from the release's repository into *parent*, commit it to *repository*.
 
+    The image is kept under the build's own key; its version is what the lab at present calls it.
     A Dockerfile could not do this under both builders: the repository is only reachable on the
     lab's network, and copying the packages in would leave them in a layer.
     """
-    script = INSTALL.format(release=release.version, packages=packages)
+    name = f"{repository}:{build.key}"
+    script = INSTALL.format(release=build.version, packages=packages)
     inputs = engine.digest(
         engine.image_inputs(client, parent) or "",
-        read_package_hash(release),
+        read_package_hash(build),
         script,
         command,
     )
-    if engine.image_inputs(client, name) == inputs:
-        return
-    with report.step(f"image {name.removeprefix(PREFIX + '/')}") as step:
-        container = engine.run_once(
-            client,
-            parent,
-            step.note,
-            command=["sh", "-c", script],
-            network=engine.NETWORK,
-        )
-        try:
-            repository, tag = name.rsplit(":", 1)
-            labels = f"LABEL {engine.LABEL}={engine.LABEL_VALUE} {engine.INPUTS}={inputs}"
-            container.commit(repository, tag, changes=[command, labels])
-        finally:
-            container.remove(force=True)
+    if engine.image_inputs(client, name) != inputs:
+        with report.step(f"image {name.removeprefix(PREFIX + '/')}") as step:
+            container = engine.run_once(
+                client,
+                parent,
+                step.note,
+                command=["sh", "-c", script],
+                network=engine.NETWORK,
+            )
+            try:
+                labels = f"LABEL {engine.LABEL}={engine.LABEL_VALUE} {engine.INPUTS}={inputs}"
+                container.commit(repository, build.key, changes=[command, labels])
+            finally:
+                container.remove(force=True)
+    client.images.get(name).tag(repository, build.version)

@@ -1,43 +1,58 @@
-"""The package repository of each release, built from PyPI with pinned dependencies."""
+"""The package repository of each build, made from pinned dependencies, and which are served."""
 
 import os
 import shutil
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import docker
 
-from lab import engine, paths
-from lab.catalogue import Release
+from lab import distribution, engine, paths
+from lab.catalogue import Build
 from lab.errors import LabError
 from lab.progress import Report
 
 PIP_CACHE = "keystone-rollout-pip"
 PIP_CACHE_MOUNT = "/var/cache/pip"
-SOURCES_VARIABLE = "LAB_KEYSTONE_SOURCES"
-"""Directory with ``keystone-VERSION.tar.gz`` of releases that PyPI does not have (10, 11)."""
-
 BUNDLE_IN_CONTAINER = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 
-def repository(release: Release) -> Path:
-    """Return the directory of the repository of *release*."""
-    return paths.PACKAGES / release.version
+def repository(build: Build) -> Path:
+    """Return the directory of the repository of *build*."""
+    return paths.PACKAGES / build.key
 
 
-def inputs_file(release: Release) -> Path:
+def inputs_file(build: Build) -> Path:
     """Return the file with the hash that the repository was made from."""
-    return paths.PACKAGES / f"{release.version}.inputs"
+    return paths.PACKAGES / f"{build.key}.inputs"
 
 
-def read_package_hash(release: Release) -> str:
+def serve(builds: Iterable[Build]) -> None:
+    """Let the repository server answer for *builds* under their versions, and for no other.
+
+    A node's package source names a version; which build of it that is depends on the upgrade.
+    """
+    paths.SERVED_PACKAGES.mkdir(parents=True, exist_ok=True)
+    wanted = {build.version: Path("..") / build.key for build in builds}
+    for link in paths.SERVED_PACKAGES.iterdir():
+        if link.name not in wanted:
+            link.unlink()
+    for version, repository_ in wanted.items():
+        new = paths.SERVED_PACKAGES / f".{version}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(repository_)
+        new.replace(paths.SERVED_PACKAGES / version)
+
+
+def read_package_hash(build: Build) -> str:
     """Return the hash of the repository's content."""
-    index = repository(release) / "Packages"
+    index = repository(build) / "Packages"
     if not index.exists():
-        raise LabError(f"package repository of {release.version} is missing: {index}")
+        raise LabError(f"package repository of {build.key} is missing: {index}")
     return engine.digest(index.read_bytes())
 
 
@@ -71,58 +86,68 @@ def index_environment() -> dict[str, str]:
     return environment
 
 
-def ensure_repository(client: docker.DockerClient, release: Release, report: Report) -> None:
-    """Build the packages of *release* unless they were made from the present inputs."""
-    image = f"keystone-rollout/builder:{release.suite}"
-    pins = paths.PINS / f"{release.version}.txt"
+def repository_inputs(build: Build, builder: str) -> str:
+    """Return a hash of what the packages are made from; *builder* is that of the build image."""
+    return engine.digest(
+        builder,
+        build.pins.read_bytes(),
+        build.interpreter,
+        build.release.series.api,
+        build.distribution,
+    )
+
+
+def ensure_repository(client: docker.DockerClient, build: Build, report: Report) -> None:
+    """Make the packages of *build* unless they were made from the present inputs.
+
+    Raises LabError with the reason, which is a release that PyPI does not have among others.
+    """
+    image = f"keystone-rollout/builder:{build.suite}"
     builder = engine.image_inputs(client, image) or "unknown"
-    inputs = engine.digest(builder, pins.read_bytes())
-    stamp = inputs_file(release)
-    if (
-        stamp.exists()
-        and stamp.read_text() == inputs
-        and (repository(release) / "Packages").exists()
-    ):
+    inputs = repository_inputs(build, builder)
+    stamp = inputs_file(build)
+    if stamp.exists() and stamp.read_text() == inputs and (repository(build) / "Packages").exists():
         return
-    with report.step(f"packages of keystone {release.version}") as step:
+    with report.step(f"packages of keystone {build.key}") as step:
         copy_ca_bundle()
         stamp.unlink(missing_ok=True)
-        repository(release).mkdir(parents=True, exist_ok=True)
+        repository(build).mkdir(parents=True, exist_ok=True)
         client.volumes.create(PIP_CACHE, labels={engine.LABEL: engine.LABEL_VALUE})
         container = engine.run_once(
             client,
             image,
             step.note,
-            command=[release.version, release.python],
+            log=paths.LOG / f"packages-{build.key}.log",
+            command=[
+                build.version,
+                build.interpreter,
+                build.release.series.api,
+                *build.configuration_files,
+            ],
             environment={
                 **index_environment(),
                 **{name: BUNDLE_IN_CONTAINER for name in BUNDLE_VARIABLES},
                 "PIP_CACHE_DIR": f"{PIP_CACHE_MOUNT}/{builder}",
                 "OWNER": f"{os.getuid()}:{os.getgid()}",
             },
-            volumes=_volumes(release, pins),
+            volumes=_volumes(build),
             # A third of the build's CPU time would otherwise go into the layer file system.
             tmpfs={"/tmp": "exec,size=1g", "/opt": "exec,size=1g"},
         )
-        (paths.LOG / f"packages-{release.version}.log").write_bytes(container.logs())
         container.remove(force=True)
         stamp.write_text(inputs)
 
 
-def _volumes(release: Release, pins: Path) -> dict[str, dict[str, str]]:
-    """Return the mounts of the build: pins, CA bundle, pip cache, result, given sources."""
+def _volumes(build: Build) -> dict[str, dict[str, str]]:
+    """Return the mounts of the build: pins, CA bundle, pip cache, result, what was handed over."""
     volumes = {
-        str(pins): {"bind": "/requirements.txt", "mode": "ro"},
+        str(build.pins): {"bind": "/requirements.txt", "mode": "ro"},
         str(paths.CA_BUNDLE): {"bind": BUNDLE_IN_CONTAINER, "mode": "ro"},
         PIP_CACHE: {"bind": PIP_CACHE_MOUNT, "mode": "rw"},
-        str(repository(release)): {"bind": "/repository", "mode": "rw"},
+        str(repository(build)): {"bind": "/repository", "mode": "rw"},
     }
-    sources = os.environ.get(SOURCES_VARIABLE, "")
-    if sources:
-        volumes[str(Path(sources).resolve())] = {"bind": "/sources", "mode": "ro"}
-    elif release.major < 12:
-        raise LabError(
-            f"keystone {release.version} is not on PyPI; put keystone-{release.version}.tar.gz "
-            f"into a directory and set {SOURCES_VARIABLE} to it"
-        )
+    given = distribution.find(build) if build.distribution else None
+    if given is not None:
+        for path in (given.file, *given.configuration):
+            volumes[str(path)] = {"bind": f"/distribution/{path.name}", "mode": "ro"}
     return volumes

@@ -2,18 +2,21 @@
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lab import catalogue, database, engine, nodes
+from lab import database, engine, nodes
 from lab import up as bring_up
 from lab.errors import LabError
+from lab.hop import Hop, add_arguments, plan_hop
 from lab.progress import Report
 from lab.upgrade_run import UpgradeRun
 
 MINIMUM_REQUESTS = 5000
 TIME_LIMIT_SECONDS = 1800.0
+OnEvent = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -31,43 +34,73 @@ class Check:
         )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one upgrade: the lab's answers, and how many seconds the DAG took."""
+
+    checks: list[Check]
+    seconds: float
+
+    @property
+    def failed(self) -> list[Check]:
+        """Return the checks that did not hold."""
+        return [check for check in self.checks if not check.ok]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Bring the lab up, upgrade it, print what was measured; 0 only if all of it holds."""
     parser = argparse.ArgumentParser(prog="python -m lab rehearsal", description=__doc__)
-    parser.add_argument("--release", default="12.0.3", help="source release")
-    parser.add_argument("--target", default="13.0.4", help="target release")
+    add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
         with Report() as report:
-            return rehearse(options.release, options.target, report)
+            hop = plan_hop(options.release, options.target, options.own_cache)
+            return rehearse(hop, report)
     except LabError as error:
         print(f"error: {error}")
         return 1
 
 
-def rehearse(source_name: str, target_name: str, report: Report) -> int:
+def rehearse(hop: Hop, report: Report) -> int:
     """Run one rehearsal and return the exit code."""
-    source, target = (catalogue.find_release(name) for name in (source_name, target_name))
-    bring_up.up(source.version, target.version, report)
+    bring_up.up(hop, report)
+    outcome = upgrade(new_run(hop), hop, report)
+    return 1 if outcome.failed else 0
+
+
+def new_run(hop: Hop, clouds: Path | None = None) -> UpgradeRun:
+    """Return a run of the upgrade DAG against the lab, not yet started.
+
+    :param clouds: folder with another cloud file of the lab than the project's own
+    """
+    params = {
+        "cloud": "lab",
+        "source": hop.source.version,
+        "target": hop.target.version,
+        "auto_approve": True,
+    }
+    return UpgradeRun(params, clouds)
+
+
+def upgrade(run: UpgradeRun, hop: Hop, report: Report, on_event: OnEvent | None = None) -> Outcome:
+    """Run the DAG, ask the lab what came of it, print that, and return it.
+
+    :param on_event: called with each event that the run records, while it goes on
+    """
     client = engine.connect()
     original = database.trust_function_creators()
-    run = UpgradeRun(
-        {
-            "cloud": "lab",
-            "source": source.version,
-            "target": target.version,
-            "auto_approve": True,
-        }
-    )
+    isolation = database.transaction_isolation()
     began = time.monotonic()
-    code = follow(run, report)
+    code = follow(run, report, on_event)
     seconds = time.monotonic() - began
-    checks = judge(run.report(), code, target.version, original, nodes.read_states(client))
+    states = nodes.read_states(client)
+    checks = judge(run.report(), code, hop.target.version, original, states)
+    checks.append(judge_isolation(isolation))
     show(run, checks, seconds, report)
-    return 0 if all(check.ok for check in checks) else 1
+    return Outcome(checks, seconds)
 
 
-def follow(run: UpgradeRun, report: Report) -> int:
+def follow(run: UpgradeRun, report: Report, on_event: OnEvent | None = None) -> int:
     """Run the DAG to its end; print each step of it as it goes by."""
     report.line(f"upgrade DAG starts (airflow dags test), its log: {run.log}")
     with report.step("upgrade DAG") as step:
@@ -78,6 +111,8 @@ def follow(run: UpgradeRun, report: Report) -> int:
             ended = run.ended()
             for event in run.new_events():
                 _tell(event, began, report)
+                if on_event is not None:
+                    on_event(event)
             step.note(", ".join(began) or "between two steps")
             if ended:
                 return run.wait(0)
@@ -135,6 +170,12 @@ def judge(
             )
         )
     return checks
+
+
+def judge_isolation(original: str) -> Check:
+    """Ask whether the server's transaction isolation is what it was before the upgrade."""
+    value = database.transaction_isolation()
+    return Check("tx_isolation", value, original, value == original)
 
 
 def judge_schema(versions: Mapping[str, str], heads: Mapping[str, Any]) -> Check:

@@ -1,42 +1,62 @@
 """Back to the source release: fresh nodes, restored database, empty cache, fresh HAProxy."""
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import docker
 from docker.errors import NotFound
 
 from lab import balancer, compose, content, database, nodes, paths
-from lab.catalogue import Release
+from lab.catalogue import Build
 from lab.errors import LabError
 from lab.progress import Report
-from lab.topology import MEMCACHED_CONTAINER, NODES, PROJECT
+from lab.topology import NODES, PROJECT, Node
 
 HAPROXY_CONTAINER = f"{PROJECT}-haproxy"
+DEFAULT_ISOLATION = "REPEATABLE-READ"
 
 
-def reset(client: docker.DockerClient, release: Release, report: Report) -> None:
-    """Put the whole lab back to *release*, whatever an upgrade did to it."""
-    if content.expected_versions(release) is None:
+def reset(
+    client: docker.DockerClient,
+    build: Build,
+    report: Report,
+    *,
+    stale_nodes: Sequence[Node] = NODES,
+    stale_data: bool = True,
+) -> None:
+    """Put the lab back to *build*, whatever an upgrade did to it.
+
+    All of it, unless the caller has looked and knows which nodes are stale, or that the data is
+    not.
+    """
+    if content.expected_versions(build) is None:
         raise LabError(
-            f"no dump of the data at {release.version} in {content.dump_file(release)}; "
-            f"make it with: make lab FROM={release.version}"
+            f"no dump of the data at {build.version} in {content.dump_file(build)}; "
+            f"make it with: make lab FROM={build.version}"
         )
     with ThreadPoolExecutor(2) as pool:
-        containers = pool.submit(recreate_nodes, client, report)
-        restored = pool.submit(_restore, client, release, report)
-        restored.result()
+        containers = pool.submit(recreate_nodes, client, stale_nodes, report)
+        if stale_data:
+            _restore(client, build, report)
         containers.result()
-    for name in (MEMCACHED_CONTAINER, HAPROXY_CONTAINER):
-        client.containers.get(name).restart(timeout=1)
+    content.empty_caches(client)
+    restart_balancer(client)
     content.wait_until_serving(report)
 
 
-def recreate_nodes(client: docker.DockerClient, report: Report) -> None:
-    """Remove the node containers and start them again from the source release's image."""
-    with report.step("nodes recreated"):
-        with ThreadPoolExecutor(len(NODES)) as pool:
-            list(pool.map(lambda node: _remove(client, node.container), NODES))
+def restart_balancer(client: docker.DockerClient) -> None:
+    """Let HAProxy forget which servers were taken out."""
+    client.containers.get(HAPROXY_CONTAINER).restart(timeout=1)
+
+
+def recreate_nodes(client: docker.DockerClient, stale: Sequence[Node], report: Report) -> None:
+    """Remove node containers and start them again from the source release's image."""
+    if not stale:
+        return
+    with report.step(f"nodes recreated: {', '.join(node.name for node in stale)}"):
+        with ThreadPoolExecutor(len(stale)) as pool:
+            list(pool.map(lambda node: _remove(client, node.container), stale))
         compose.run("up", "--detach", "--no-build")
 
 
@@ -47,30 +67,49 @@ def _remove(client: docker.DockerClient, name: str) -> None:
         return
 
 
-def _restore(client: docker.DockerClient, release: Release, report: Report) -> None:
-    with report.step(f"database restored to {release.version}"):
+def _restore(client: docker.DockerClient, build: Build, report: Report) -> None:
+    with report.step(f"database restored to {build.version}"):
         database.wait_until_ready()
-        database.restore(client, content.dump_file(release))
+        content.restore(client, build)
         database.restore_globals()
 
 
-def differences(client: docker.DockerClient, release: Release) -> list[str]:
-    """Return in what the running lab differs from one that stands at *release*."""
-    found = []
+def differences(client: docker.DockerClient, build: Build) -> list[str]:
+    """Return in what the running lab differs from one that stands at *build*."""
+    unserving = [
+        f"{server.name} is {server.operational}/{server.administrative}"
+        for server in balancer.servers()
+        if not server.serves
+    ]
+    stale = node_differences(nodes.read_states(client), build)
+    return [*stale.values(), *unserving, *data_differences(build)]
+
+
+def node_differences(states: Sequence[nodes.NodeState], build: Build) -> dict[Node, str]:
+    """Return in what each node differs from one that was just made for *build*; none that fits."""
+    found = {}
     # The nodes take their privileges over when they start, and another target needs others.
     sudoers = hashlib.sha256(paths.SUDOERS.read_bytes()).hexdigest()
-    for state in nodes.read_states(client):
+    for state in states:
         seen = (state.installed, state.running, state.neighbour)
-        if seen != (release.version,) * 3:
-            found.append(f"{state.node.name} has {state.installed}, runs {state.running}")
+        name = state.node.name
+        if seen != (build.version,) * 3:
+            found[state.node] = f"{name} has {state.installed or '-'}, runs {state.running or '-'}"
         elif state.sudoers != sudoers:
-            found.append(f"{state.node.name} has the privileges of another upgrade")
-    for server in balancer.servers():
-        if not server.serves:
-            found.append(f"{server.name} is {server.operational}/{server.administrative}")
+            found[state.node] = f"{name} has the privileges of another upgrade"
+    return found
+
+
+def data_differences(build: Build) -> list[str]:
+    """Return in what the database differs from one that was just restored to *build*."""
+    found = []
+    if content.present() != build.key:
+        found.append(f"the database holds the data of {content.present() or 'no release'}")
     versions = database.schema_versions()
-    if versions != content.expected_versions(release):
+    if versions != content.expected_versions(build):
         found.append(f"the schema is at {versions}")
     if database.trust_function_creators() != 0:
         found.append("log_bin_trust_function_creators is not 0")
+    if database.transaction_isolation() != DEFAULT_ISOLATION:
+        found.append(f"tx_isolation is {database.transaction_isolation()}")
     return found

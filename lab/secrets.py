@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 from lab import paths
 from lab.errors import LabError
@@ -10,25 +10,37 @@ from lab.errors import LabError
 
 @dataclass(frozen=True)
 class Secrets:
-    """One password per account."""
+    """One password per account; ``seed_users`` is the key of all passwords of the lab's users."""
 
     database_root: str
     database_admin: str
     database_keystone: str
     database_reader: str
     keystone_admin: str
+    seed_users: str = field(repr=False)
 
 
 def generate() -> Secrets:
     """Return new passwords; letters and digits only, so that none needs quoting anywhere."""
-    return Secrets(**{field.name: secrets.token_hex(16) for field in fields(Secrets)})
+    return Secrets(**{each.name: secrets.token_hex(16) for each in fields(Secrets)})
 
 
 def ensure() -> Secrets:
-    """Return the lab's passwords, making them at first use."""
-    if not paths.SECRETS.exists():
-        paths.write_private(paths.SECRETS, json.dumps(asdict(generate()), indent=2) + "\n")
+    """Return the lab's passwords, making them at first use; a lab of before gets what is new."""
+    if paths.SECRETS.exists() and not _missing():
+        return load()
+    known = json.loads(paths.SECRETS.read_text()) if paths.SECRETS.exists() else {}
+    paths.write_private(paths.SECRETS, json.dumps(asdict(generate()) | known, indent=2) + "\n")
     return load()
+
+
+def _missing() -> set[str]:
+    """Return which passwords the file lacks; a damaged file is left for `load` to tell of."""
+    try:
+        known = json.loads(paths.SECRETS.read_text())
+    except ValueError:
+        return set()
+    return {each.name for each in fields(Secrets)} - set(known)
 
 
 def load() -> Secrets:

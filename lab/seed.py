@@ -14,6 +14,7 @@ from keystoneauth1.identity import v3
 
 from lab.progress import Step
 from lab.topology import PUBLIC_URL
+from rollout.load_credentials import derive_password
 
 USERS = 2000
 PROJECTS = 200
@@ -61,8 +62,11 @@ def create(keystone: Adapter, kind: str, body: dict[str, Any]) -> str:
     return str(answer.json()[kind]["id"])
 
 
-def fill(password: str, step: Step) -> None:
-    """Create users, projects, role assignments and credentials; a second run adds nothing."""
+def fill(password: str, key: str, step: Step) -> None:
+    """Create users, projects, role assignments and credentials; a second run adds nothing.
+
+    ``key`` is what the users' passwords derive from.
+    """
     keystone = api(password)
     progress = Progress(step, len(ROLES) + PROJECTS + 2 * USERS + CREDENTIALS)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -77,7 +81,7 @@ def fill(password: str, step: Step) -> None:
 
         roles = each(lambda n: create(keystone, "role", {"name": ROLES[n]}), range(len(ROLES)))
         projects = each(lambda n: create(keystone, "project", _project(n)), range(PROJECTS))
-        users = each(lambda n: create(keystone, "user", _user(n)), range(USERS))
+        users = each(lambda n: create(keystone, "user", _user(n, key)), range(USERS))
 
         def assign(number: int) -> str:
             project, role = projects[number % PROJECTS], roles[number % len(roles)]
@@ -100,12 +104,23 @@ def _project(number: int) -> dict[str, Any]:
     }
 
 
-def _user(number: int) -> dict[str, Any]:
+def user_name(number: int) -> str:
+    """Return the name of one of the lab's users."""
+    return f"seed-user-{number:04d}"
+
+
+def user_password(key: str, name: str) -> str:
+    """Return a user's password, derived again whenever somebody wants to log in as it."""
+    return derive_password(key, name, 0)
+
+
+def _user(number: int, key: str) -> dict[str, Any]:
+    name = user_name(number)
     return {
-        "name": f"seed-user-{number:04d}",
+        "name": name,
         "domain_id": "default",
-        "password": random.token_hex(12),
-        "email": f"seed-user-{number:04d}@example.org",
+        "password": user_password(key, name),
+        "email": f"{name}@example.org",
         "description": f"user {number} of the lab",
     }
 

@@ -37,7 +37,11 @@ class Node:
 
 NODES = tuple(Node(f"keystone-{n}", 2200 + n, 5000 + n) for n in (1, 2, 3))
 DATABASE_CONTAINER = f"{PROJECT}-database"
-MEMCACHED_CONTAINER = f"{PROJECT}-memcached"
+MEMCACHED = "memcached"
+MEMCACHED_TARGET = "memcached-target"
+"""Idle, unless the releases of an upgrade cannot share one."""
+
+MEMCACHED_CONTAINERS = tuple(f"{PROJECT}-{name}" for name in (MEMCACHED, MEMCACHED_TARGET))
 
 PORTS = {
     PUBLIC_PORT: "HAProxy frontend of Keystone",

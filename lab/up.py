@@ -1,82 +1,86 @@
 """Bring the lab up: make what is missing, start it, leave it at the source release."""
 
-import json
+import time
+from collections.abc import Container
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import docker
 
 from lab import (
-    catalogue,
+    balancer,
     compose,
     configuration,
     connections,
     content,
     database,
     engine,
+    hop,
     images,
     keys,
     network,
+    nodes,
     packages,
     paths,
     reset,
     secrets,
 )
-from lab.catalogue import Release
+from lab.catalogue import Build
 from lab.errors import LabError
+from lab.hop import Hop
 from lab.progress import Report
+from lab.topology import MEMCACHED, MEMCACHED_TARGET, NODES, Node
+
+SETTLE_S = 10.0
+"""For how long a node that was stopped, and is there again, may take to run Keystone."""
 
 
-def up(source_name: str, target_name: str, report: Report) -> None:
+def up(wanted: Hop, report: Report) -> None:
     """Start the lab at the source release with everything an upgrade to the target needs."""
-    source, target = (catalogue.find_release(name) for name in (source_name, target_name))
-    catalogue.check_pair(source, target)
     client = engine.connect()
     network.check_ports(client)
-    prepare_state(client, source, target)
+    prepare_state(client, wanted)
     with ThreadPoolExecutor(3) as pool:
-        target_ready = make_parts(client, source, target, pool, report)
-        start_at_source(client, source, report)
+        target_ready = make_parts(client, wanted, pool, report)
+        start_at_source(client, wanted.source, report)
         target_ready.result()
+    cache = ", which has a memcached of its own" if wanted.own_cache else ""
     report.line(
-        f"the lab serves keystone {source.version} on http://127.0.0.1:5000/v3, "
-        f"target {target.version}; statistics on http://127.0.0.1:8404/"
+        f"the lab serves keystone {wanted.source.version} on http://127.0.0.1:5000/v3, "
+        f"target {wanted.target.version}{cache}; statistics on http://127.0.0.1:8404/"
     )
 
 
-def prepare_state(client: docker.DockerClient, source: Release, target: Release) -> None:
+def prepare_state(client: docker.DockerClient, wanted: Hop) -> None:
     """Write passwords, keys, configurations, connections and Compose's variables."""
     paths.make_state_directories()
     passwords = secrets.ensure()
     keys.ensure_keys()
-    for release in (source, target):
-        configuration.write_configuration(release, passwords, mixed_with_older=source.major < 12)
-    configuration.write_sudoers(source, target)
+    for build in wanted.builds:
+        configuration.write_configuration(wanted, build, passwords)
+    configuration.write_sudoers(wanted.source.release, wanted.target.release)
     configuration.write_accounts(passwords)
     connections.write_connections(passwords)
-    compose.write_environment(source.version, network.find_prefix(client))
-    paths.LAB.write_text(json.dumps({"source": source.version, "target": target.version}) + "\n")
+    compose.write_environment(wanted.source.version, network.find_prefix(client))
+    packages.serve(wanted.builds)
+    hop.keep(wanted)
 
 
 def make_parts(
-    client: docker.DockerClient,
-    source: Release,
-    target: Release,
-    pool: ThreadPoolExecutor,
-    report: Report,
+    client: docker.DockerClient, wanted: Hop, pool: ThreadPoolExecutor, report: Report
 ) -> Future[None]:
     """Make images and packages; what only the target needs is made while the lab starts.
 
     Returns the future of the target's part.
     """
-    suite = source.suite
-    for wanted in sorted({"bookworm", suite}):
-        images.ensure_base(client, wanted, report)
-    builder = pool.submit(images.ensure_image, client, images.builder(suite), report)
-    others = pool.submit(_make_services_and_bare_node, client, suite, report)
+    source, target = wanted.builds
+    for suite in sorted({"bookworm", source.suite}):
+        images.ensure_base(client, suite, report)
+    builder = pool.submit(images.ensure_image, client, images.builder(source.suite), report)
+    others = pool.submit(_make_services_and_bare_node, client, source.suite, report)
     builder.result()
     packages.ensure_repository(client, source, report)
     others.result()
-    compose.run("up", "--detach", "--no-build", "packages", "database", "memcached")
+    compose.run("up", "--detach", "--no-build", "packages", "database", MEMCACHED, MEMCACHED_TARGET)
     images.ensure_node(client, source, report)
     return pool.submit(_make_target, client, target, report)
 
@@ -86,33 +90,66 @@ def _make_services_and_bare_node(client: docker.DockerClient, suite: str, report
         images.ensure_image(client, image, report)
 
 
-def _make_target(client: docker.DockerClient, target: Release, report: Report) -> None:
+def _make_target(client: docker.DockerClient, target: Build, report: Report) -> None:
     packages.ensure_repository(client, target, report)
     images.ensure_upgrade(client, target, report)
 
 
-def start_at_source(client: docker.DockerClient, source: Release, report: Report) -> None:
-    """Start every container and make sure that the lab stands at *source*."""
+def start_at_source(client: docker.DockerClient, source: Build, report: Report) -> None:
+    """Start every container and make sure that the lab stands at *source*.
+
+    Only what does not is replaced: the nodes of another upgrade, the data of another release.
+    """
+    before = _node_ids(client)
     with report.step("containers"):
         compose.run("up", "--detach", "--no-build")
         database.wait_until_ready()
+    made_now = {name for name, id_ in _node_ids(client).items() if before.get(name) != id_}
+    stale = _settled_differences(client, source, made_now)
     if content.expected_versions(source) is None:
+        reset.recreate_nodes(client, tuple(stale), report)
+        reset.restart_balancer(client)
         content.create(client, source, report)
         return
-    if database.schema_versions() == content.expected_versions(source):
+    data, out = reset.data_differences(source), _out_of_rotation()
+    if not (stale or data or out):
         content.wait_until_serving(report)
-    found = reset.differences(client, source)
-    if found:
-        report.line("not at the source release, so resetting: " + "; ".join(found))
-        reset.reset(client, source, report)
+        return
+    found = "; ".join([*stale.values(), *data, *out])
+    report.line(f"not at the source release, so resetting: {found}")
+    reset.reset(client, source, report, stale_nodes=tuple(stale), stale_data=bool(data))
 
 
-def current_releases() -> tuple[Release, Release]:
-    """Return source and target of the lab that was set up."""
-    if not paths.LAB.exists():
-        raise LabError("the lab was never started here; run make lab first")
-    content_ = json.loads(paths.LAB.read_text())
-    return (
-        catalogue.find_release(content_["source"]),
-        catalogue.find_release(content_["target"]),
-    )
+def _node_ids(client: docker.DockerClient) -> dict[str, str]:
+    """Return the id of each node's container by its name, also of one that is stopped."""
+    names = {node.container for node in NODES}
+    found = client.containers.list(all=True)
+    return {str(each.name): str(each.id) for each in found if each.name in names}
+
+
+def _out_of_rotation() -> list[str]:
+    """Return which servers somebody took out; one that is DOWN may only be starting."""
+    try:
+        servers = balancer.servers()
+    except LabError as error:
+        return [str(error)]
+    return [
+        f"{server.name} is in {server.administrative}"
+        for server in servers
+        if server.administrative != "ready"
+    ]
+
+
+def _settled_differences(
+    client: docker.DockerClient, source: Build, made_now: Container[str]
+) -> dict[Node, str]:
+    """Return which nodes differ from *source* and go on to; one that was just made does not."""
+    asked = [node for node in NODES if node.container not in made_now]
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        states = [nodes.read_state(client, node) for node in asked]
+        found = reset.node_differences(states, source)
+        starting = [state for state in states if state.installed and not state.running]
+        if not (found and starting) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.3)

@@ -7,29 +7,35 @@ import json
 import docker
 import pytest
 
-from lab import catalogue, engine, reset, secrets
+from lab import engine, reset, secrets
 from lab import up as bring_up
 from lab.connections import all_connections
+from lab.hop import Hop, plan_hop
 from lab.progress import Report
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
+
+
+def tested_hop() -> Hop:
+    """Return the upgrade that the tests need the lab for."""
+    return plan_hop(SOURCE, TARGET)
 
 
 @pytest.fixture(scope="session")
 def lab() -> docker.DockerClient:
     """Bring the lab up at the source release; `make test` has set the machine up before."""
     with Report() as report:
-        bring_up.up(SOURCE, TARGET, report)
+        bring_up.up(tested_hop(), report)
     return engine.connect()
 
 
 @pytest.fixture
 def fresh_lab(lab: docker.DockerClient) -> docker.DockerClient:
     """Put the lab back to the source release."""
-    release = catalogue.find_release(SOURCE)
-    if reset.differences(lab, release):
+    source = tested_hop().source
+    if reset.differences(lab, source):
         with Report() as report:
-            reset.reset(lab, release, report)
+            reset.reset(lab, source, report)
     return lab
 
 

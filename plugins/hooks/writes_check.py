@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 def check_writes(run: RolloutRun) -> list[Verdict]:
     """Return one verdict for each session that was not checked yet.
 
-    What a session made is removed once all of it was found; a session with a missing write keeps
-    its users, so that somebody can look.
+    What a session made is removed once all of it was found, unless load.clean_up says no; a
+    session with a missing write keeps its users, so that somebody can look.
     """
     session = LoadSession(run)
     checked = {event["session"] for event in run.directory.events("writes")}
@@ -29,7 +29,7 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
         verdict = found.verdict()
         run.directory.record("writes", session=number, **found.to_dict())
         verdicts.append(verdict)
-        if verdict.ok:
+        if verdict.ok and run.cloud.load.clean_up:
             prefix = session.name_prefixes()[number - 1]
             log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))
     return verdicts

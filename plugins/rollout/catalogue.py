@@ -36,6 +36,7 @@ class Series(_Row):
     on_pypi: bool = True
     api: str
     version_table: VersionTable
+    contract_head: str
     token_flush: bool = False
     check: Check
     slurp: bool = False

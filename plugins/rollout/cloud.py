@@ -109,6 +109,9 @@ class Load(Section):
     allow_host: str | None = Field(
         None, description="host name outside this machine that the load may go to"
     )
+    clean_up: bool = Field(
+        True, description="remove what the load made, once every acknowledged write was found"
+    )
 
 
 class NodeLimits(Section):

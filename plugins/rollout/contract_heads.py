@@ -1,4 +1,4 @@
-"""Know where each release's contract ends, to tell whether a hop's contract takes anything away.
+"""Tell whether a hop's contract takes anything away, by where each release's contract ends.
 
 A rollback starts on a database in which the next release may have contracted already, and only
 the target's image is at hand. What a published release ended at is history and does not change;
@@ -7,41 +7,17 @@ a release that is missing here counts as not known.
 
 from __future__ import annotations
 
+from rollout.catalogue import catalogue
 from rollout.migration_state import MigrationState
 from rollout.version_table import REPOSITORIES, Phase, RecordedVersions, VersionTable
-
-_INITIAL, _CONSTRAINTS = "e25ffa003242", "c88cdce8f248"
-CONTRACT_HEADS = {
-    10: "4",
-    11: "16",
-    12: "24",
-    13: "44",
-    14: "52",
-    15: "61",
-    16: "71",
-    17: "78",
-    18: "78",
-    19: "79",
-    20: "79",
-    21: "79",
-    22: _INITIAL,
-    23: _INITIAL,
-    24: _CONSTRAINTS,
-    25: _CONSTRAINTS,
-    26: _CONSTRAINTS,
-    27: _CONSTRAINTS,
-    28: _CONSTRAINTS,
-    29: _CONSTRAINTS,
-    30: _CONSTRAINTS,
-}
-"""Keystone's major version, and the contract number or revision its newest version ends at."""
 
 
 def contracted_past(major: int, state: MigrationState) -> bool | None:
     """Tell whether contract has gone past a release's head; None where that cannot be told."""
-    head, at = CONTRACT_HEADS.get(major), state.version(Phase.CONTRACT)
-    if head is None:
+    series, at = catalogue().series(major), state.version(Phase.CONTRACT)
+    if series is None:
         return None
+    head = series.contract_head
     if state.recorded.table is VersionTable.MIGRATE:
         return int(at) > int(head) if head.isdecimal() else None
     order = ["", state.image.base, *(each.version for each in state.image.of(Phase.CONTRACT))]
@@ -57,4 +33,5 @@ def contract_mark(recorded: RecordedVersions) -> str:
     """
     if recorded.table is VersionTable.MIGRATE:
         return str(recorded.repositories[REPOSITORIES[Phase.CONTRACT]])
-    return " + ".join(each for each in recorded.revisions if each in CONTRACT_HEADS.values())
+    heads = {series.contract_head for series in catalogue().releases}
+    return " + ".join(each for each in recorded.revisions if each in heads)

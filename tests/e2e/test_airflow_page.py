@@ -5,6 +5,7 @@ What is triggered there is tested with the faults, in tests/scenarios/test_4_sch
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +38,8 @@ def knows_the_dag() -> bool:
 
 
 def test_the_page_is_served_until_it_is_told_to_end(lab: docker.DockerClient) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "lab", "ui"], cwd=ROOT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    process = subprocess.Popen([sys.executable, "-m", "lab", "ui"], cwd=ROOT, env=environment)
     try:
         end = time.monotonic() + START_SECONDS
         while not knows_the_dag():

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hooks.cloud_file import load_cloud
 from hooks.node_sudoers import node_sudoers
 from lab import configuration, connections, keys, paths
-from lab.catalogue import RELEASES, find_release
+from lab.catalogue import choose_builds, find_release
 from lab.errors import LabError
+from lab.hop import Hop
 from lab.secrets import Secrets
-from lab.topology import NODES, PORTS
+from lab.topology import MEMCACHED_CONTAINERS, NODES, PORTS
+from rollout.catalogue import Option
 
-SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw")
+SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw", "seed-key")
 
 
 @pytest.fixture
@@ -25,33 +28,90 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(release: str, mixed: bool = False) -> configparser.RawConfigParser:
+def planned(source: str, target: str, own_cache: bool = False) -> Hop:
+    """Return an upgrade without looking whether this machine could build it."""
+    builds = choose_builds(find_release(source), find_release(target))
+    return Hop(*builds, own_cache=own_cache)
+
+
+def parsed(text: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
-    parser.read_string(configuration.render(find_release(release), SECRETS, mixed_with_older=mixed))
+    parser.read_string(text)
     return parser
 
 
-@pytest.mark.parametrize("release", [release.version for release in RELEASES])
-def test_every_release_gets_fernet_and_the_shared_cache(release: str) -> None:
-    parser = read(release)
+def as_target(number: int) -> configparser.RawConfigParser:
+    """Return a release's configuration as the target of the hop from the release before it."""
+    hop = planned(str(number - 1), str(number))
+    return parsed(configuration.render(hop, hop.target, SECRETS))
+
+
+@pytest.mark.parametrize("number", range(11, 31))
+def test_every_release_gets_fernet_and_the_shared_cache(number: int) -> None:
+    parser = as_target(number)
     assert parser["token"]["provider"] == "fernet"
     assert parser["cache"]["memcache_servers"] == "memcached:11211"
     assert parser["database"]["connection"].startswith("mysql+pymysql://keystone:keystone-pw@")
 
 
-def test_settings_follow_the_release() -> None:
-    assert "paste_deploy" in read("12.0.3")
-    assert "paste_deploy" not in read("18.1.0")
-    assert "fernet_receipts" not in read("13.0.4")
-    assert "fernet_receipts" in read("18.1.0")
-    compat = "rolling_upgrade_password_hash_compat"
-    assert compat not in read("12.0.3")["identity"]
-    assert read("12.0.3", mixed=True)["identity"][compat] == "true"
+def test_a_target_that_cannot_share_the_cache_gets_the_other_one() -> None:
+    hop = planned("newton", "ocata", own_cache=True)
+    source, target = (parsed(configuration.render(hop, b, SECRETS)) for b in hop.builds)
+    assert source["cache"]["memcache_servers"] == "memcached:11211"
+    assert target["cache"]["memcache_servers"] == "memcached-target:11211"
+
+
+def test_both_caches_are_there_and_emptied_by_a_restore() -> None:
+    compose = yaml.safe_load((paths.ROOT / "docker-compose.yaml").read_text())
+    cloud = load_cloud("lab")
+    named = cloud.node_steps.variables["memcached"].split()
+    assert named == ["memcached:11211", "memcached-target:11211"]
+    for server in named:
+        service = compose["services"][server.split(":")[0]]
+        address = service["networks"]["lab"]["ipv4_address"]
+        assert "ports" not in service
+        assert f"{server.split(':')[0]}:{address}" in compose["x-node"]["extra_hosts"]
+        assert service["container_name"] in MEMCACHED_CONTAINERS
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "first", "last"),
+    [
+        ("DEFAULT", "admin_endpoint", 10, 13),
+        ("fernet_receipts", "key_repository", 14, 30),
+        ("identity", "crypt_strength", 10, 11),
+        ("identity", "password_hash_rounds", 12, 30),
+        ("identity", "rolling_upgrade_password_hash_compat", 12, 12),
+        ("oslo_policy", "policy_file", 10, 11),
+        ("paste_deploy", "config_file", 10, 14),
+    ],
+)
+def test_an_option_is_written_for_the_releases_that_have_it(
+    section: str, option: str, first: int, last: int
+) -> None:
+    found = [n for n in range(11, 31) if as_target(n).has_option(section, option)]
+    assert found == list(range(max(first, 11), last + 1))
+
+
+def test_what_only_the_hop_needs_is_not_in_the_sources_configuration() -> None:
+    hop = planned("pike", "queens")
+    source, target = (configuration.render(hop, build, SECRETS) for build in hop.builds)
+    assert "rolling_upgrade" not in source + target
+
+
+def test_an_option_goes_into_its_section_and_says_why() -> None:
+    text = "[DEFAULT]\nlog_file = x\n[identity]\ndefault_domain_id = default\n"
+    one = Option(section="identity", option="compat", value="true", why="old nodes")
+    other = Option(section="new", option="some", value="1", why="because")
+    text = configuration.with_option(configuration.with_option(text, one), other)
+    assert "[identity]\n# old nodes\ncompat = true\ndefault_domain_id" in text
+    assert text.endswith("\n\n[new]\n# because\nsome = 1\n")
 
 
 def test_the_configuration_directory_is_complete_and_private(state: Path) -> None:
     keys.ensure_keys()
-    configuration.write_configuration(find_release("13.0.4"), SECRETS, mixed_with_older=False)
+    hop = planned("pike", "queens")
+    configuration.write_configuration(hop, hop.target, SECRETS)
     assert [path.name for path in (state / "etc").iterdir()] == ["13.0.4"]
     directory = state / "etc" / "13.0.4"
     assert directory.stat().st_mode & 0o077 == 0

@@ -1,18 +1,24 @@
 #!/bin/bash
 # Make the apt repository of one Keystone release: keystone and lab-neighbour.
 #
-# usage: build-release RELEASE PYTHON     e.g. build-release 12.0.3 python2.7
+# usage: build-release RELEASE PYTHON API [FILE...]
+#        e.g. build-release 12.0.3 python2.7 keystone-wsgi-public keystone-paste.ini
+#        API is a script in the virtual environment's bin, or module:attribute; each FILE is one
+#        of the release's configuration files, without which it does not start
 # reads  /requirements.txt   exact dependency versions
-#        /sources            optional: source archives of releases that PyPI does not have
+#        /distribution       optional: this release's source archive or wheel, used instead of
+#                            PyPI, and configuration files that a wheel lacks
 #        OWNER               uid:gid that the result belongs to
 #        PIP_CACHE_DIR       one per version of the builder: a wheel compiled in another image
 #                            may want libraries that a node does not have
 # writes /repository         Packages, Release, *.deb
+# exits  3 after a line "error: ...", which says it all
 set -euo pipefail
 
 release=$1
 python=$2
-major=${release%%.*}
+api=$3
+files=("${@:4}")
 package=/usr/local/share/keystone-package
 root=/tmp/keystone
 export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
@@ -21,6 +27,11 @@ PIP_CACHE_DIR=${PIP_CACHE_DIR:-/root/.cache/pip}
 export PIP_CACHE_DIR
 
 step() { echo "== $*"; }
+
+fail() {
+    echo "error: $*"
+    exit 3
+}
 
 # Compiled beside everything else, and once for two builds that run side by side: the second
 # finds the first one's wheel in the cache that both share.
@@ -32,18 +43,34 @@ build_uwsgi() {
         /opt/keystone/bin/pip wheel -q --no-deps --wheel-dir /tmp/wheels "uwsgi==$version"
 }
 
-fetch_source() {
+# Early: a version that does not exist is found before anything is compiled.
+fetch_keystone() {
     mkdir -p /tmp/source
-    local given
-    given=$(find /sources -maxdepth 1 -name "keystone-$release.tar.gz" 2>/dev/null | head -1 || true)
-    if [ -n "$given" ]; then
-        cp "$given" /tmp/source/
-    else
+    distribution=$(find /distribution -name '*.tar.gz' -o -name '*.whl' 2> /dev/null | head -1 || true)
+    if [ -z "$distribution" ]; then
         # The wheel of Pike lacks keystone-paste.ini, the source archive has it.
         /opt/keystone/bin/pip download -q --no-deps --no-build-isolation --no-binary :all: \
-            -d /tmp/source "keystone==$release"
+            -d /tmp "keystone==$release" ||
+            fail "keystone $release could not be fetched from the package index, whose answer is" \
+                "in the log. Next: choose a version that it has, or set KEYSTONE_DIST to a folder" \
+                "with keystone-$release.tar.gz"
+        distribution=/tmp/keystone-$release.tar.gz
     fi
-    tar -xzf "/tmp/source/keystone-$release.tar.gz" -C /tmp/source
+    case $distribution in
+        *.tar.gz) tar -xzf "$distribution" --strip-components=1 -C /tmp/source ;;
+    esac
+}
+
+# The version is what the file's name says, also for an archive that was not made by a release.
+install_keystone() {
+    PBR_VERSION=$release /opt/keystone/bin/pip install -q --no-compile --no-deps \
+        --no-build-isolation "$distribution" ||
+        fail "keystone $release could not be installed from ${distribution##*/}, see the log"
+    local found
+    found=$(/opt/keystone/bin/pip show keystone 2> /dev/null | sed -n 's/^Version: //p')
+    if [ "$found" != "$release" ]; then
+        fail "${distribution##*/} installs keystone ${found:-nothing}, wanted $release"
+    fi
 }
 
 make_environment() {
@@ -56,6 +83,7 @@ make_environment() {
     if [ "$python" = python3.9 ]; then $pip install -q --no-compile 'setuptools<58'; fi
     step "dependencies"
     $pip install -q --no-compile --no-deps "$(grep -i '^pbr==' /requirements.txt || echo pbr)"
+    fetch_keystone
     build_uwsgi &
     local uwsgi=$!
     # Several at a time: most of it is waiting for the index, or one compiler.
@@ -66,17 +94,28 @@ make_environment() {
     step "installation"
     $pip install -q --no-compile --no-deps /tmp/wheels/*.whl
     step "keystone $release"
-    fetch_source
-    $pip install -q --no-compile --no-deps --no-build-isolation "/tmp/source/keystone-$release.tar.gz"
+    install_keystone
 }
 
 write_uwsgi_ini() {
-    local entry="wsgi-file = /opt/keystone/bin/keystone-wsgi-public"
-    if [ "$major" -ge 29 ]; then entry="module = keystone.wsgi.api:application"; fi
+    local entry="wsgi-file = /opt/keystone/bin/$api"
+    case $api in *:*) entry="module = $api" ;; esac
     mkdir -p /opt/keystone/etc
     sed "s|@ENTRY@|$entry|" "$package/uwsgi.ini" > /opt/keystone/etc/uwsgi.ini
-    local paste="/tmp/source/keystone-$release/etc/keystone-paste.ini"
-    if [ -f "$paste" ]; then cp "$paste" /opt/keystone/etc/; fi
+}
+
+# From the source archive, from beside a wheel, or from where a wheel has put it.
+copy_configuration() {
+    local file folder
+    for file in "${files[@]}"; do
+        for folder in /tmp/source/etc /distribution /opt/keystone/etc/keystone; do
+            if [ -f "$folder/$file" ]; then
+                cp "$folder/$file" "/opt/keystone/etc/$file"
+                continue 2
+            fi
+        done
+        fail "keystone $release: ${distribution##*/} has no $file, without which it does not start"
+    done
 }
 
 strip_environment() {
@@ -136,6 +175,7 @@ make_index() {
 rm -f /repository/*
 make_environment
 write_uwsgi_ini
+copy_configuration
 strip_environment
 make_keystone_deb
 make_neighbour_deb

@@ -1,0 +1,128 @@
+"""A hop that cannot be run is a row with the evidence, and a run nobody follows is ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import hop_example
+import pytest
+
+from hooks.load_process import LoadProcess
+from lab import airflow_process, hop_run, paths
+from lab.airflow_process import AirflowProcess, AirflowSite
+from lab.errors import LabError
+from lab.hop import Hop, plan_hop
+from lab.hop_record import Ground
+from lab.hop_run import ground_of, lacks_sources, run_hop
+from lab.progress import Report
+from lab.upgrade_run import UpgradeRun
+
+
+@pytest.fixture(autouse=True)
+def _no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEYSTONE_DIST", raising=False)
+
+
+def archive(path: Path) -> None:
+    """Write a source archive with the files that an old release does not start without."""
+    with tarfile.open(path, "w:gz") as content:
+        for name in ("keystone-paste.ini", "policy.json"):
+            content.addfile(tarfile.TarInfo(f"{path.name.removesuffix('.tar.gz')}/etc/{name}"))
+
+
+def never(hop: Hop, report: Report) -> None:
+    raise AssertionError("the lab must not be touched")
+
+
+def test_a_release_that_is_nowhere_is_a_row_and_touches_nothing() -> None:
+    record = run_hop(hop_example.pair("10-11"), hop_example.RUN, Report(), bring=never)
+    assert (record.state, record.lacks_sources) == ("not run", True)
+    assert "10.0.3 (Newton)" in record.reason
+    assert "KEYSTONE_DIST" in record.reason
+    assert record.run == hop_example.RUN
+
+
+def test_a_release_that_is_there_and_cannot_be_built_has_no_excuse() -> None:
+    def fail(hop: Hop, report: Report) -> None:
+        raise LabError("container of keystone-rollout/builder exited with 1 (allowed: 0)\nno wheel")
+
+    record = run_hop(hop_example.pair(), hop_example.RUN, Report(), bring=fail)
+    assert (record.state, record.lacks_sources) == ("not run", False)
+    assert record.reason.endswith("exited with 1 (allowed: 0)\nno wheel")
+    assert (record.source.python, record.suite) == ("2.7", "bullseye")
+
+
+def test_the_evidence_names_neither_this_machine_nor_its_package_index() -> None:
+    def fail(hop: Hop, report: Report) -> None:
+        raise LabError(
+            f"log {paths.ROOT}/.lab/log/x, Looking in indexes: https://me:pw@index.corp/simple, "
+            "HTTPSConnectionPool(host='index.corp', port=443); http://packages/13.0.4 and "
+            "http://127.0.0.1:5000/v3 serve"
+        )
+
+    reason = run_hop(hop_example.pair(), hop_example.RUN, Report(), bring=fail).reason
+    assert reason == (
+        "log .lab/log/x, Looking in indexes: [address], HTTPSConnectionPool(host=[host], "
+        "port=443); http://packages/13.0.4 and http://127.0.0.1:5000/v3 serve"
+    )
+
+
+def test_an_error_that_nobody_foresaw_is_named_by_its_kind() -> None:
+    def fail(hop: Hop, report: Report) -> None:
+        raise ValueError("odd")
+
+    record = run_hop(hop_example.pair(), hop_example.RUN, Report(), bring=fail)
+    assert record.reason == "ValueError: odd"
+
+
+def test_an_archive_in_the_folder_takes_the_excuse_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lacks_sources(hop_example.pair("11-12"))
+    monkeypatch.setenv("KEYSTONE_DIST", str(tmp_path / "nowhere"))
+    with pytest.raises(LabError, match="no such folder"):
+        lacks_sources(hop_example.pair("11-12"))
+    monkeypatch.setenv("KEYSTONE_DIST", str(tmp_path))
+    archive(tmp_path / "keystone-11.0.4.tar.gz")
+    assert not lacks_sources(hop_example.pair("11-12"))
+
+
+def test_a_hop_stands_on_the_ground_that_the_lab_chose() -> None:
+    assert ground_of(plan_hop("pike", "queens")) == Ground("2.7", "2.7", "bullseye", False)
+    assert ground_of(plan_hop("2023.1", "2024.1")).suite == "bookworm"
+
+
+def test_a_run_that_is_ended_takes_its_load_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load is a process group of its own, so it survives the run that started it."""
+    monkeypatch.setattr(airflow_process, "LOG", tmp_path / "log")
+    run = UpgradeRun({}, airflow=AirflowProcess(AirflowSite(tmp_path / "home", tmp_path / "runs")))
+    run._known = set()
+    session = tmp_path / "runs" / "manual__1" / "load" / "1"
+    session.mkdir(parents=True)
+    children = [
+        subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        for code in (
+            "import time; time.sleep(60)",
+            "import signal, time; signal.signal(2, signal.SIG_DFL); time.sleep(60)",
+        )
+    ]
+    try:
+        run.airflow.process = children[0]
+        LoadProcess.of(children[1].pid, "http://127.0.0.1:9").save(session / "process.json")
+        hop_run.end(run)
+        assert children[0].wait(10) == -signal.SIGKILL
+        assert children[1].wait(10) == -signal.SIGINT
+    finally:
+        for child in children:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+    assert json.loads((session / "process.json").read_text())["pid"] == children[1].pid
