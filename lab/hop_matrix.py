@@ -11,6 +11,7 @@ from dataclasses import replace
 from rich.table import Table
 
 from lab import paths
+from lab.cli import only_one_at_a_time
 from lab.errors import LabError
 from lab.hop_file import HopFile, MatrixRun
 from lab.hop_list import ReleasePair, all_hops, pick_hops
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pairs = pick_hops(options.only, all_hops())
         file = HopFile(FILE, [pair.key for pair in all_hops()])
-        with Report() as report:
+        with only_one_at_a_time(), Report() as report:
             return measure_all(pairs, file, command(options.only), report)
     except LabError as error:
         print(f"error: {error}")

@@ -14,6 +14,7 @@ from keystoneauth1.exceptions import ClientException
 
 from lab import known_users, onward, paths, secrets, version_tables
 from lab import up as bring_up
+from lab.cli import only_one_at_a_time
 from lab.errors import LabError
 from lab.hop import Hop
 from lab.hop_list import ReleasePair, long_way
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Go the whole way; 0 only if every hop is green and everyone can log in."""
     argparse.ArgumentParser(prog="python -m lab odyssey", description=__doc__).parse_args(arguments)
     try:
-        with Report() as report:
+        with only_one_at_a_time(), Report() as report:
             return travel(long_way(FIRST, LAST), report)
     except LabError as error:
         print(f"error: {error}")

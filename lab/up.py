@@ -1,5 +1,6 @@
 """Bring the lab up: make what is missing, start it, leave it at the source release."""
 
+import json
 import time
 from collections.abc import Container
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -47,6 +48,11 @@ def up(wanted: Hop, report: Report) -> None:
     report.line(
         f"the lab serves keystone {wanted.source.version} on http://127.0.0.1:5000/v3, "
         f"target {wanted.target.version}{cache}; statistics on http://127.0.0.1:8404/"
+    )
+    params = {"source": wanted.source.version, "target": wanted.target.version}
+    report.line(
+        "upgrade it with: source lab/activate && airflow dags test keystone_upgrade -c "
+        f"'{json.dumps({**params, 'auto_approve': True})}'"
     )
 
 

@@ -18,7 +18,7 @@ from rollout.catalogue import Option
 from rollout.cloud import Cloud, Node
 from rollout.node_cycle import parse_release_report
 from rollout.node_steps import Step
-from rollout.releases import failing_writes, needed_options
+from rollout.releases import failing_writes, needed_options, remarks
 from rollout.verdict import Verdict
 
 
@@ -42,8 +42,9 @@ class HopChecks:
         cloud = self.cloud
         source, target = cloud.source_release, cloud.target_release
         self.notes = writes_that_fail(cloud, failing_writes(source, target))
+        self.notes += remarks(source, target)
         options = [self._option(option) for option in needed_options(source, target)]
-        return [*options, self._cache()]
+        return [*options, self._connection(), self._cache()]
 
     def _folders(self) -> list[str]:
         folders = [self.cloud.upgrade_container.configuration, self.cloud.node_steps.configuration]
@@ -69,6 +70,25 @@ class HopChecks:
     def _value(self, folder: str, option: Option) -> str | None:
         found = find_option(project_path(folder), option.section, option.option)
         return found[1] if found else None
+
+    def _connection(self) -> Verdict:
+        """Refuse a URL that the target's migrations cannot read; it is a secret, so not shown."""
+        cloud = self.cloud
+        folder = cloud.upgrade_container.configuration
+        found = find_option(project_path(folder), "database", "connection")
+        alembic = cloud.target_release.series.version_table == "alembic_version"
+        encoded = found is not None and "%" in found[1]
+        return Verdict(
+            ok=not (alembic and encoded),
+            check="database URL",
+            object=f"[database] connection in {folder}",
+            measured="holds a %" if encoded else "holds no %",
+            limit=f"no %: db_sync of {cloud.target} takes it for an interpolation and ends at once"
+            if alembic
+            else "anything",
+            consequence="nothing was touched",
+            next_step="give Keystone's database account a password that needs no percent-encoding",
+        )
 
     def _cache(self) -> Verdict:
         cloud = self.cloud

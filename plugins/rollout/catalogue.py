@@ -63,6 +63,7 @@ class HopNeeds(_Row):
     own_cache: str | None = None
     configuration: list[Option] = []
     failing_writes: list[str] = []
+    remarks: list[str] = []
 
 
 class Catalogue(_Row):

@@ -100,6 +100,11 @@ def failing_writes(source: Release, target: Release) -> list[str]:
     return [window for need in needs(source, target) for window in need.failing_writes]
 
 
+def remarks(source: Release, target: Release) -> list[str]:
+    """Return what else an operator has to know of a hop, a sentence each."""
+    return [remark for need in needs(source, target) for remark in need.remarks]
+
+
 def hop_path(source: int, target: int) -> list[int]:
     """Return the shortest allowed way from one release's number to another, both included."""
     path = [source]

@@ -46,7 +46,8 @@ def test_most_hops_need_nothing(tmp_path: Path) -> None:
     configure(tmp_path, "[cache]\nmemcache_servers = m:11211\n")
     hop = checks(tmp_path, cloud(tmp_path, "12.0.3", "13.0.4", "memcache_servers = m:11211"))
     assert [(v.ok, v.check, v.measured) for v in hop.run()] == [
-        (True, "memcached", "shared by both releases: m:11211")
+        (True, "database URL", "holds no %"),
+        (True, "memcached", "shared by both releases: m:11211"),
     ]
     assert hop.notes == []
 
@@ -112,3 +113,23 @@ def test_nodes_that_were_upgraded_before_say_nothing_of_the_source(tmp_path: Pat
     data["node_steps"]["override"]["report_release"] = "echo 11.0.4 100 200"
     hop = checks(tmp_path, cloud_from_data(data))
     assert cache_verdict(hop.run()).measured == "none is shared"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "ok"), [("20.0.1", "21.0.1", True), ("21.0.1", "22.0.2", False)]
+)
+def test_a_url_that_alembic_cannot_read_is_refused_without_being_shown(
+    tmp_path: Path, source: str, target: str, ok: bool
+) -> None:
+    configure(tmp_path, "[database]\nconnection = mysql+pymysql://keystone:s3%40cret@db/keystone\n")
+    found = checks(tmp_path, cloud(tmp_path, source, target)).run()
+    verdict = next(verdict for verdict in found if verdict.check == "database URL")
+    assert (verdict.ok, verdict.measured) == (ok, "holds a %")
+    assert "s3" not in str(verdict)
+
+
+def test_what_else_is_known_of_a_hop_is_told(tmp_path: Path) -> None:
+    configure(tmp_path, "")
+    hop = checks(tmp_path, cloud(tmp_path, "16.0.2", "17.0.1"))
+    assert all(verdict.ok for verdict in hop.run())
+    assert hop.notes[0].startswith("Train on Python 2.7 and Ussuri on Python 3 share a memcached")

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -107,13 +106,7 @@ def test_a_run_that_is_ended_takes_its_load_with_it(
     run._known = set()
     session = tmp_path / "runs" / "manual__1" / "load" / "1"
     session.mkdir(parents=True)
-    children = [
-        subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-        for code in (
-            "import time; time.sleep(60)",
-            "import signal, time; signal.signal(2, signal.SIG_DFL); time.sleep(60)",
-        )
-    ]
+    children = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(2)]
     try:
         run.airflow.process = children[0]
         LoadProcess.of(children[1].pid, "http://127.0.0.1:9").save(session / "process.json")

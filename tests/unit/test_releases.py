@@ -47,9 +47,10 @@ def test_only_newton_to_ocata_needs_read_committed() -> None:
     assert read_committed_reasons(PIKE, QUEENS) == []
 
 
-def test_newton_and_ocata_cannot_share_memcached() -> None:
+def test_some_releases_cannot_share_memcached() -> None:
     newton, ocata = parse_release("10.0.3"), parse_release("11.0.4")
     assert "KeyError 'options'" in own_cache_reasons(newton, ocata)[0]
+    assert "expires_at" in own_cache_reasons(QUEENS, ROCKY)[0]
     assert own_cache_reasons(PIKE, QUEENS) == []
 
 
