@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rollout.report_words import count, size
+from rollout.script_effects import Act
 
 Data = Mapping[str, Any]
 
@@ -33,7 +34,7 @@ def table_rows(phases: Sequence[Data] | None, sizes: Data | None) -> list[dict[s
         {
             "table": table,
             "acts": "; ".join(f"{phase}: {', '.join(done)}" for phase, done in acts[table].items()),
-            **_extent(sizes, table),
+            **_extent(sizes, table, Act.APPEARS in sum(acts[table].values(), [])),
         }
         for table in ordered
     ]
@@ -67,11 +68,11 @@ def _bytes(sizes: Data | None, table: str) -> int:
     return int(sizes[table]["bytes"]) if sizes and table in sizes else 0
 
 
-def _extent(sizes: Data | None, table: str) -> dict[str, str]:
+def _extent(sizes: Data | None, table: str, appears: bool) -> dict[str, str]:
     if sizes is None:
         return {"rows": "not known", "size": "not known"}
     if table not in sizes:
-        return {"rows": "not there yet", "size": ""}
+        return {"rows": "not there yet" if appears else "not in the schema", "size": ""}
     found = sizes[table]
     about = "" if found["exact"] else "about "
     return {"rows": f"{about}{count(found['rows'])}", "size": size(found["bytes"])}

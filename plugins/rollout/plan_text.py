@@ -16,7 +16,8 @@ View = Mapping[str, Any]
 def plan_text(view: View) -> str:
     """Return the plan of a view (rollout.plan_view), no line longer than WIDTH columns."""
     parts = (_head, _findings, _phases, _tables, _triggers, _conditions, _nodes, _way, _estimate)
-    return "\n".join(line for part in parts for line in (*part(view), "")).rstrip() + "\n"
+    blocks = ("\n".join(part(view)) for part in parts)
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _lines(text: str, begin: str = "", hang: int | None = None) -> list[str]:
@@ -75,7 +76,7 @@ def _phases(view: View) -> Iterator[str]:
 
 def _tables(view: View) -> Iterator[str]:
     yield from _title("Tables they touch")
-    yield from _rows(view["tables"], ("table", "rows", "size", "acts"), (30, 14, 10), "none")
+    yield from _rows(view["tables"], ("table", "rows", "size", "acts"), (36, 18, 10), "none")
 
 
 def _triggers(view: View) -> Iterator[str]:

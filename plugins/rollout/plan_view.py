@@ -77,7 +77,8 @@ def _summary(found: Sequence[Verdict], migrations: Data) -> str:
         things = "1 thing stands" if len(found) == 1 else f"{len(found)} things stand"
         return f"{things} in the way or could not be read; all that could be read follows."
     pending = sum(len(phase["pending"]) for phase in migrations.get("phases") or [])
-    what = f"{count(pending)} migrations are pending" if pending else "No migration is pending"
+    are = "migration is" if pending == 1 else "migrations are"
+    what = f"{count(pending) if pending else 'No'} {are} pending"
     return f"{what}. Nothing was touched; task preflight checks the rest when the upgrade starts."
 
 
@@ -149,8 +150,12 @@ def way_rows(phases: Sequence[Data] | None, nodes: Sequence[Data] | None) -> lis
         else "contract has nothing to do: keystone_rollback goes back after it, too"
     )
     rows = [
-        ("expand", "until here the old release serves; nothing has to be undone"),
-        ("migrate", "what was added stays and does not hurt the old release"),
+        (
+            "expand",
+            "adds what the new release needs; the old one goes on serving, there is nothing "
+            "to undo",
+        ),
+        ("migrate", "fills what was added, which stays and does not hurt the old release"),
         (over, "one by one under load; a node that fails goes back to the old release by itself"),
         ("verify, approval", "last moment for keystone_rollback: all nodes back, no write lost"),
         ("contract", after),
@@ -163,24 +168,29 @@ def way_rows(phases: Sequence[Data] | None, nodes: Sequence[Data] | None) -> lis
 
 def estimate_view(part: Data | None) -> dict[str, Any]:
     """Return how long each step takes as past runs say; a sentence where there is none."""
-    part = part or {"steps": [], "total": None, "out_of_rotation": None, "runs": 0,
-                    "runs_of_other_hops": 0, "unreadable": []}  # fmt: skip
-    known = bool(part["steps"])
-    others = part["runs_of_other_hops"]
+    if part is None:
+        part = {"steps": [], "total": None, "out_of_rotation": None}
+        sentence = "Not known: see what could not be read."
+    else:
+        sentence = _measured_in(part)
     return {
-        "known": known,
-        "sentence": (
-            f"From {_runs(part['runs'])} of this cloud and hop"
-            + (f" and {_runs(others)} of its other hops" if others else "")
-            if known
-            else NO_PAST_RUN[0].upper() + NO_PAST_RUN[1:]
-        )
-        + (f"; {_runs(len(part['unreadable']))} could not be read" if part["unreadable"] else "")
-        + ".",
+        "known": bool(part["steps"]),
+        "sentence": sentence,
         "total": _time(part["total"]),
         "out_of_rotation": _time(part["out_of_rotation"]),
         "steps": [{"step": each["step"], **_time(each)} for each in part["steps"]],
     }
+
+
+def _measured_in(part: Data) -> str:
+    text = NO_PAST_RUN[0].upper() + NO_PAST_RUN[1:]
+    if part["steps"]:
+        text = f"From {_runs(part['runs'])} of this cloud and hop"
+        if part["runs_of_other_hops"]:
+            text += f" and {_runs(part['runs_of_other_hops'])} of its other hops"
+    if part["unreadable"]:
+        text += f"; {_runs(len(part['unreadable']))} could not be read"
+    return f"{text}."
 
 
 def _runs(number: int) -> str:
