@@ -132,9 +132,13 @@ class AcknowledgedWritesHook:
             raise ValueError(
                 f"name prefix is {name_prefix!r}: too short to delete by, needed are 4 characters"
             )
-        removed = {}
-        for kind in ("users", "projects", "roles"):
-            ids = self._ids(kind, f"{name_prefix}-")
+        kinds = ("users", "projects", "roles")
+        return {kind: self._remove_all(kind, name_prefix) for kind in kinds}
+
+    def _remove_all(self, kind: str, name_prefix: str) -> int:
+        """Delete what is listed until nothing new is: a list ends at Keystone's list_limit."""
+        removed: set[str] = set()
+        while ids := [one for one in self._ids(kind, f"{name_prefix}-") if one not in removed]:
             statuses = _in_threads(partial(self._delete, kind), ids)
             refused = [
                 f"{one} ({status})"
@@ -147,8 +151,8 @@ class AcknowledgedWritesHook:
                     f"were not deleted, the first: {refused[0]}. They do no harm; delete them "
                     "by hand or clear this task"
                 )
-            removed[kind] = len(ids)
-        return removed
+            removed.update(ids)
+        return len(removed)
 
     def _delete(self, kind: str, one: str) -> int:
         return int(self._api.delete(f"/{kind}/{one}").status_code)

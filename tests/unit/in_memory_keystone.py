@@ -34,6 +34,7 @@ class State:
         self.longer_tokens = False
         self.assignments: set[tuple[str, str, str]] = set()
         self.faults: set[str] = set()
+        self.list_limit = 100
         self.requests: list[tuple[str, str]] = []
 
     def next_id(self, kind: str) -> str:
@@ -198,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
             if user["name"] == query.get("name", user["name"])
             and user["name"].startswith(query.get("name__startswith", ""))
         ]
-        return 200, {"users": found}, ""
+        return 200, {"users": found[: self.state.list_limit]}, ""
 
     def change_password(
         self, query: Any, body: dict[str, Any], user_id: str

@@ -321,6 +321,17 @@ def test_an_empty_ledger_proves_nothing(account: KeystoneAccount, tmp_path: Path
     assert not writes.verdict().ok
 
 
+def test_more_users_than_one_list_shows_are_removed(
+    account: KeystoneAccount, keystone: InMemoryKeystone
+) -> None:
+    users = keystone.state.users
+    keystone.state.list_limit = 3
+    users.update({f"u{n}": {"name": f"load-test-{n}", "password": "x"} for n in range(8)})
+    users["other"] = {"name": "loader-1", "password": "x"}
+    assert AcknowledgedWritesHook(account).remove("load-test")["users"] == 8
+    assert sorted(users) == ["admin", "other"]
+
+
 def test_removal_needs_a_telling_prefix(account: KeystoneAccount) -> None:
     with pytest.raises(ValueError, match="name prefix is 'lo': too short to delete by"):
         AcknowledgedWritesHook(account).remove("lo")
