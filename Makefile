@@ -9,11 +9,11 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo "for lab and rehearsal:"
+	@echo "for lab, plan and rehearsal:"
 	@echo "  FROM=$(FROM) TO=$(TO)  releases by codename (2023.1), number (23) or version (23.0.2)"
 	@echo "  OWN_CACHE=1          the target's nodes get a memcached of their own, needed or not"
 	@echo "  KEYSTONE_DIST=/folder  source archives or wheels of Keystone that are taken from there"
@@ -30,6 +30,9 @@ lab-reset: setup ## put the staging cloud back to its source release
 
 lab-status: setup ## one table: nodes, releases, HAProxy states, schema versions
 	@$(python) -m lab status
+
+plan: setup ## what an upgrade of the staging cloud would do, on one page; changes nothing
+	@$(python) -m lab plan $(hop)
 
 rehearsal: setup ## upgrade the staging cloud under load, with a report
 	@$(python) -m lab rehearsal $(hop)

@@ -27,10 +27,11 @@ def cloud_path(name: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def load_cloud(name: str, source: str = "", target: str = "") -> Cloud:
+def load_cloud(name: str, source: str = "", target: str = "", *, any_hop: bool = False) -> Cloud:
     """Read and validate a cloud file by the cloud's name.
 
-    ``source`` and ``target`` replace the file's own releases where they are given. Raises
+    ``source`` and ``target`` replace the file's own releases where they are given; ``any_hop``
+    takes a pair, too, that is no hop (rollout.cloud.inconsistencies). Raises
     CloudFileError with all findings, each naming the line, what was read and what is allowed.
     """
     path = cloud_path(name)
@@ -42,10 +43,12 @@ def load_cloud(name: str, source: str = "", target: str = "") -> Cloud:
             f"cloud {name!r}: {path.name} cannot be read ({error.strerror}). "
             f"Allowed: {known}. Next: choose one of them, or add the file to include/clouds"
         ) from error
-    return parse_cloud(text, path.name, source, target)
+    return parse_cloud(text, path.name, source, target, any_hop=any_hop)
 
 
-def parse_cloud(text: str, label: str, source: str = "", target: str = "") -> Cloud:
+def parse_cloud(
+    text: str, label: str, source: str = "", target: str = "", *, any_hop: bool = False
+) -> Cloud:
     """Validate a cloud file's text; ``label`` names it in messages. See load_cloud."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -56,7 +59,7 @@ def parse_cloud(text: str, label: str, source: str = "", target: str = "") -> Cl
         raise CloudFileError(f"{label}: read {type(data).__name__}, allowed is a mapping of keys")
     data.update({key: value for key, value in (("source", source), ("target", target)) if value})
     try:
-        return cloud_from_data(_render(data, data))
+        return cloud_from_data(_render(data, data), any_hop=any_hop)
     except TemplateError as error:
         raise CloudFileError(f"{label}: {error}; allowed are name, source and target") from error
     except ValidationError as error:
@@ -65,7 +68,7 @@ def parse_cloud(text: str, label: str, source: str = "", target: str = "") -> Cl
         findings += [
             f"{label}:{_line(node, [*each.location])}: {'.'.join(map(str, each.location))}: "
             f"{each.message}"
-            for each in inconsistencies(data)
+            for each in inconsistencies(data, any_hop=any_hop)
         ]
         raise CloudFileError(
             f"{label} has {len(findings)} finding(s), nothing was touched:\n- "

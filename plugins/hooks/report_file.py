@@ -16,9 +16,14 @@ TEMPLATES = PROJECT / "include" / "report"
 
 
 def render_report(record: dict[str, Any]) -> str:
-    """Return the report of a run record as one HTML document.
+    """Return the report of a run record as one HTML document."""
+    return render_page("report.html.j2", build_view(record))
 
-    Style and chart are part of it: it opens offline, and can be sent to a colleague as it is.
+
+def render_page(template: str, view: dict[str, Any]) -> str:
+    """Return a view as one HTML document, by a template of include/report.
+
+    Style and drawings are part of it: it opens offline, and can be sent to a colleague as it is.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -29,8 +34,7 @@ def render_report(record: dict[str, Any]) -> str:
     )
     # Our own file, which would lose its quotes to the escaping of everything else.
     style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
-    template = environment.get_template("report.html.j2")
-    return template.render(view=build_view(record), style=style)
+    return environment.get_template(template).render(view=view, style=style)
 
 
 def write_report(directory: RunDirectory, record: dict[str, Any]) -> Path:
@@ -39,8 +43,4 @@ def write_report(directory: RunDirectory, record: dict[str, Any]) -> Path:
     Each is replaced in one step, the JSON first: it is there even if the page cannot be made.
     """
     directory.write_json("report.json", record)
-    path = directory.path / "report.html"
-    part = path.with_suffix(".html.part")
-    part.write_text(render_report(record), encoding="utf-8")
-    part.replace(path)
-    return path
+    return directory.write_text("report.html", render_report(record))

@@ -30,13 +30,15 @@ class RolloutRun:
         self.lock = UpgradeLock(cloud, directory.run_id, break_run)
 
     @classmethod
-    def from_context(cls, context: Mapping[str, Any]) -> RolloutRun:
-        """Read the cloud that the run's params name.
+    def from_context(cls, context: Mapping[str, Any], *, any_hop: bool = False) -> RolloutRun:
+        """Read the cloud that the run's params name; ``any_hop``: also for a pair that is no hop.
 
         Raises CloudFileError with all findings where the file is wrong.
         """
         params = context["params"]
-        cloud = load_cloud(params["cloud"], params.get("source", ""), params.get("target", ""))
+        cloud = load_cloud(
+            params["cloud"], params.get("source", ""), params.get("target", ""), any_hop=any_hop
+        )
         label = str(context["ti"].task_id)
         directory = RunDirectory(str(context["run_id"]))
         return cls(cloud, directory, label, str(params.get("break_lock") or "").strip())

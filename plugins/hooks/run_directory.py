@@ -65,10 +65,14 @@ class RunDirectory:
         return next(reversed(self.events(kind)), None)
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path:
+        """Write data as JSON, see `write_text`."""
+        return self.write_text(name, json.dumps(data, indent=1, sort_keys=True))
+
+    def write_text(self, name: str, text: str) -> Path:
         """Write a file of this run in one step, so that no reader sees half of it."""
         path = self.path / name
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(data, indent=1, sort_keys=True), encoding="utf-8")
+        part = self.path / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
         return path
 

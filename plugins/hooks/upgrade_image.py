@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
@@ -11,7 +12,8 @@ from hooks.cloud_file import project_path
 from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
 from rollout.cloud import Cloud
 from rollout.image_listing import LISTING_COMMAND, image_migrations
-from rollout.image_migrations import ImageMigrations
+from rollout.image_migrations import ImageMigrations, Migration
+from rollout.script_listing import script_texts, scripts_command
 
 DOCKER = "unix://var/run/docker.sock"
 
@@ -48,6 +50,13 @@ class UpgradeImage:
             return image_migrations(listing.splitlines())
         except ValueError as error:
             raise UpgradeImageError(f"image {self.container.image}: {error}") from error
+
+    def scripts(self, migrations: Sequence[Migration]) -> dict[Migration, str]:
+        """Return the texts of these migrations' scripts; one that is not there is left out."""
+        if not migrations:
+            return {}
+        listing = self.output(scripts_command(migrations), stderr=False)
+        return script_texts(listing.split("\n"), migrations)
 
     def release(self) -> str:
         """Return the version that the image's keystone-manage reports."""

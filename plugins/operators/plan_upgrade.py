@@ -6,18 +6,16 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from hooks.all_nodes import AllNodes, report_in_words
 from hooks.cloud_file import CloudFileError
 from hooks.gate import settle
 from hooks.keystone_database import KeystoneDatabase
-from hooks.node_machine import NodeMachine
+from hooks.plan_reader import migration_fields
 from hooks.preflight_checks import PreflightChecks
 from hooks.rollout_run import RolloutRun
 from hooks.upgrade_image import UpgradeImage
 from operators.rollout_operator import RolloutOperator
 from rollout.migration_state import MigrationState
-from rollout.node_cycle import parse_release_report
-from rollout.node_steps import Step
-from rollout.phase_forecast import forecasts
 
 
 class PlanUpgradeOperator(RolloutOperator):
@@ -49,20 +47,17 @@ class PlanUpgradeOperator(RolloutOperator):
     def _read(self, run: RolloutRun) -> dict[str, Any]:
         cloud = run.cloud
         image, database = UpgradeImage(cloud), KeystoneDatabase(cloud)
-        migrations = image.migrations()
-        state = MigrationState(database.versions(), migrations)
+        state = MigrationState(database.versions(), image.migrations())
+        # What cannot be asked is a word in the plan: preflight judges it with all the rest.
+        reports = AllNodes(cloud).reports()
         return {
             "cloud": cloud.name,
             "source": cloud.source,
             "target": cloud.target,
             "image": cloud.upgrade_container.image,
             "digest": image.digest(),
-            "migrations": migrations.to_dict(),
-            "heads": migrations.heads(),
-            "recorded": state.recorded.to_dict(),
-            "state": state.to_dict(),
-            "phases": [each.to_dict() for each in forecasts(state)],
-            "nodes": {node.name: _release(run, node.name) for node in cloud.nodes},
+            **migration_fields(state),
+            "nodes": {name: report_in_words(report) for name, report in reports.items()},
             "reader": cloud.databases.reader,
             "schema_bytes": database.size(),
         }
@@ -74,16 +69,6 @@ class PlanUpgradeOperator(RolloutOperator):
             self.log.info("%s", phase["sentence"])
         for name, release in plan["nodes"].items():
             self.log.info("node %s: %s", name, release)
-
-
-def _release(run: RolloutRun, name: str) -> str:
-    """Return what a node runs, or why that is not known: preflight judges it with all the rest."""
-    try:
-        machine = NodeMachine(run.cloud, run.cloud.node(name))
-        report = machine.run(Step.REPORT_RELEASE, run.cloud.source)
-        return str(parse_release_report(report))
-    except Exception as error:
-        return f"unknown: {error}"
 
 
 class ListNodesOperator(RolloutOperator):

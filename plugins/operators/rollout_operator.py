@@ -17,9 +17,12 @@ class RolloutOperator(BaseOperator):
     """Whether the step changes the cloud without a gate that holds the lock: a cleared task finds
     the lock as its teardown left it."""
 
+    any_hop = False
+    """Whether the step also takes a pair of releases that is no hop: a plan shows what is wrong."""
+
     def execute(self, context: Any) -> Any:
         """Load the cloud, record the step, and hand over to `run_step`."""
-        run = RolloutRun.from_context(context)
+        run = RolloutRun.from_context(context, any_hop=self.any_hop)
         name = self.task_id.rsplit(".", 1)[-1]
         if self.needs_lock:
             hold_lock(run, f"before {name}")

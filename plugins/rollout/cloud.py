@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
@@ -25,6 +32,8 @@ def _known_release(text: str) -> str:
 ReleaseVersion = Annotated[str, AfterValidator(_known_release)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")]
 
+
+ANY_HOP = "any_hop"
 
 UNIQUE = {"nodes": ("name", "ssh", "server", "url"), "load_balancers": ("name",)}
 """Sections whose entries have to differ from each other, and in which keys."""
@@ -212,8 +221,9 @@ class Cloud(Section):
         return [node.name for node in self.nodes]
 
     @model_validator(mode="after")
-    def _consistent(self) -> Cloud:
-        findings = inconsistencies(self.model_dump(by_alias=True))
+    def _consistent(self, info: ValidationInfo) -> Cloud:
+        any_hop = bool(info.context and info.context.get(ANY_HOP))
+        findings = inconsistencies(self.model_dump(by_alias=True), any_hop=any_hop)
         if findings:
             raise ValueError("; ".join(finding.message for finding in findings))
         return self
@@ -227,12 +237,13 @@ class Inconsistency:
     message: str
 
 
-def inconsistencies(data: Mapping[str, Any]) -> list[Inconsistency]:
+def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[Inconsistency]:
     """Return what does not fit together, also where single values are wrong.
 
     Works on plain data, so that a file's findings come in one list and not in two rounds.
+    ``any_hop`` leaves it to the caller whether the hop exists: a plan shows that with the rest.
     """
-    return [*_hop(data), *_duplicates(data), *_capacity(data)]
+    return [*(() if any_hop else _hop(data)), *_duplicates(data), *_capacity(data)]
 
 
 def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
@@ -281,6 +292,9 @@ def _capacity(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
         )
 
 
-def cloud_from_data(data: dict[str, Any]) -> Cloud:
-    """Validate plain data; pydantic.ValidationError holds every finding at once."""
-    return Cloud.model_validate(data)
+def cloud_from_data(data: dict[str, Any], *, any_hop: bool = False) -> Cloud:
+    """Validate plain data; pydantic.ValidationError holds every finding at once.
+
+    See ``inconsistencies`` for ``any_hop``.
+    """
+    return Cloud.model_validate(data, context={ANY_HOP: any_hop})

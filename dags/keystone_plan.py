@@ -1,0 +1,39 @@
+"""Say what an upgrade would do, without changing anything: one page to read the day before.
+
+It takes no lock and may run while an upgrade runs. Red means that something stands in the way or
+could not be read; the page says what, with all the rest.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param, chain
+
+from operators.plan_parts import (
+    EstimateStepsOperator,
+    PlanHopOperator,
+    ReadMigrationsOperator,
+    ReadNodesOperator,
+    ReadSchemaOperator,
+    WritePlanOperator,
+)
+
+with DAG(
+    dag_id="keystone_plan",
+    schedule=None,
+    doc_md=__doc__,
+    tags=["keystone"],
+    params={
+        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
+        "source": Param("", type="string", description="release now; empty: the cloud file's"),
+        "target": Param("", type="string", description="release to reach; empty: the cloud file's"),
+    },
+) as dag:
+    plan = PlanHopOperator(task_id="plan")
+    read_migrations = ReadMigrationsOperator(task_id="read_migrations")
+    read_schema = ReadSchemaOperator(task_id="read_schema")
+    read_nodes = ReadNodesOperator(task_id="read_nodes")
+    estimate_steps = EstimateStepsOperator(task_id="estimate_steps")
+    # It is red itself where a part is missing, so that it may run after a failed one.
+    write_plan = WritePlanOperator(task_id="write_plan", trigger_rule="all_done")
+
+    chain(plan, [read_migrations, read_schema, read_nodes, estimate_steps], write_plan)

@@ -1,0 +1,2 @@
+-- How many rows does this table have?
+SELECT COUNT(*) FROM {table}

@@ -1,0 +1,123 @@
+"""Plan an upgrade without changing anything: read part by part, then write the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from hooks.cloud_file import CloudFileError
+from hooks.past_runs import read_estimate
+from hooks.plan_file import record_part, recorded_parts, write_plan
+from hooks.plan_reader import PlanReader
+from hooks.rollout_run import RolloutRun
+from hooks.run_directory import RunDirectory
+from operators.rollout_operator import RolloutOperator
+from rollout.hop_plan import hop_part
+from rollout.plan_view import findings
+from rollout.verdict import Verdict
+
+
+class PlanPartOperator(RolloutOperator):
+    """Read one part of the plan; what could not be read is a finding of it, and no failure.
+
+    So that one page shows it together with all the rest, and then the run is red.
+    """
+
+    any_hop = True
+    part = ""
+
+    def run_step(self, run: RolloutRun, context: Any) -> list[str]:
+        """Record the part and return its findings."""
+        data = self.read(run)
+        record_part(run.directory, self.part, data)
+        found = [str(Verdict.from_dict(each)) for each in data["findings"]]
+        for each in found:
+            self.log.warning(each)
+        return found
+
+    def read(self, run: RolloutRun) -> dict[str, Any]:
+        """Return the part as plain data, with its ``findings``."""
+        raise NotImplementedError
+
+
+class PlanHopOperator(PlanPartOperator):
+    """Say whether the hop exists and what it asks for."""
+
+    part = "hop"
+
+    def execute(self, context: Any) -> Any:
+        """Refuse a wrong cloud file with all of its findings: there is nothing to plan with."""
+        try:
+            return super().execute(context)
+        except CloudFileError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def read(self, run: RolloutRun) -> dict[str, Any]:
+        """Return the hop."""
+        run.directory.record("dag", dag="keystone_plan")
+        return hop_part(run.cloud)
+
+
+class ReadMigrationsOperator(PlanPartOperator):
+    """Read what each phase would run from image and version table."""
+
+    part = "migrations"
+
+    def read(self, run: RolloutRun) -> dict[str, Any]:
+        """Return the migrations."""
+        return PlanReader(run.cloud).read_migrations()
+
+
+class ReadSchemaOperator(PlanPartOperator):
+    """Measure the tables of the schema."""
+
+    part = "schema"
+
+    def read(self, run: RolloutRun) -> dict[str, Any]:
+        """Return the tables."""
+        return PlanReader(run.cloud).read_schema()
+
+
+class ReadNodesOperator(PlanPartOperator):
+    """Ask every node for its release and every HAProxy for its servers."""
+
+    part = "nodes"
+
+    def read(self, run: RolloutRun) -> dict[str, Any]:
+        """Return the nodes."""
+        return PlanReader(run.cloud).read_nodes()
+
+
+class EstimateStepsOperator(PlanPartOperator):
+    """Look up what earlier upgrades took."""
+
+    part = "estimate"
+
+    def read(self, run: RolloutRun) -> dict[str, Any]:
+        """Return the estimate."""
+        return read_estimate(run.cloud)
+
+
+class WritePlanOperator(BaseOperator):
+    """Write the page from what was read, and be red with what stands in the way.
+
+    Runs whatever became of the others; a part that is missing is a finding, so that it cannot
+    turn a failed run green.
+    """
+
+    def execute(self, context: Any) -> str:
+        """Return the page's path; AirflowFailException lists what stands in the way."""
+        directory = RunDirectory(str(context["run_id"]))
+        path, text = write_plan(directory)
+        for line in text.splitlines():
+            self.log.info("%s", line)
+        self.log.info("Page: %s", path)
+        found = findings(recorded_parts(directory))
+        if found:
+            raise AirflowFailException(
+                f"not ready: {len(found)} finding(s), all of the plan in {path}\n- "
+                + "\n- ".join(str(each) for each in found)
+            )
+        return str(path)
