@@ -1,4 +1,4 @@
-"""Command line of the lab: ``python -m lab up|reset|status|ui|rehearsal|hops|odyssey``."""
+"""Command line of the lab: ``python -m lab up|reset|status|ui|plan|rehearsal|hops|odyssey``."""
 
 import argparse
 import fcntl
@@ -13,15 +13,20 @@ from lab import up as bring_up
 from lab.errors import LabError
 from lab.progress import Report
 
-UPGRADES = {"rehearsal": "lab.rehearsal", "hops": "lab.hop_matrix", "odyssey": "lab.odyssey"}
+DAG_COMMANDS = {
+    "plan": "lab.plan",
+    "rehearsal": "lab.rehearsal",
+    "hops": "lab.hop_matrix",
+    "odyssey": "lab.odyssey",
+}
 """Commands that are imported only when they are wanted: they need more than the others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; an error that the operator can act on ends without a traceback."""
     options, rest = _parser().parse_known_args(arguments)
-    if options.command in UPGRADES:
-        return _hand_over(UPGRADES[options.command], rest)
+    if options.command in DAG_COMMANDS:
+        return _hand_over(DAG_COMMANDS[options.command], rest)
     if rest:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
@@ -67,7 +72,7 @@ def only_one_at_a_time() -> Iterator[None]:
 
 
 def _hand_over(module: str, arguments: list[str]) -> int:
-    """Hand over to a command that upgrades the lab, and has options of its own."""
+    """Hand over to a command that runs a DAG against the lab, and has options of its own."""
     return int(importlib.import_module(module).main(arguments))
 
 
@@ -79,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("reset", help="back to the source release")
     commands.add_parser("status", help="print one table")
     commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
+    commands.add_parser("plan", help="say what an upgrade would do", add_help=False)
     commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
     commands.add_parser("hops", help="a rehearsal of every hop", add_help=False)
     commands.add_parser("odyssey", help="one database through every release", add_help=False)

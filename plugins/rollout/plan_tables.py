@@ -34,7 +34,7 @@ def table_rows(phases: Sequence[Data] | None, sizes: Data | None) -> list[dict[s
         {
             "table": table,
             "acts": "; ".join(f"{phase}: {', '.join(done)}" for phase, done in acts[table].items()),
-            **_extent(sizes, table, Act.APPEARS in sum(acts[table].values(), [])),
+            **_extent(sizes, table, any(Act.APPEARS in done for done in acts[table].values())),
         }
         for table in ordered
     ]
