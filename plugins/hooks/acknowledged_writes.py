@@ -33,7 +33,7 @@ class AcknowledgedWrites:
     ``missing`` were created and are gone, ``unable`` exist but cannot log in with the password
     that was acknowledged last, ``undead`` were deleted and still exist; ``unanswered`` could not
     be checked. ``uncertain`` counts users whose deletion was sent but never answered: either
-    outcome is right.
+    outcome is right. ``stale`` are deleted, but a node still reads them from a cache.
     """
 
     created: int = 0
@@ -44,6 +44,7 @@ class AcknowledgedWrites:
     unable: list[str] = field(default_factory=list)
     undead: list[str] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, int | list[str]]:
         """Return the fields as plain values, for the run record's JSON."""
@@ -73,6 +74,15 @@ class AcknowledgedWrites:
             consequence="a write that Keystone acknowledged was lost: the data is not to be "
             "trusted, do not contract",
             next_step="compare these users with the verified backup and with ledger.jsonl",
+        )
+
+    def note(self) -> str | None:
+        """Say which deletions a cache has not heard of; None where there is none."""
+        if not self.stale:
+            return None
+        return (
+            f"{len(self.stale)} deleted users are gone from the database, and still read from a "
+            f"cache ({_some(self.stale)}): nodes of the two releases do not empty each other's"
         )
 
 
@@ -120,6 +130,7 @@ class AcknowledgedWritesHook:
             unable=found.get("unable", []),
             undead=found.get("undead", []),
             unanswered=found.get("unanswered", []),
+            stale=found.get("stale", []),
         )
 
     def remove(self, name_prefix: str) -> dict[str, int]:
@@ -175,10 +186,18 @@ class AcknowledgedWritesHook:
             if user.uncertain:
                 return "uncertain"
             if user.deleted:
-                return "undead" if status == 200 else "gone"
+                return self._deleted_but_read(user) if status == 200 else "gone"
             return self._log_in(user) if status == 200 else "missing"
         except ClientException:
             return "unanswered"
+
+    def _deleted_but_read(self, user: LedgerUser) -> str:
+        """Ask the database: one user is read from a cache, a list of users never is."""
+        response = self._api.get("/users", params={"name": user.name})
+        if response.status_code != 200:
+            return "unanswered"
+        listed = any(one["id"] == user.id for one in response.json()["users"])
+        return "undead" if listed else "stale"
 
     def _log_in(self, user: LedgerUser) -> str:
         for generation in user.generations:

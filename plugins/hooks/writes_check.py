@@ -29,6 +29,9 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
         verdict = found.verdict()
         run.directory.record("writes", session=number, **found.to_dict())
         verdicts.append(verdict)
+        if note := found.note():
+            log.warning(note)
+            run.directory.record("note", text=note)
         if verdict.ok and run.cloud.load.clean_up:
             prefix = session.name_prefixes()[number - 1]
             log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))

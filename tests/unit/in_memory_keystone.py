@@ -35,6 +35,8 @@ class State:
         self.assignments: set[tuple[str, str, str]] = set()
         self.faults: set[str] = set()
         self.list_limit = 100
+        self.cached_users: dict[str, dict[str, str]] = {}
+        """Users that are read as they are here, whatever became of them."""
         self.requests: list[tuple[str, str]] = []
 
     def next_id(self, kind: str) -> str:
@@ -189,7 +191,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def get_user(self, query: Any, body: Any, user_id: str) -> tuple[int, dict[str, Any], str]:
         self._require_token()
-        return 200, {"user": {"id": user_id, "name": self._user(user_id)["name"]}}, ""
+        user = self.state.cached_users.get(user_id) or self._user(user_id)
+        return 200, {"user": {"id": user_id, "name": user["name"]}}, ""
 
     def list_users(self, query: dict[str, str], body: Any) -> tuple[int, dict[str, Any], str]:
         self._require_token()
