@@ -12,6 +12,7 @@ from rollout.releases import (
     needed_options,
     own_cache_reasons,
     read_committed_reasons,
+    remarks,
 )
 from rollout.verdict import Verdict
 
@@ -59,6 +60,7 @@ def conditions(cloud: Cloud) -> list[dict[str, str]]:
             "memcached", caches, "both releases may share it",
             "each release needs a memcached of its own: ",
         ),
+        _condition("worth knowing", remarks(source, target), "nothing else is known of this hop"),
     ]  # fmt: skip
 
 

@@ -155,6 +155,7 @@ def test_a_refused_hop_is_a_finding_with_the_path_to_take() -> None:
         ("12.0.3", "13.0.4", {}, "read committed", "not needed in this hop"),
         ("12.0.3", "13.0.4", {"read_committed": "always"}, "read committed", "the database"),
         ("12.0.3", "13.0.4", {}, "memcached", "both releases may share it"),
+        ("16.0.2", "17.0.1", {}, "worth knowing", "Train on Python 2.7 and Ussuri on"),
         ("11.0.4", "12.0.3", {}, "options that keystone.conf of 12.0.3 needs",
          "[identity] rolling_upgrade_password_hash_compat = true: nodes on Ocata"),
     ],
