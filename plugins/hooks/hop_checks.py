@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hooks.cloud_file import project_path
 from hooks.keystone_configuration import configuration_files, find_option
-from hooks.node_machine import NodeMachine
+from hooks.node_machine import NodeMachine, StepFailed
 from rollout.cache_sharing import (
     Cache,
     cache_from_text,
@@ -107,8 +107,11 @@ class HopChecks:
         found = {}
         for node in self.cloud.nodes:
             machine = self.machines(self.cloud, node)
-            report = machine.run(Step.REPORT_RELEASE, self.cloud.source)
-            if parse_release_report(report).installed == self.cloud.source:
+            try:
+                report = parse_release_report(machine.run(Step.REPORT_RELEASE, self.cloud.source))
+            except StepFailed:
+                continue  # whoever cannot be asked is a finding of its own
+            if report.installed == self.cloud.source:
                 found[node.name] = cache_from_text(
                     machine.run(Step.REPORT_CACHE, self.cloud.source)
                 )

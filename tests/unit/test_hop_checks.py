@@ -9,7 +9,7 @@ from local_node import LocalNode
 
 from hooks.cloud_file import load_cloud
 from hooks.hop_checks import HopChecks
-from hooks.node_machine import NodeMachine
+from hooks.node_machine import NodeMachine, StepFailed
 from rollout.cloud import Cloud, Node, cloud_from_data
 from rollout.verdict import Verdict
 
@@ -133,3 +133,21 @@ def test_what_else_is_known_of_a_hop_is_told(tmp_path: Path) -> None:
     hop = checks(tmp_path, cloud(tmp_path, "16.0.2", "17.0.1"))
     assert all(verdict.ok for verdict in hop.run())
     assert hop.notes[0].startswith("Train on Python 2.7 and Ussuri on Python 3 share a memcached")
+
+
+def test_a_node_that_does_not_say_what_it_runs_is_left_to_the_check_of_releases(
+    tmp_path: Path,
+) -> None:
+    configure(tmp_path, "")
+    data = cloud(tmp_path, "10.0.3", "11.0.4").model_dump(by_alias=True)
+    data["node_steps"]["override"]["report_release"] = "exit 1"
+    verdict = cache_verdict(checks(tmp_path, cloud_from_data(data)).run())
+    assert verdict.measured == "none is shared"
+
+
+def test_a_cache_that_cannot_be_read_is_no_proof(tmp_path: Path) -> None:
+    configure(tmp_path, "")
+    data = cloud(tmp_path, "10.0.3", "11.0.4").model_dump(by_alias=True)
+    data["node_steps"]["override"]["report_cache"] = "echo refused >&2; exit 1"
+    with pytest.raises(StepFailed, match="step report_cache ended with exit status 1"):
+        checks(tmp_path, cloud_from_data(data)).run()
