@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from rich.table import Table
 
 from lab import paths
 from lab.cli import only_one_at_a_time
 from lab.errors import LabError
+from lab.hop_clouds import write_clouds
 from lab.hop_file import HopFile, MatrixRun
 from lab.hop_list import ReleasePair, all_hops, pick_hops
 from lab.hop_page import failed_of_total, notes, schema_change
@@ -34,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pairs = pick_hops(options.only, all_hops())
         file = HopFile(FILE, [pair.key for pair in all_hops()])
+        measure = partial(run_hop, clouds=write_clouds(paths.STATE / "hops"))
         with only_one_at_a_time(), Report() as report:
-            return measure_all(pairs, file, command(options.only), report)
+            return measure_all(pairs, file, command(options.only), report, measure)
     except LabError as error:
         print(f"error: {error}")
         return 1
@@ -52,7 +55,7 @@ def measure_all(
     file: HopFile,
     typed: str,
     report: Report,
-    measure: Measure = run_hop,
+    measure: Measure,
 ) -> int:
     """Measure hops one after another, writing after each; return the exit code.
 

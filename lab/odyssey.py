@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from keystoneauth1.exceptions import ClientException
 
 from lab import known_users, onward, paths, secrets, version_tables
@@ -17,6 +16,7 @@ from lab import up as bring_up
 from lab.cli import only_one_at_a_time
 from lab.errors import LabError
 from lab.hop import Hop
+from lab.hop_clouds import write_clouds
 from lab.hop_list import ReleasePair, long_way
 from lab.hop_record import HopRecord
 from lab.hop_run import run_hop, utc_now
@@ -30,7 +30,6 @@ from lab.rehearsal import OnEvent
 from lab.upgrade_run import UpgradeRun
 
 FILE = paths.ROOT / "docs" / "odyssey.json"
-LAB_CLOUD = paths.ROOT / "include" / "clouds" / "lab.yaml"
 FIRST, LAST = 12, 30
 SAMPLE = 50
 MADE_AT_ONCE = 10
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def travel(pairs: Sequence[ReleasePair], report: Report, file: Path = FILE) -> int:
     """Run one hop after another on one database, writing after each; return the exit code."""
-    began, clouds = time.monotonic(), keeping_cloud(paths.STATE / "odyssey")
+    began, clouds = time.monotonic(), write_clouds(paths.STATE / "odyssey", keep_users=True)
     with PeakMemory() as memory:
         way = Odyssey(
             utc_now(), "make odyssey", this_machine(), len(pairs), start_bytes=memory.start_bytes
@@ -75,15 +74,6 @@ def travel(pairs: Sequence[ReleasePair], report: Report, file: Path = FILE) -> i
         f"start; written: {file.with_suffix('.md')} and {file}"
     )
     return 0 if way.ok else 1
-
-
-def keeping_cloud(folder: Path) -> Path:
-    """Write the lab's cloud file with a load that keeps its users; return the folder."""
-    cloud = yaml.safe_load(LAB_CLOUD.read_text(encoding="utf-8"))
-    cloud["load"]["clean_up"] = False
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lab.yaml").write_text(yaml.safe_dump(cloud, sort_keys=False), encoding="utf-8")
-    return folder
 
 
 def _one_more(way: Odyssey, stage: Stage) -> Odyssey:

@@ -13,8 +13,9 @@ import yaml
 
 from hooks.cloud_file import load_cloud
 from lab.errors import LabError
+from lab.hop_clouds import RATE, write_clouds
 from lab.known_users import Logins
-from lab.odyssey import MiddleOfHop, keeping_cloud
+from lab.odyssey import MiddleOfHop
 from lab.odyssey_page import Odyssey, Stage
 from lab.peak_memory import Machine
 
@@ -111,9 +112,12 @@ def test_the_cloud_file_of_the_long_way_differs_in_what_the_load_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = load_cloud("lab")
-    monkeypatch.setenv("ROLLOUT_CLOUDS", str(keeping_cloud(tmp_path / "clouds")))
+    monkeypatch.setenv("ROLLOUT_CLOUDS", str(write_clouds(tmp_path / "clouds", keep_users=True)))
     cloud = load_cloud("lab")
     assert (original.load.clean_up, cloud.load.clean_up) == (True, False)
+    assert cloud.load.profile.rate == RATE < original.load.profile.rate
     assert cloud.model_copy(update={"load": original.load}) == original
     text = (tmp_path / "clouds" / "lab.yaml").read_text()
     assert yaml.safe_load(text)["load"]["clean_up"] is False
+    write_clouds(tmp_path / "clouds")
+    assert load_cloud("lab").load.clean_up
