@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rollout import report_words
+
 Rows = Sequence[Sequence[str]]
 NOT_MEASURED = "–"
 
@@ -29,7 +31,7 @@ def quote(text: str) -> str:
 
 def number(value: int | None) -> str:
     """Return a count such as 12,340."""
-    return NOT_MEASURED if value is None else f"{value:,}"
+    return NOT_MEASURED if value is None else report_words.count(value)
 
 
 def decimal(value: float | None, unit: str = "", places: int = 1) -> str:
@@ -38,15 +40,8 @@ def decimal(value: float | None, unit: str = "", places: int = 1) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as 42 s, 3 min 5 s or 2 h 4 min."""
-    if seconds is None:
-        return NOT_MEASURED
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    """Return seconds in words, such as 3 min 5 s."""
+    return NOT_MEASURED if seconds is None else report_words.duration(seconds)
 
 
 def gibibytes(value: int) -> str:
