@@ -32,5 +32,7 @@ def repack(archive: Path, version: str, folder: Path) -> Path:
                     content = VERSION_LINE.sub(f"Version: {version}".encode(), content, count=1)
                 member.name = f"{project}-{version}" + member.name[len(root) :]
                 member.size = len(content)
+                # A long path stands in an extra header as well, which would have the last word.
+                member.pax_headers = {}
                 new.addfile(member, io.BytesIO(content))
     return path

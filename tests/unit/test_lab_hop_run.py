@@ -112,7 +112,8 @@ def test_a_run_that_is_ended_takes_its_load_with_it(
         LoadProcess.of(children[1].pid, "http://127.0.0.1:9").save(session / "process.json")
         hop_run.end(run)
         assert children[0].wait(10) == -signal.SIGKILL
-        assert children[1].wait(10) == -signal.SIGINT
+        # SIGTERM where these tests run in the background: a shell starts that with SIGINT ignored.
+        assert children[1].wait(30) in (-signal.SIGINT, -signal.SIGTERM)
     finally:
         for child in children:
             if child.poll() is None:

@@ -57,3 +57,11 @@ def test_what_is_no_source_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no source archive: it holds keystone-13"):
         repack(given, "13.0.90", tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
+
+
+def test_a_path_too_long_for_a_plain_header_gets_the_new_name_too(tmp_path: Path) -> None:
+    long = "/".join(["keystone", *["some-directory"] * 8, "module.py"])
+    given = archive(tmp_path, "keystone-25.0.0", {**FILES, long: "x = 1\n"})
+    made = repack(given, "25.0.90", tmp_path / "dist")
+    assert {name.split("/")[0] for name in content(made)} == {"keystone-25.0.90"}
+    assert f"keystone-25.0.90/{long}" in content(made)
