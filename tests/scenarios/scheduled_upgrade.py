@@ -26,7 +26,7 @@ APPROVAL = "contraction.approve_contract"
 WAITING = ("awaiting_input", "deferred")
 ENDED = ("success", "failed")
 POLL_SECONDS = 0.5
-READING_SECONDS = 4.0
+READING_SECONDS = 12.0
 """Between two questions to the page, which has other work to do."""
 
 QUICK_SCHEDULER = {
