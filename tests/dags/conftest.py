@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow.sdk import DAG
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,13 @@ def initialised_airflow() -> Path:
         env=os.environ,
     )
     return Path(os.environ["AIRFLOW_HOME"])
+
+
+@pytest.fixture(scope="session")
+def dags(initialised_airflow: Path) -> dict[str, DAG]:
+    """Return every DAG of the project by its id, none of which may fail to be imported."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(ROOT / "dags", bundle_name="test")
+    assert bag.import_errors == {}
+    return bag.dags

@@ -16,12 +16,8 @@ READS = ["read_migrations", "read_schema", "read_nodes", "estimate_steps"]
 
 
 @pytest.fixture(scope="module")
-def dag(initialised_airflow: Path) -> DAG:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", bundle_name="test")
-    assert bag.import_errors == {}
-    return bag.dags["keystone_plan"]
+def dag(dags: dict[str, DAG]) -> DAG:
+    return dags["keystone_plan"]
 
 
 def test_it_reads_part_by_part_and_then_writes(dag: DAG) -> None:

@@ -24,12 +24,8 @@ TEARDOWNS = ["settle_servers", "drop_scratch_schema", "release_lock", "write_rep
 
 
 @pytest.fixture(scope="module")
-def dag(initialised_airflow: Path) -> DAG:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", bundle_name="test")
-    assert bag.import_errors == {}
-    return bag.dags["keystone_restore"]
+def dag(dags: dict[str, DAG]) -> DAG:
+    return dags["keystone_restore"]
 
 
 def test_steps_follow_each_other_one_by_one(dag: DAG) -> None:

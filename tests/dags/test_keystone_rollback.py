@@ -31,12 +31,8 @@ ORDER = [
 
 
 @pytest.fixture(scope="module")
-def dag(initialised_airflow: Path) -> DAG:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", bundle_name="test")
-    assert bag.import_errors == {}
-    return bag.dags["keystone_rollback"]
+def dag(dags: dict[str, DAG]) -> DAG:
+    return dags["keystone_rollback"]
 
 
 def test_the_way_back_has_this_order(dag: DAG) -> None:

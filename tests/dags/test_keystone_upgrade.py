@@ -48,12 +48,8 @@ ORDER = [
 
 
 @pytest.fixture(scope="module")
-def dag(initialised_airflow: Path) -> DAG:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", bundle_name="test")
-    assert bag.import_errors == {}
-    return bag.dags["keystone_upgrade"]
+def dag(dags: dict[str, DAG]) -> DAG:
+    return dags["keystone_upgrade"]
 
 
 def test_steps_follow_each_other_in_the_order_of_the_runbook(dag: DAG) -> None:
