@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hooks.cloud_file import project_path
-from hooks.keystone_configuration import configuration_files, find_option
-from hooks.node_machine import NodeMachine, StepFailed
+from hooks.keystone_configuration import find_option
+from hooks.node_machine import NodeMachine
 from rollout.cache_sharing import (
     Cache,
     cache_from_text,
+    cache_from_values,
     judge_cache_sharing,
     own_cache_cost,
     writes_that_fail,
 )
 from rollout.catalogue import Option
 from rollout.cloud import Cloud, Node
-from rollout.node_cycle import parse_release_report
 from rollout.node_steps import Step
 from rollout.releases import failing_writes, needed_options, remarks
 from rollout.verdict import Verdict
@@ -37,21 +37,27 @@ class HopChecks:
         self.machines = machines
         self.notes: list[str] = []
 
-    def run(self) -> list[Verdict]:
-        """Return a verdict on each need; ConfigurationUnreadable and StepFailed pass through."""
+    def run(self, releases: Mapping[str, str]) -> list[Verdict]:
+        """Return a verdict on each need; ConfigurationUnreadable and StepFailed pass through.
+
+        :param releases: what each node has installed; one that could not be asked is left out, and
+            is a finding of its own
+        """
         cloud = self.cloud
         source, target = cloud.source_release, cloud.target_release
         self.notes = writes_that_fail(cloud, failing_writes(source, target))
         self.notes += remarks(source, target)
         options = [self._option(option) for option in needed_options(source, target)]
-        return [*options, self._connection(), self._cache()]
+        return [*options, self._connection(), self._cache(releases)]
 
     def _folders(self) -> list[str]:
         folders = [self.cloud.upgrade_container.configuration, self.cloud.node_steps.configuration]
         return list(dict.fromkeys(folder for folder in folders if folder is not None))
 
     def _option(self, option: Option) -> Verdict:
-        read = {folder: self._value(folder, option) for folder in self._folders()}
+        read = {
+            folder: self._value(folder, option.section, option.option) for folder in self._folders()
+        }
         wrong = [
             f"{folder}: {value if value is not None else 'not there'}"
             for folder, value in read.items()
@@ -67,17 +73,17 @@ class HopChecks:
             next_step="set it in keystone.conf of the target release",
         )
 
-    def _value(self, folder: str, option: Option) -> str | None:
-        found = find_option(project_path(folder), option.section, option.option)
+    def _value(self, folder: str, section: str, option: str) -> str | None:
+        found = find_option(project_path(folder), section, option)
         return found[1] if found else None
 
     def _connection(self) -> Verdict:
         """Refuse a URL that the target's migrations cannot read; it is a secret, so not shown."""
         cloud = self.cloud
         folder = cloud.upgrade_container.configuration
-        found = find_option(project_path(folder), "database", "connection")
+        value = self._value(folder, "database", "connection")
         alembic = cloud.target_release.series.version_table == "alembic_version"
-        encoded = found is not None and "%" in found[1]
+        encoded = value is not None and "%" in value
         return Verdict(
             ok=not (alembic and encoded),
             check="database URL",
@@ -90,29 +96,24 @@ class HopChecks:
             next_step="give Keystone's database account a password that needs no percent-encoding",
         )
 
-    def _cache(self) -> Verdict:
-        cloud = self.cloud
-        folder = project_path(self._folders()[-1])
-        files = configuration_files(folder)
-        target = cache_from_text(
-            "\n".join(each.read_text(encoding="utf-8", errors="replace") for each in files)
+    def _cache(self, releases: Mapping[str, str]) -> Verdict:
+        cloud, folder = self.cloud, self._folders()[-1]
+        target = cache_from_values(
+            self._value(folder, "cache", "memcache_servers"),
+            self._value(folder, "cache", "expiration_time"),
         )
-        nodes = self._caches_of_source_nodes()
+        nodes = self._caches_of_source_nodes(releases)
         cost = own_cache_cost(cloud, nodes, target)
         if cost:
             self.notes.append(cost)
         return judge_cache_sharing(cloud, nodes, target)
 
-    def _caches_of_source_nodes(self) -> dict[str, Cache]:
-        found = {}
-        for node in self.cloud.nodes:
-            machine = self.machines(self.cloud, node)
-            try:
-                report = parse_release_report(machine.run(Step.REPORT_RELEASE, self.cloud.source))
-            except StepFailed:
-                continue  # whoever cannot be asked is a finding of its own
-            if report.installed == self.cloud.source:
-                found[node.name] = cache_from_text(
-                    machine.run(Step.REPORT_CACHE, self.cloud.source)
-                )
-        return found
+    def _caches_of_source_nodes(self, releases: Mapping[str, str]) -> dict[str, Cache]:
+        source = self.cloud.source
+        return {
+            node.name: cache_from_text(
+                self.machines(self.cloud, node).run(Step.REPORT_CACHE, source)
+            )
+            for node in self.cloud.nodes
+            if releases.get(node.name) == source
+        }

@@ -89,7 +89,7 @@ class PreflightChecks:
         yield databases.keystone, self._keystone_account
         yield databases.administrator, self._administrator
         yield self.cloud.upgrade_container.image, self._image
-        yield f"{self.cloud.source} → {self.cloud.target}", self.hop.run
+        yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
         yield "load", self._load_port

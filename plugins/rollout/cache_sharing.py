@@ -31,15 +31,18 @@ class Cache:
 
 
 def cache_from_text(text: str) -> Cache:
-    """Read the cache of a configuration's text; ValueError where a number is none.
-
-    Options that are not there have Keystone's defaults.
-    """
-    servers = option_values(text, "cache", "memcache_servers") or [DEFAULT_SERVERS]
+    """Read the cache of a configuration's text; ValueError where a number is none."""
+    servers = option_values(text, "cache", "memcache_servers")
     seconds = option_values(text, "cache", "expiration_time")
+    return cache_from_values(servers[-1] if servers else None, seconds[-1] if seconds else None)
+
+
+def cache_from_values(servers: str | None, seconds: str | None) -> Cache:
+    """Return the cache that two options describe; one that is not there has Keystone's default."""
+    named = DEFAULT_SERVERS if servers is None else servers
     return Cache(
-        frozenset(part.strip() for part in servers[-1].split(",") if part.strip()),
-        int(seconds[-1]) if seconds else DEFAULT_EXPIRATION_SECONDS,
+        frozenset(part.strip() for part in named.split(",") if part.strip()),
+        DEFAULT_EXPIRATION_SECONDS if seconds is None else int(seconds),
     )
 
 
