@@ -240,6 +240,11 @@ class LoadGeneratorHook:
         path = self.directory / "samples.jsonl"
         return parse_samples(path.read_text() if path.exists() else "", str(path))
 
+    def failures(self) -> str:
+        """Return the failed requests so far, a JSON object a line."""
+        path = self.directory / "failures.jsonl"
+        return path.read_text() if path.exists() else ""
+
     def stop(self, timeout: float = 12.0) -> LoadEnd:
         """Stop the load and wait for its report; harmless if it has already ended.
 

@@ -13,6 +13,7 @@ from hooks.rollout_run import RolloutRun
 from rollout.load_profile import LoadProfile
 from rollout.load_samples import Sample, Window, merge
 from rollout.load_verdict import judge, judge_baseline, judge_session, window_since
+from rollout.unwritten_failures import with_unwritten_failures
 from rollout.verdict import Verdict, failed
 
 log = logging.getLogger(__name__)
@@ -98,10 +99,11 @@ class LoadSession:
         """Return one verdict for each question about the load since the last look."""
         now = time.time()
         window = window_since(self.generator.samples(), self._last_look(), now, self.limits)
+        session = with_unwritten_failures(merge(self.all_samples()), self.generator.failures())
         return [
             self.generator.verdict(),
             *judge(
-                window, self.baseline(), self.limits, now, session=merge(self.all_samples()),
+                window, self.baseline(), self.limits, now, session=session,
                 rate=self.profile.rate, web=self.generator.web,
             ),
             *self._seen_before(),

@@ -143,8 +143,13 @@ def _killed(scene: Scene, number: int, back: Callable[[], bool]) -> Iterator[Non
 
 @contextmanager
 def requests_fail_between_two_nodes(scene: Scene) -> Iterator[None]:
-    """Stop keystone-3's service for a moment without drain: its clients get errors."""
-    on_node(scene.client, 3, "service keystone stop; service keystone start")
+    """Restart keystone-3's service without drain: its clients get errors.
+
+    The next step comes within a second of them: too soon for a sample that holds them.
+    """
+    with scene.standing_still():
+        on_node(scene.client, 3, "service keystone stop; service keystone start")
+        wait_for("a failed request", lambda: scene.failed_requests() > 0, 15)
     yield
 
 

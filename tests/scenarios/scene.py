@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +71,20 @@ class Scene:
             return reached()
 
         wait_for(what, reached_or_ended, seconds)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Hold the run, but not its load, so that what happens comes before its next step."""
+        os.killpg(self.run.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.run.process.pid, signal.SIGCONT)
+
+    def failed_requests(self) -> int:
+        """Return how many requests of the run have failed so far."""
+        files = self.run.directory.glob("load/*/failures.jsonl") if self.run.directory else []
+        return sum(len(file.read_text().splitlines()) for file in files)
 
     def last_reason(self) -> str:
         """Return why the last step of the run failed."""
