@@ -24,8 +24,12 @@ with DAG(
     tags=["keystone"],
     params={
         "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param("", type="string", description="release now; empty: the cloud file's"),
-        "target": Param("", type="string", description="release to reach; empty: the cloud file's"),
+        "source": Param(
+            "", type=["null", "string"], description="release now; empty: the cloud file's"
+        ),
+        "target": Param(
+            "", type=["null", "string"], description="release to reach; empty: the cloud file's"
+        ),
     },
 ) as dag:
     plan = PlanHopOperator(task_id="plan")

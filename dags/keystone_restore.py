@@ -29,16 +29,26 @@ with DAG(
     default_args={"on_failure_callback": end_resumed_run},
     params={
         "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param("", type="string", description="release to go back to; empty: the file's"),
-        "target": Param("", type="string", description="release to leave; empty: the file's"),
+        "source": Param(
+            "", type=["null", "string"], description="release to go back to; empty: the file's"
+        ),
+        "target": Param(
+            "", type=["null", "string"], description="release to leave; empty: the file's"
+        ),
         "backup": Param(
-            "", type="string", description="file in the backup directory; empty: the newest fit"
+            "",
+            type=["null", "string"],
+            description="file in the backup directory; empty: the newest fit",
         ),
         "confirm": Param(
-            "", type="string", description="the phrase that a run without it prints; empty: refuse"
+            "",
+            type=["null", "string"],
+            description="the phrase that a run without it prints; empty: refuse",
         ),
         "break_lock": Param(
-            "", type="string", description="id of the dead run whose lock is broken deliberately"
+            "",
+            type=["null", "string"],
+            description="id of the dead run whose lock is broken deliberately",
         ),
     },
 ) as dag:

@@ -37,13 +37,19 @@ with DAG(
     default_args={"on_failure_callback": end_resumed_run},
     params={
         "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param("", type="string", description="release now; empty: the cloud file's"),
-        "target": Param("", type="string", description="release to reach; empty: the cloud file's"),
+        "source": Param(
+            "", type=["null", "string"], description="release now; empty: the cloud file's"
+        ),
+        "target": Param(
+            "", type=["null", "string"], description="release to reach; empty: the cloud file's"
+        ),
         "auto_approve": Param(
             False, type="boolean", description="contract without asking; for rehearsals"
         ),
         "break_lock": Param(
-            "", type="string", description="id of the dead run whose lock is broken deliberately"
+            "",
+            type=["null", "string"],
+            description="id of the dead run whose lock is broken deliberately",
         ),
     },
 ) as dag:

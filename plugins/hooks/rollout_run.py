@@ -37,7 +37,10 @@ class RolloutRun:
         """
         params = context["params"]
         cloud = load_cloud(
-            params["cloud"], params.get("source", ""), params.get("target", ""), any_hop=any_hop
+            params["cloud"],
+            params.get("source") or "",
+            params.get("target") or "",
+            any_hop=any_hop,
         )
         label = str(context["ti"].task_id)
         directory = RunDirectory(str(context["run_id"]))
