@@ -1,8 +1,8 @@
 """Say, for each command of the documentation, who executes it.
 
-Either the test beside this file does, in a copy of the project with a home and an Airflow of its own;
-or another test does, which is named here with a text that has to be in it. A command that stands in
-neither list is one that nobody runs.
+Either the test beside this file does, in a copy of the project with a home and an Airflow of its
+own; or another test does, which is named here with a text that has to be in it. A command that
+stands in neither list is one that nobody runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RUN_HERE = (
     r'export (AIRFLOW__CORE__\w+_FOLDER|PYTHONPATH)="\$PWD/\w+"',
     r"airflow db migrate",
     r"airflow dags list-import-errors",
-    r"airflow dags unpause keystone_\w+",
+    r'airflow dags unpause --treat-dag-id-as-regex "\^keystone_" --yes',
     rf"airflow dags trigger keystone_\w+ --conf '{{{CLOUD}.*}}'",
     r"airflow connections import ~/connections\.yaml",
     r"cp include/clouds/production-example\.yaml include/clouds/production\.yaml",
@@ -60,13 +60,17 @@ ELSEWHERE = (
         "-m lab rehearsal",
     ),
     Elsewhere("make test", ".ci/run", "make test", "-m pytest"),
-    Elsewhere("make test-scenarios", "pyproject.toml", '"tests/scenarios"', "pytest tests/scenarios"),
+    Elsewhere(
+        "make test-scenarios", "pyproject.toml", '"tests/scenarios"', "pytest tests/scenarios",
+    ),
     Elsewhere(f"make lab{HOP}", "tests/lab_fixtures.py", "bring_up.up(", "-m lab up"),
     Elsewhere("make lab-status", "tests/docs/test_lab_commands.py", '"status"', "-m lab status"),
     Elsewhere("make lab-reset", "tests/docs/test_lab_commands.py", '"reset"', "-m lab reset"),
     Elsewhere(f"make plan{HOP}", "tests/docs/test_lab_commands.py", '"plan"', "-m lab plan"),
     # All hops take hours: the command's own code runs there, with a stand-in for each rehearsal.
-    Elsewhere(f"make hops{HOP}", "tests/unit/test_lab_hop_matrix.py", "measure_all(", "-m lab hops"),
+    Elsewhere(
+        f"make hops{HOP}", "tests/unit/test_lab_hop_matrix.py", "measure_all(", "-m lab hops",
+    ),
     Elsewhere("make odyssey", "tests/unit/test_lab_odyssey.py", "make odyssey", "-m lab odyssey"),
     Elsewhere("make ui", "tests/e2e/test_airflow_page.py", '"-m", "lab", "ui"', "-m lab ui"),
     Elsewhere("make clean", ".ci/run", "make clean", "lab/clean.sh"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -86,7 +87,7 @@ class Page:
         tokens = self.tokens()
         titles = [
             "".join(child.content for child in following.children or [])
-            for token, following in zip(tokens, tokens[1:], strict=False)
+            for token, following in pairwise(tokens)
             if token.type == "heading_open"
         ]
         return {anchor(title) for title in titles}
