@@ -55,7 +55,7 @@ class LoadProfile(BaseModel):
     )
     weights: dict[Action, int] = Field(
         default_factory=lambda: dict(DEFAULT_WEIGHTS),
-        json_schema_extra={"default": dict(DEFAULT_WEIGHTS)},
+        json_schema_extra={"default": {str(name): each for name, each in DEFAULT_WEIGHTS.items()}},
         description="how often each action is chosen, relative to the others; empty: the default",
     )
     timeout: float = Field(default=30.0, gt=0, le=300, description="seconds per request")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,23 @@ from tests.docs.documentation import Found
 
 _MARK = "@@ keystone-rollout"
 SECONDS = 600
+
+_SERVER = Path(__file__).with_name("airflow_server.py")
+
+# `airflow` as a function: it starts its server when it is first called, with what is exported by
+# then, and hands the words over. The server's own output is the shell's, its answers a pipe.
+_PREPARE = f"""\
+exec 4>&1
+airflow() {{
+  if [ -z "${{server:-}}" ]; then
+    coproc AIRFLOW {{ exec {sys.executable} {_SERVER} 3>&1 >&4; }}
+    server=${{AIRFLOW[0]}} words=${{AIRFLOW[1]}}
+  fi
+  printf '%q ' "$@" >&"$words"; echo >&"$words"
+  local status; read -r status <&"$server" || status=125
+  return "$status"
+}}
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,7 @@ def run_commands(
 ) -> CommandRun:
     """Run them as one script: what one of them exports, the next one has."""
     wanted = list(commands)
-    script = "".join(_lines(number, each.text) for number, each in enumerate(wanted))
+    script = _PREPARE + "".join(_lines(number, each.text) for number, each in enumerate(wanted))
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=project,
