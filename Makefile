@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios bench lint ui sudoers reference clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,10 @@ ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
 	@test -x $(python) || lab/setup.sh >&2
 	@$(python) -m hooks.node_sudoers "$(CLOUD)" --account "$(ACCOUNT)"
+
+reference: ## write docs/cloud-file.md, the reference of the cloud file, from its model
+	@test -x $(python) || lab/setup.sh >&2
+	@$(python) -m hooks.reference_page
 
 clean: ## remove everything of this project from this machine, and nothing else
 	@lab/clean.sh
