@@ -55,7 +55,7 @@ def test_a_failure_says_the_status_and_what_was_printed_last() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandFailed, match="no-such-program cannot be started: No such file"):
         run_outside(["no-such-program"], 20)
-    with pytest.raises(CommandFailed, match="README.md cannot be started: Permission denied"):
+    with pytest.raises(CommandFailed, match=r"README\.md cannot be started: Permission denied"):
         run_outside(["./README.md"], 20)
 
 
