@@ -87,9 +87,7 @@ def test_it_is_one_toggle_and_never_two_at_once(dag: DAG) -> None:
     assert dag.catchup is False
     assert dag.max_active_runs == 1
     assert dag.schedule == "0 2 * * *"
-    with pytest.raises(ValueError, match="cloud"):
-        dag.params.update({"cloud": "production"})
-        dag.params.validate()
+    assert dag.params.get_param("cloud").schema["enum"] == ["lab"], "no other one can be named"
 
 
 def test_what_it_triggers_is_on_and_has_no_schedule(dags: dict[str, DAG]) -> None:
@@ -224,9 +222,10 @@ def test_nodes_that_were_not_reset_are_named_whatever_the_command_says(place: Pa
 def test_a_command_that_fails_starts_no_upgrade(place: Path) -> None:
     write_cloud(place / "clouds", rehearsal=rehearse("sh", "-c", "echo no disk; exit 4"))
     run, lock = rollout_run()
-    with pytest.raises(AirflowFailException, match="lab was not reset: sh ended with exit status 4"
-                       ", allowed is 0. It printed last: no disk"):  # fmt: skip
+    with pytest.raises(AirflowFailException) as caught:
         ResetHere(task_id="reset_staging").run_step(run, context())
+    assert "lab was not reset: sh ended with exit status 4, allowed is 0" in str(caught.value)
+    assert "It printed last: no disk. No upgrade is started" in str(caught.value)
     assert lock.held_by == ""
 
 
@@ -364,7 +363,7 @@ def test_without_a_scheduler_the_upgrade_runs_in_a_process_of_its_own(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
         env={
             **os.environ,
             "AIRFLOW__CORE__DAGS_FOLDER": str(place / "dags"),
