@@ -13,7 +13,7 @@ from pathlib import Path
 from hooks.report_file import render_page
 from hooks.run_directory import RunDirectory, folder_name, runs_folder
 from rollout.history_view import build_history_view
-from rollout.rehearsal_row import Row, is_row, row_of, row_without_data
+from rollout.rehearsal_row import NO_DATA, Row, is_row, row_of, row_without_data
 
 DATA, PAGE = "history.json", "history.html"
 REPORT, RECORD = "report.html", "report.json"
@@ -56,8 +56,8 @@ class RehearsalHistory:
     def keep(self, rehearsal: str, upgrade: str, why_none: str) -> Row:
         """Copy the report of a rehearsal's upgrade, add its row, write both files; return the row.
 
-        A rehearsal that is kept again replaces its row. Whatever became of the report, there is
-        a row.
+        A rehearsal that is kept again replaces its row, unless the report is gone by now: what was
+        read from it stays. Whatever became of the report, there is a row.
 
         :param upgrade: run id of the upgrade, or empty where none was started
         :param why_none: says why, in that case
@@ -65,6 +65,10 @@ class RehearsalHistory:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         earlier = self.rows()
         row = self._row(rehearsal, upgrade, why_none)
+        if row["state"] == NO_DATA:
+            same = [each for each in earlier
+                    if (each["rehearsal"], each["upgrade"]) == (rehearsal, upgrade)]  # fmt: skip
+            row = same[0] if same else row
         rows = [row, *(each for each in earlier if each["rehearsal"] != rehearsal)]
         rows.sort(key=lambda each: each["began"] or 0.0, reverse=True)
         self._write(rows[: self.bound])

@@ -78,6 +78,22 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -
         time.sleep(0.05)
 
 
+def test_what_ended_by_itself_leaves_nothing_at_work_either(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = (
+        "import subprocess, sys, pathlib\n"
+        "null = subprocess.DEVNULL\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
+        " stdout=null, stderr=null)\n"
+        f"pathlib.Path({str(pid)!r}).write_text(str(child.pid))\n"
+    )
+    run_outside(python(code), 30)
+    end = time.monotonic() + 10
+    while not gone(int(pid.read_text())):
+        assert time.monotonic() < end, "a child outlives the program"
+        time.sleep(0.05)
+
+
 def test_the_lock_is_kept_alive_meanwhile_and_its_failure_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -108,6 +108,8 @@ def test_the_newest_comes_first_and_a_repeated_one_replaces_its_row(
 ) -> None:
     example.keep_nights(runs, history, 3)
     assert kept(history) == ["night_02", "night_01", "night_00"]
+    history.keep("night_00", "upgrade_00", "")
+    assert kept(history) == ["night_02", "night_01", "night_00"], "by when they were"
     history.keep("night_01", "gone", "")
     rows = history.rows()
     assert sorted(row["rehearsal"] for row in rows) == ["night_00", "night_01", "night_02"]
@@ -121,6 +123,7 @@ def test_deleting_the_runs_loses_no_row_and_no_report(
     before = history.rows()
     shutil.rmtree(runs)
     history.keep("tonight", "", "no upgrade was started")
+    history.keep("night_01", "upgrade_01", "a task that was cleared")
     assert [row for row in history.rows() if row["rehearsal"] != "tonight"] == before
     assert all((history.folder / row["report"]).exists() for row in before)
 
