@@ -82,9 +82,9 @@ def context(**params: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rollout_run(holder: str = "") -> tuple[RolloutRun, PlayedLock]:
+def rollout_run(holder: str = "", run_id: str = RUN_ID) -> tuple[RolloutRun, PlayedLock]:
     """Return a rehearsal's run of the cloud files' lab, and the lock it finds."""
-    name = f"rehearsal__lab__{RUN_ID}"
+    name = f"rehearsal__lab__{run_id}"
     run, lock = RolloutRun(load_cloud("lab"), RunDirectory(name), "step"), PlayedLock(name, holder)
     run.lock = lock  # type: ignore[assignment]
     return run, lock
@@ -113,4 +113,4 @@ class TriggerHere(RehearseUpgradeOperator):
 
     def rollout_run(self, context: Any) -> RolloutRun:
         """Return a run whose lock is free."""
-        return rollout_run()[0]
+        return rollout_run(run_id=str(context["run_id"]))[0]
