@@ -32,6 +32,8 @@ from task_groups.load_group import SURVIVE_EXECUTOR, load_group
 with DAG(
     dag_id="keystone_upgrade",
     schedule=None,
+    # Nothing starts by itself without a schedule, but a rehearsal's run of it would wait for ever.
+    is_paused_upon_creation=False,
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},

@@ -1,4 +1,4 @@
-"""Command line of the lab: ``python -m lab up|reset|status|ui|plan|rehearsal|hops|odyssey``."""
+"""Command line of the lab: ``python -m lab up|reset|adopt|status|ui|plan|rehearsal|...``."""
 
 import argparse
 import fcntl
@@ -45,6 +45,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
             bring_up.up(hop.plan_hop(options.release, options.target, options.own_cache), report)
         return 0
     client = engine.connect()
+    if options.command == "adopt":
+        with only_one_at_a_time():
+            reset.adopt(client, report)
+        return 0
     if options.command == "reset":
         with only_one_at_a_time():
             reset.reset(client, hop.current().source, report)
@@ -82,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the lab at a release")
     hop.add_arguments(up)
     commands.add_parser("reset", help="back to the source release")
+    commands.add_parser("adopt", help="make the lab's administrator known to loaded data")
     commands.add_parser("status", help="print one table")
     commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
     commands.add_parser("plan", help="say what an upgrade would do", add_help=False)

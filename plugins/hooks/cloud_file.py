@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def parse_cloud(
     try:
         return cloud_from_data(_render(data, data), any_hop=any_hop)
     except TemplateError as error:
-        raise CloudFileError(f"{label}: {error}; allowed are name, source and target") from error
+        raise CloudFileError(
+            f"{label}: {error}; allowed are name, source and target, in rehearsal also python"
+        ) from error
     except ValidationError as error:
         # The model as a whole repeats what `inconsistencies` says with its place in the file.
         findings = [_finding(label, node, each) for each in error.errors() if each["loc"]]
@@ -85,6 +88,8 @@ def _render(value: Any, context: dict[str, Any], path: tuple[str, ...] = ()) -> 
     per_node = path[:1] == ("node_steps",) and path[-1] != "configuration"
     if isinstance(value, str) and "{{" in value and not per_node:
         names = {name: context.get(name, "") for name in ("name", "source", "target")}
+        if path[:1] == ("rehearsal",):
+            names["python"] = sys.executable  # the one that runs Airflow's tasks
         environment = Environment(undefined=StrictUndefined, autoescape=False)
         return environment.from_string(value).render(names)
     return value
@@ -132,6 +137,7 @@ def _allowed_keys(location: list[str | int]) -> list[str]:
     here = schema
     for part in location:
         here = here["items"] if isinstance(part, int) else here["properties"][part]
+        here = next((each for each in here.get("anyOf", ()) if "$ref" in each), here)
         if "$ref" in here:
             here = schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
     return sorted(here.get("properties", {}))

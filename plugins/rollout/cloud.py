@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationInfo,
     model_validator,
 )
@@ -21,6 +22,7 @@ from pydantic import (
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
+from rollout.rehearsal import Rehearsal, staging_findings
 from rollout.releases import Release, check_hop, parse_release, read_committed_reasons
 
 
@@ -190,6 +192,10 @@ class Cloud(Section):
         "until after contract; auto: where the hop needs it",
     )
     backup_directory: str = Field(description="where the verified dump is kept")
+    staging: StrictBool = Field(False, description="this cloud may be reset; no other one ever is")
+    rehearsal: Rehearsal | None = Field(
+        None, description="when this staging cloud rehearses its upgrade, and how it is reset"
+    )
 
     @property
     def source_release(self) -> Release:
@@ -253,7 +259,9 @@ def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[I
     Works on plain data, so that a file's findings come in one list and not in two rounds.
     ``any_hop`` leaves it to the caller whether the hop exists: a plan shows that with the rest.
     """
-    return [*(() if any_hop else _hop(data)), *_duplicates(data), *_capacity(data)]
+    staging = [Inconsistency(("rehearsal",), text) for text in staging_findings(data)]
+    hop = [] if any_hop else list(_hop(data))
+    return [*hop, *_duplicates(data), *_capacity(data), *staging]
 
 
 def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:

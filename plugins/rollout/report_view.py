@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollout.node_lanes import node_names
-from rollout.releases import parse_release
+from rollout.releases import release_in_words
 from rollout.report_axis import COMPACT, WIDE
 from rollout.report_chart import build_chart
 from rollout.report_checks import group_checks, reasons
@@ -34,7 +34,7 @@ HEADLINES = {
 
 def build_view(record: Data) -> dict[str, Any]:
     """Return the view of a run record (rollout.run_record), whatever is missing in it."""
-    state = _state(record)
+    state = run_state(record)
     steps = steps_rows(record["steps"], record["began"])
     checks = group_checks([v for v in record["verdicts"] if v["gate"] != "preflight"])
     preflight = group_checks([v for v in record["verdicts"] if v["gate"] == "preflight"])
@@ -70,7 +70,7 @@ def build_view(record: Data) -> dict[str, Any]:
     }
 
 
-def _state(record: Data) -> str:
+def run_state(record: Data) -> str:
     """No requests is not no errors: a run without load proves nothing, even if it went through.
 
     A restore is downtime and claims no more than it measured.
@@ -105,15 +105,8 @@ def _releases(record: Data) -> list[str]:
     plan = record["plan"]
     if plan is None:
         return []
-    way = [_named(plan["source"]), _named(plan["target"])]
+    way = [release_in_words(plan["source"]), release_in_words(plan["target"])]
     return way[::-1] if record["restore"] else way
-
-
-def _named(version: str) -> str:
-    try:
-        return str(parse_release(version))
-    except ValueError:
-        return version
 
 
 def _most(failures: Mapping[str, int], names: int = 3) -> str:

@@ -75,7 +75,8 @@ def test_the_production_example_shows_every_key() -> None:
     absent = [
         key
         for section in (cloud, cloud.upgrade_container, cloud.limits, cloud.limits.load,
-                        cloud.limits.node, cloud.load, cloud.doctor, cloud.tokens, cloud.node_steps)
+                        cloud.limits.node, cloud.load, cloud.doctor, cloud.tokens, cloud.node_steps,
+                        load_cloud("lab").rehearsal)
         for key in type(section).model_fields
         if f"{key}:" not in shown
     ]  # fmt: skip
@@ -201,7 +202,8 @@ def test_an_unknown_name_in_a_text_is_refused() -> None:
     with pytest.raises(CloudFileError) as caught:
         parse_cloud(changed("keystone:{{ target }}", "keystone:{{ relase }}"), "small.yaml")
     assert str(caught.value) == (
-        "small.yaml: 'relase' is undefined; allowed are name, source and target"
+        "small.yaml: 'relase' is undefined; allowed are name, source and target, in rehearsal also "
+        "python"
     )
 
 
