@@ -76,6 +76,11 @@ class LoadBalancer(Section):
     name: Name
     connection: Name = Field(description="host and port of the runtime API (level admin)")
     backend: Name = Field(description="backend that holds the Keystone servers")
+    statistics: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="URL of its statistics page, for people: node tasks link to it",
+    )
 
 
 class Api(Section):

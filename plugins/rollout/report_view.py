@@ -83,6 +83,8 @@ def _state(record: Data) -> str:
 def _summary(record: Data, state: str) -> str:
     if record["restore"]:
         return restore_summary(record["restore"])
+    if state == "unproven" and not _changed_anything(record):
+        return "Nothing was changed: it ended after its checks."
     if state == "unproven":
         return "Every task succeeded, but there was no load: nobody knows whether clients noticed."
     if state == "succeeded":
@@ -96,9 +98,13 @@ def _summary(record: Data, state: str) -> str:
         return "It was killed, and a later run cleaned up after it; what it had begun is below."
     if record["plan"] is None:
         return "It ended before there was a plan: nothing was touched."
-    if not any(record[key] for key in ("backup", "variable", "versions", "nodes")):
+    if not _changed_anything(record):
         return "It stopped before anything was touched."
     return "It stopped before the next step; what follows says why, and what to do."
+
+
+def _changed_anything(record: Data) -> bool:
+    return any(record[key] for key in ("backup", "variable", "versions", "nodes"))
 
 
 def _releases(record: Data) -> list[str]:

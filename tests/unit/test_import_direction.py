@@ -14,12 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 
 MAY_IMPORT = {
-    "dags": {"task_groups", "operators", "sensors"},
+    "dags": {"task_groups", "operators", "sensors", "forms"},
     "task_groups": {"task_groups", "operators", "sensors"},
     "operators": {"operators", "hooks", "rollout"},
     "sensors": {"sensors", "hooks", "rollout"},
     "hooks": {"hooks", "rollout"},
     "rollout": {"rollout"},
+    "forms": {"forms", "hooks", "rollout"},
 }
 OURS = {*MAY_IMPORT, "lab"}
 NOT_IN_ROLLOUT = {
