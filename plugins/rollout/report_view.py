@@ -29,6 +29,7 @@ HEADLINES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
     "unproven": "Not proven",
+    "waiting": "Waits for approval",
 }
 
 
@@ -94,6 +95,8 @@ def _summary(record: Data, state: str) -> str:
             if not failures
             else f"The upgrade ended well; {count(failures)} failed requests are in the budget."
         )
+    if state == "waiting":
+        return "Nothing goes on before somebody answers; this is what was measured up to now."
     if state == "interrupted":
         return "It was killed, and a later run cleaned up after it; what it had begun is below."
     if record["plan"] is None:

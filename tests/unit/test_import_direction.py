@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "hooks": {"hooks", "rollout"},
     "rollout": {"rollout"},
     "forms": {"forms", "hooks", "rollout"},
+    "pages": {"pages", "hooks", "rollout"},
+    "the plugin": {"pages", "hooks"},
 }
 OURS = {*MAY_IMPORT, "lab"}
 NOT_IN_ROLLOUT = {
@@ -31,6 +33,8 @@ OPENS_FILES = {"open", "read_text", "write_text", "read_bytes", "write_bytes"}
 
 
 def files(layer: str) -> list[Path]:
+    if layer == "the plugin":
+        return sorted(PLUGINS.glob("*.py"))
     folder = ROOT / "dags" if layer == "dags" else PLUGINS / layer
     return sorted(folder.rglob("*.py"))
 
