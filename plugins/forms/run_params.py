@@ -18,6 +18,8 @@ WHAT = "What to do"
 LOAD = "Load and limits of this run"
 DEAD_RUN = "After a run that died"
 DEFAULT_CLOUD = "lab"
+MAY_BE_EMPTY = ["null", "string"]
+"""Airflow's form takes an empty text for a missing one, and triggers nothing then."""
 RELEASE = r"^$|^[0-9]{2}\.[0-9]+\.[0-9]+$"
 UPPER_BOUNDS = {"failure_budget": 1000, "p99_multiple": 100, "p99_floor_ms": 60000}
 """For limits whose model has none: more than that is a slip of the finger."""
@@ -40,7 +42,7 @@ def cloud_params(*, source: str, target: str) -> dict[str, Param]:
 
 def _release(title: str, what: str) -> Param:
     return Param(
-        "", type="string", title=title, section=WHAT, pattern=RELEASE, maxLength=12,
+        "", type=MAY_BE_EMPTY, title=title, section=WHAT, pattern=RELEASE, maxLength=12,
         examples=["", *(series.version for series in catalogue().releases)],
         description_md=f"{what}: a Keystone version such as `13.0.4`. "
         "Empty: the one in the cloud file.",
@@ -104,7 +106,7 @@ def lock_params() -> dict[str, Param]:
     """Return the lock of a run that died."""
     return {
         "break_lock": Param(
-            "", type="string", title="Break the lock of run", section=DEAD_RUN, maxLength=250,
+            "", type=MAY_BE_EMPTY, title="Break the lock of run", section=DEAD_RUN, maxLength=250,
             description_md="The id of the dead run, as *take_lock* or *preflight* names it. Its "
             "load is stopped, its servers are brought back, then this run goes on. "
             "Empty: nobody's lock is broken.",
@@ -116,12 +118,12 @@ def restore_params() -> dict[str, Param]:
     """Return what a restore asks for beyond the cloud."""
     return {
         "backup": Param(
-            "", type="string", title="Backup", section=WHAT, pattern=r"^[^/]*$",
+            "", type=MAY_BE_EMPTY, title="Backup", section=WHAT, pattern=r"^[^/]*$",
             description_md="File name in the cloud's backup directory. "
             "Empty: the newest one that the source release served from.",
         ),
         "confirm": Param(
-            "", type="string", title="Confirmation", section=WHAT,
+            "", type=MAY_BE_EMPTY, title="Confirmation", section=WHAT,
             description_md="The phrase that a run without it prints: it names the backup and "
             "bounds **how much is lost**. Empty: count, refuse, change nothing.",
         ),

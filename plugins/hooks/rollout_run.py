@@ -82,8 +82,8 @@ def _cloud(params: Mapping[str, Any], *, any_hop: bool = False) -> Cloud:
     """Return the cloud of a run's params: the only place where they are put into a cloud."""
     return load_cloud(
         params["cloud"],
-        params.get("source", ""),
-        params.get("target", ""),
+        params.get("source") or "",  # the form sends null for a field that was emptied
+        params.get("target") or "",
         any_hop=any_hop,
         overrides=given_overrides(params),
     )

@@ -53,7 +53,8 @@ def test_every_field_has_a_title_a_section_and_says_what_it_is_for(
         assert param.schema["title"], name
         assert param.schema["section"], name
         assert len(param.schema["description_md"]) > 40, name
-        assert param.schema["type"], name
+        # An empty text of a type without null keeps the form's button grey.
+        assert param.value != "" or param.schema["type"] == ["null", "string"], name
 
 
 def test_clouds_are_the_files_of_the_folder(
@@ -80,7 +81,6 @@ def test_clouds_are_the_files_of_the_folder(
         ("source", "queens"),
         ("source", "13.0"),
         ("target", "13.0.4; reboot"),
-        ("target", None),
         ("action", "contract"),
         ("auto_approve", "yes"),
         ("load_rate", 0),

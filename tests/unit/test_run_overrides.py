@@ -49,6 +49,12 @@ def test_an_empty_field_leaves_the_cloud_files_value(empty: object) -> None:
     assert run_of({"cloud": "lab", **dict.fromkeys(OVERRIDES, empty)}).cloud == load_cloud("lab")
 
 
+def test_an_emptied_release_is_the_cloud_files_and_an_emptied_lock_nobodys() -> None:
+    run = run_of({"cloud": "lab", "source": None, "target": None, "break_lock": None})
+    assert run.cloud == load_cloud("lab")
+    assert run.lock.break_run == ""
+
+
 def test_zero_is_a_value_and_not_an_empty_field() -> None:
     assert given_overrides({"failure_budget": 0}) == {"failure_budget": 0}
 
