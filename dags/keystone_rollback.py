@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param, TaskGroup, chain
+from airflow.sdk import DAG, TaskGroup, chain
 
+from forms.run_params import all_params, cloud_params, load_params, lock_params
 from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
@@ -14,21 +15,20 @@ from operators.upgrade_node import UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
 from task_groups.load_group import load_group
+from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_rollback",
     schedule=None,
+    doc_md=page("keystone_rollback"),
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
-    params={
-        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param("", type="string", description="release to go back to; empty: the file's"),
-        "target": Param("", type="string", description="release to leave; empty: the file's"),
-        "break_lock": Param(
-            "", type="string", description="id of the dead run whose lock is broken deliberately"
-        ),
-    },
+    params=all_params(
+        cloud_params(source="What to go back to", target="What to leave"),
+        load_params(),
+        lock_params(),
+    ),
 ) as dag:
     plan = PlanUpgradeOperator(task_id="plan")
     check_way_back = CheckWayBackOperator(task_id="check_way_back")
@@ -61,3 +61,5 @@ with DAG(
 
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)
+
+    document_tasks(dag)

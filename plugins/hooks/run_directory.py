@@ -78,5 +78,6 @@ class RunDirectory:
 
 
 def folder_name(run_id: str) -> str:
-    """Return the name of a run's folder."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+    """Return the name of a run's folder: one name, which never leads out of the folder of all."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+    return re.sub(r"^\.+$", lambda dots: "_" * len(dots[0]), name) or "_"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
 from hooks.gate import settle
 from hooks.preflight_checks import PreflightChecks
 from hooks.rollout_run import RolloutRun
+from hooks.run_directory import RunDirectory
 from operators.rollout_operator import RolloutOperator
 
 
@@ -20,3 +24,14 @@ class PreflightOperator(RolloutOperator):
         for note in checks.hop.notes:
             self.log.warning(note)
             run.directory.record("note", text=note)
+
+
+class GoOnOperator(BaseOperator):
+    """Go on after preflight, unless the run was only to check: then nothing else runs."""
+
+    def execute(self, context: Any) -> None:
+        """Skip this task, and with it all that follow, where param `action` is `check`."""
+        if context["params"].get("action") == "check":
+            text = "only checked, as asked for (param action): nothing was changed"
+            RunDirectory(str(context["run_id"])).record("note", text=text)
+            raise AirflowSkipException(text)

@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from hooks.cycle_parts import node_cycle
+from hooks.page_links import StatisticsLink
 from hooks.rollout_run import RolloutRun
 from hooks.rotation import Rotation
 from hooks.servers_out import ServersOut
@@ -17,8 +18,11 @@ from rollout.node_cycle import CycleFailed
 class RecoverNodesOperator(RolloutOperator):
     """Restore full capacity before anything else: only servers that an upgrade marked as out."""
 
+    operator_extra_links = (StatisticsLink(),)
+
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return what was done; AirflowFailException names the nodes that stay out."""
+        StatisticsLink().show_cloud(self, context, run.cloud)
         marks, rotation = ServersOut(run.cloud), Rotation(run.cloud)
         done, problems = [], []
         for node in run.cloud.nodes:

@@ -22,7 +22,7 @@ class ConfirmRestoreOperator(RestoreOperator):
         """Refuse with everything one has to know to agree, and how."""
         section = RestoreSession(run).section()
         loss = Difference.from_list(section["planned"])
-        reason = objection(context["params"]["confirm"], section["backup"], loss.total)
+        reason = objection(context["params"]["confirm"] or "", section["backup"], loss.total)
         if reason:
             raise AirflowFailException(refusal(reason, section, str(run.cloud.source_release)))
         self.log.info("Confirmed: %s", loss.sentence())

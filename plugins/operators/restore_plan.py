@@ -30,7 +30,7 @@ class PlanRestoreOperator(RestoreOperator):
     def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
         """Log and record the plan, and return it."""
         cloud, session, store = run.cloud, RestoreSession(run), BackupStore(run.cloud)
-        backup = store.find(context["params"]["backup"], cloud.source)
+        backup = store.find(context["params"]["backup"] or "", cloud.source)
         facts = store.facts(backup)
         self.log.info("Backup %s, taken %s", backup, moment(facts.taken))
         nodes = AllNodes(cloud)

@@ -44,7 +44,7 @@ class SwapSchemasOperator(RestoreOperator):
             if not needed:
                 self.log.info("The schema stands where the backup does: nothing to move")
                 return
-            self._move(session, restore, context["params"]["confirm"])
+            self._move(session, restore, context["params"]["confirm"] or "")
         swap.finish()
         session.history.keep_swapped(restore.replaced, time.time())
         kept = session.history.open() or restore

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from hooks.page_links import ReportLink
 from hooks.run_directory import RunDirectory
 from hooks.run_report import write_run_report
 
@@ -21,6 +22,8 @@ def failed_tasks(context: Any) -> tuple[list[str], bool]:
 
 class WriteReportOperator(BaseOperator):
     """Write the report, however the run ended; it needs neither the cloud nor its file."""
+
+    operator_extra_links = (ReportLink(),)
 
     def execute(self, context: Any) -> str:
         """Return the report's path."""

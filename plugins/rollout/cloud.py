@@ -78,6 +78,11 @@ class LoadBalancer(Section):
     name: Name = Field(description="as it is called in logs and reports")
     connection: Name = Field(description="host and port of the runtime API (level admin)")
     backend: Name = Field(description="backend that holds the Keystone servers")
+    statistics: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="URL of its statistics page, for people: node tasks link to it",
+    )
 
 
 class Api(Section):

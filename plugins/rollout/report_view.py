@@ -29,6 +29,7 @@ HEADLINES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
     "unproven": "Not proven",
+    "waiting": "Waits for approval",
 }
 
 
@@ -83,6 +84,8 @@ def run_state(record: Data) -> str:
 def _summary(record: Data, state: str) -> str:
     if record["restore"]:
         return restore_summary(record["restore"])
+    if state == "unproven" and not _changed_anything(record):
+        return "Nothing was changed: it ended after its checks."
     if state == "unproven":
         return "Every task succeeded, but there was no load: nobody knows whether clients noticed."
     if state == "succeeded":
@@ -92,13 +95,19 @@ def _summary(record: Data, state: str) -> str:
             if not failures
             else f"The upgrade ended well; {count(failures)} failed requests are in the budget."
         )
+    if state == "waiting":
+        return "Nothing goes on before somebody answers; this is what was measured up to now."
     if state == "interrupted":
         return "It was killed, and a later run cleaned up after it; what it had begun is below."
     if record["plan"] is None:
         return "It ended before there was a plan: nothing was touched."
-    if not any(record[key] for key in ("backup", "variable", "versions", "nodes")):
+    if not _changed_anything(record):
         return "It stopped before anything was touched."
     return "It stopped before the next step; what follows says why, and what to do."
+
+
+def _changed_anything(record: Data) -> bool:
+    return any(record[key] for key in ("backup", "variable", "versions", "nodes"))
 
 
 def _releases(record: Data) -> list[str]:
