@@ -21,6 +21,7 @@ from pydantic import (
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
+from rollout.notification_settings import Notification
 from rollout.releases import Release, check_hop, parse_release, read_committed_reasons
 
 
@@ -180,6 +181,9 @@ class Cloud(Section):
         "until after contract; auto: where the hop needs it",
     )
     backup_directory: str = Field(description="where the verified dump is kept")
+    notifications: list[Notification] = Field(
+        [], description="who is told of what happens to a run; one that fails stops nothing"
+    )
 
     @property
     def source_release(self) -> Release:
