@@ -11,6 +11,7 @@ from hooks.gate import open_gate
 from hooks.keystone_database import KeystoneDatabase
 from hooks.load_session import LoadSession
 from hooks.rollout_run import RolloutRun
+from hooks.run_outcome import tell_approval_needed
 from rollout.phase_forecast import forecast
 from rollout.version_table import Phase
 
@@ -41,4 +42,5 @@ class ApproveContractOperator(ApprovalOperator):
             *(f"* {verdict}" for verdict in LoadSession(run).judge()),
         ]
         self.body = "\n".join(lines)
+        tell_approval_needed(run, self.body)
         super().execute(context)
