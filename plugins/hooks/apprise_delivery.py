@@ -5,6 +5,7 @@ Imported only where a cloud file asks for Apprise, because its provider may not 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import apprise
@@ -21,14 +22,24 @@ class StrictAppriseNotifier(AppriseNotifier):
     One after another, in the calling thread: Apprise's own threads would keep a process alive.
     """
 
-    def notify(self, context: Any) -> None:
-        """Send, and look at what became of it."""
+    @cached_property
+    def services(self) -> apprise.Apprise:
+        """Return the connection's services; the first time, Apprise loads all that it knows.
+
+        That is work without the network, and takes seconds on a busy machine.
+        """
         connection = self.hook.get_connection(self.apprise_conn_id)
         services = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
         self.hook.set_config_from_conn(conn=connection, apprise_obj=services)
         if not len(services):
             raise NotDelivered("no service of the connection has a URL that Apprise knows")
-        result = services.notify(body=self.body, title=self.title, body_format=self.body_format)
+        return services
+
+    def notify(self, context: Any) -> None:
+        """Send, and look at what became of it."""
+        result = self.services.notify(
+            body=self.body, title=self.title, body_format=self.body_format
+        )
         if not result:
             raise NotDelivered("; ".join(map(_in_words, result)) or result.status.name.lower())
 

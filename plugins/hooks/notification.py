@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import Connection
@@ -21,7 +21,7 @@ from rollout.notification_text import Message
 log = logging.getLogger(__name__)
 
 SECONDS = 10
-"""For all receivers of one message together; they are told at the same time."""
+"""For all receivers of one message together to answer; they are told at the same time."""
 
 
 @dataclass
@@ -31,16 +31,22 @@ class _Delivery:
     settings: Notification
     notifier: Any = None
     error: BaseException | None = None
-    began: float = field(default_factory=time.monotonic)
+    began: float = 0.0
     seconds: float | None = None
     thread: threading.Thread | None = None
 
-    def start(self, message: Message) -> None:
+    def prepare(self, message: Message) -> None:
+        """Load what is needed, without asking the receiver anything."""
         try:
             self.notifier = make_notifier(self.settings, message, SECONDS)
         except Exception as error:
             self.error, self.seconds = error, 0.0
+
+    def start(self) -> None:
+        """Begin to send, unless that is impossible."""
+        if self.notifier is None:
             return
+        self.began = time.monotonic()
         # A daemon: the task's process ends also where the other side never answers.
         self.thread = threading.Thread(target=self._send, name="notification", daemon=True)
         self.thread.start()
@@ -81,9 +87,11 @@ def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> 
         message = make()
         deliveries = [_Delivery(each) for each in cloud.notifications
                       if message.happening in each.events]  # fmt: skip
+        for delivery in deliveries:
+            delivery.prepare(message)
         deadline = time.monotonic() + SECONDS
         for delivery in deliveries:
-            delivery.start(message)
+            delivery.start()
         for delivery in deliveries:
             fields = delivery.outcome(deadline)
             directory.record("notification", happening=message.happening, **fields)

@@ -73,6 +73,8 @@ def make_notifier(settings: Notification, message: Message, seconds: int) -> Any
     make = {"smtp": _smtp, "slack": _slack, "apprise": _apprise}[settings.via]
     connection, notifier = connection_of(settings), make(settings, message, seconds)
     notifier.hook.get_connection = lambda _id: connection
+    if settings.via == "apprise":
+        _ = notifier.services  # loaded here, so that it does not count as the receiver's time
     return notifier
 
 
