@@ -278,6 +278,18 @@ def test_one_of_two_apprise_services_that_fails_is_named(
     assert event["error"].count("failure") == 1
 
 
+def test_an_error_that_repeats_the_webhooks_address_is_recorded_without_it(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "http://127.0.0.1:1/services/T0SECRET1 /B0SECRET2"
+    text = json.dumps({"conn_type": "slackwebhook", "password": address})
+    monkeypatch.setenv("AIRFLOW_CONN_TO_SLACK", text)
+    (event,) = told(directory, entry("slack"))
+    assert event["error"].startswith("InvalidURL: ")
+    assert "***" in event["error"]
+    assert "SECRET" not in event["error"]
+
+
 def test_no_part_of_a_secret_is_left_in_an_error(connect: Connect) -> None:
     slack = connection_of(connect("slack", 80))
     text = f"unknown url type: 'htp://x/{TOKEN}', then only x0SECRET3"
