@@ -13,12 +13,28 @@ from rollout.load_samples import under_load
 from rollout.run_record import build_record
 
 
+def report_path(directory: RunDirectory) -> Path:
+    """Return where the report of a run is, or will be."""
+    return directory.path / "report.html"
+
+
 def write_report_so_far(directory: RunDirectory) -> Path:
     """Write the report of a run that waits for an answer, for whoever has to give it.
 
     It is replaced at the run's end, and does not count as that end.
     """
-    return write_report(directory, {**_record(directory, "waiting"), "failed_tasks": []})
+    return write_report(directory, read_record(directory, "waiting", []))
+
+
+def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> dict[str, Any]:
+    """Return the run record as of now, see `write_run_report`."""
+    samples = [
+        sample
+        for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
+        for sample in under_load(LoadGeneratorHook(folder).samples())
+    ]
+    record = build_record(directory.run_id, directory.events(), samples, state)
+    return {**record, "failed_tasks": list(failed_tasks)}
 
 
 def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
@@ -26,16 +42,6 @@ def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence
 
     ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
     """
-    record = _record(directory, state)
-    path = write_report(directory, {**record, "failed_tasks": list(failed_tasks)})
+    path = write_report(directory, read_record(directory, state, failed_tasks))
     directory.record("reported", state=state, path=str(path))
     return path
-
-
-def _record(directory: RunDirectory, state: str) -> dict[str, Any]:
-    samples = [
-        sample
-        for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
-        for sample in under_load(LoadGeneratorHook(folder).samples())
-    ]
-    return build_record(directory.run_id, directory.events(), samples, state)

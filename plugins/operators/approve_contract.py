@@ -11,6 +11,7 @@ from hooks.contract_evidence import contract_evidence
 from hooks.gate import open_gate
 from hooks.page_links import ReportLink
 from hooks.rollout_run import RolloutRun
+from hooks.run_outcome import tell_approval_needed
 from hooks.run_report import write_report_so_far
 from rollout.approval_text import approval_text
 
@@ -40,4 +41,5 @@ class ApproveContractOperator(ApprovalOperator):
             ReportLink().show_run(self, context)
         except Exception:  # the question itself holds what has to be known
             self.log.exception("There is no report so far")
+        tell_approval_needed(run, self.body)
         super().execute(context)

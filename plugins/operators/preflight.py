@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from hooks.gate import settle
+from hooks.notification import warn_unreachable
 from hooks.preflight_checks import PreflightChecks
 from hooks.rollout_run import RolloutRun
 from hooks.run_directory import RunDirectory
@@ -20,6 +21,7 @@ class PreflightOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Run the checks; AirflowFailException lists each violated one."""
         checks = PreflightChecks(run.cloud, run.lock)
+        warn_unreachable(run.cloud, run.directory)
         settle(run, "preflight", checks.run())
         for note in checks.hop.notes:
             self.log.warning(note)

@@ -22,6 +22,7 @@ from pydantic import (
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
+from rollout.notification_settings import Notification
 from rollout.rehearsal import Rehearsal, staging_findings
 from rollout.releases import Release, check_hop, parse_release, read_committed_reasons
 
@@ -200,6 +201,9 @@ class Cloud(Section):
     staging: StrictBool = Field(False, description="this cloud may be reset; no other one ever is")
     rehearsal: Rehearsal | None = Field(
         None, description="when this staging cloud rehearses its upgrade, and how it is reset"
+    )
+    notifications: list[Notification] = Field(
+        [], description="who is told of what happens to a run; one that fails stops nothing"
     )
 
     @property
