@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Param, chain
+from airflow.sdk import DAG, chain
 
+from forms.run_params import all_params, lock_params, rehearsal_params
 from operators.keep_rehearsal import KeepRehearsalOperator
 from operators.rehearsal_dags import RehearsalDag, rehearsal_dags
 from operators.rehearsal_operator import ReleaseRehearsalLockOperator, TakeRehearsalLockOperator
 from operators.rehearse_upgrade import RehearseUpgradeOperator
 from operators.reset_staging import CheckStagingOperator, LoadDumpOperator, ResetStagingOperator
-
-# What an operator reads on the DAG's page at 2 a.m.
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "keystone_rehearsal.md"
+from task_groups.runbook_page import document_tasks, page
 
 
 def rehearsal_dag(made: RehearsalDag) -> DAG:
@@ -28,24 +26,9 @@ def rehearsal_dag(made: RehearsalDag) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=True,
-        doc_md=made.page(PAGE.read_text(encoding="utf-8")),
+        doc_md=made.page(page("keystone_rehearsal")),
         tags=made.tags,
-        params={
-            # One cloud a DAG: another one has its own history, and its own run at a time.
-            "cloud": Param(
-                made.cloud, type="string", enum=[made.cloud], description="file in include/clouds"
-            ),
-            "source": Param(
-                "", type="string", description="release to reset to; empty: the file's"
-            ),
-            "target": Param("", type="string", description="release to reach; empty: the file's"),
-            "dump": Param(
-                "", type="string", description="dump of production to upgrade; empty: the file's"
-            ),
-            "break_lock": Param(
-                "", type="string", description="id of the dead run whose lock is broken"
-            ),
-        },
+        params=all_params(rehearsal_params(made.cloud), lock_params()),
     ) as dag:
         check_staging = CheckStagingOperator(task_id="check_staging")
         take_lock = TakeRehearsalLockOperator(task_id="take_lock").as_setup()
@@ -65,6 +48,8 @@ def rehearsal_dag(made: RehearsalDag) -> DAG:
 
         release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
         keep_report.as_teardown(on_failure_fail_dagrun=True)
+
+        document_tasks(dag)
     return dag
 
 

@@ -50,15 +50,18 @@ with DAG(
         tell_left_behind = TellLeftBehindOperator(task_id="tell_left_behind")
 
     rollback_succeeded = EndRunOperator(task_id="rollback_succeeded")
+    return_nodes = RecoverNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
     chain(plan, check_way_back, preflight, take_lock, recover_nodes)
     load.around(before=recover_nodes, first=list_nodes, last=tell_left_behind)
     chain(list_nodes, rollback_nodes, verify_nodes, tell_left_behind)
+    chain(tell_left_behind, return_nodes, release_lock)
     chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], rollback_succeeded)
 
+    return_nodes.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)
 

@@ -112,6 +112,7 @@ with DAG(
     # A teardown whose failure counts hides the failures before it, so the run's state needs a
     # leaf of its own that follows every step and no teardown.
     upgrade_succeeded = EndRunOperator(task_id="upgrade_succeeded")
+    return_nodes = RecoverNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
@@ -121,12 +122,13 @@ with DAG(
     chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
     chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
     chain(ask, [approve_contract, auto_approved], contract, wait_contract)
-    chain(wait_contract, [restore_isolation, restore_creators], release_lock)
+    chain(wait_contract, [restore_isolation, restore_creators], return_nodes, release_lock)
     chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], upgrade_succeeded)
 
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
     restore_isolation.as_teardown(setups=set_isolation, on_failure_fail_dagrun=True)
+    return_nodes.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)
 

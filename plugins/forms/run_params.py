@@ -130,6 +130,23 @@ def restore_params() -> dict[str, Param]:
     }  # fmt: skip
 
 
+def rehearsal_params(cloud: str) -> dict[str, Param]:
+    """Return what a rehearsal asks for. One cloud a DAG: another one has its own history."""
+    return {
+        "cloud": Param(
+            cloud, type="string", title="Cloud", enum=[cloud], section=WHAT,
+            description_md="The staging cloud that this DAG **resets** and upgrades.",
+        ),
+        "source": _release("Source release", "What staging is reset to"),
+        "target": _release("Target release", "What staging is upgraded to"),
+        "dump": Param(
+            "", type=MAY_BE_EMPTY, title="Dump of production", section=WHAT,
+            description_md="A file of which the data is upgraded, instead of what the reset "
+            "leaves. Empty: `rehearsal.dump` of the cloud file.",
+        ),
+    }  # fmt: skip
+
+
 def all_params(*parts: dict[str, Param]) -> dict[str, Any]:
     """Put the parts of a form together, in the order in which they are shown."""
     return {name: param for part in parts for name, param in part.items()}
