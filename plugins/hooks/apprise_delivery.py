@@ -38,7 +38,7 @@ class StrictAppriseNotifier(AppriseNotifier):
     def notify(self, context: Any) -> None:
         """Send, and look at what became of it."""
         result = self.services.notify(
-            body=self.body, title=self.title, body_format=self.body_format
+            body=self.body, title=self.title or "", body_format=self.body_format
         )
         if not result:
             raise NotDelivered("; ".join(map(_in_words, result)) or result.status.name.lower())
