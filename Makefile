@@ -40,8 +40,8 @@ rehearsal: setup ## upgrade the staging cloud under load, with a report
 hops: setup ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 picks some
 	@$(python) -m lab hops --only "$(HOPS)"
 
-odyssey: setup ## one database with its users through every release, under load in every hop
-	@$(python) -m lab odyssey
+odyssey: setup ## one database with its users through every release; GO_ON=1 from where it stopped
+	@$(python) -m lab odyssey $(if $(GO_ON),--go-on)
 
 test: lint lab ## lint and all tests, one full rehearsal included
 	@$(python) -m pytest

@@ -97,13 +97,18 @@ def create_users(administrator: str, key: str, prefix: str, count: int) -> list[
     Raises ClientException of keystoneauth1 at the first that is refused.
     """
     keystone = seed.api(administrator)
-    users = []
-    for number in range(1, count + 1):
-        name = f"{prefix}-{number:02d}"
-        password = derive_password(key, name, 0)
-        seed.create(keystone, "user", {"name": name, "domain_id": "default", "password": password})
-        users.append(KnownUser(name, "long way", (password,)))
+    users = created_users(key, prefix, count)
+    for user in users:
+        (password,) = user.passwords
+        body = {"name": user.name, "domain_id": "default", "password": password}
+        seed.create(keystone, "user", body)
     return users
+
+
+def created_users(key: str, prefix: str, count: int) -> list[KnownUser]:
+    """Return the users that `create_users` makes."""
+    names = [f"{prefix}-{number:02d}" for number in range(1, count + 1)]
+    return [KnownUser(name, "long way", (derive_password(key, name, 0),)) for name in names]
 
 
 def sample(users: Sequence[KnownUser], count: int, number: int) -> list[KnownUser]:

@@ -23,6 +23,7 @@ from lab.hop_run import run_hop, utc_now
 from lab.known_users import KnownUser
 from lab.markdown import duration, gibibytes, number
 from lab.odyssey_page import Odyssey, Stage
+from lab.odyssey_resume import known_so_far, name_prefix, stopped_way
 from lab.peak_memory import PeakMemory, this_machine
 from lab.progress import Report
 from lab.publishable import publishable
@@ -30,6 +31,7 @@ from lab.rehearsal import OnEvent
 from lab.upgrade_run import UpgradeRun
 
 FILE = paths.ROOT / "docs" / "odyssey.json"
+COMMAND, AGAIN = "make odyssey", "make odyssey GO_ON=1"
 FIRST, LAST = 12, 30
 SAMPLE = 50
 MADE_AT_ONCE = 10
@@ -37,26 +39,48 @@ MADE_AT_ONCE = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Go the whole way; 0 only if every hop is green and everyone can log in."""
-    argparse.ArgumentParser(prog="python -m lab odyssey", description=__doc__).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m lab odyssey", description=__doc__)
+    parser.add_argument(
+        "--go-on", action="store_true", help="from the hop at which the way stopped"
+    )
+    options = parser.parse_args(arguments)
     try:
         with only_one_at_a_time(), Report() as report:
-            return travel(long_way(FIRST, LAST), report)
+            return travel(long_way(FIRST, LAST), report, go_on=options.go_on)
     except LabError as error:
         print(f"error: {error}")
         return 1
 
 
-def travel(pairs: Sequence[ReleasePair], report: Report, file: Path = FILE) -> int:
-    """Run one hop after another on one database, writing after each; return the exit code."""
+def travel(
+    pairs: Sequence[ReleasePair], report: Report, file: Path = FILE, *, go_on: bool = False
+) -> int:
+    """Run one hop after another on one database, writing after each; return the exit code.
+
+    :param go_on: from the hop at which the way in *file* stopped, with the database as it is
+    """
     began, clouds = time.monotonic(), write_clouds(paths.STATE / "odyssey", keep_users=True)
+    travellers = Travellers(report)
     with PeakMemory() as memory:
-        way = Odyssey(
-            utc_now(), "make odyssey", this_machine(), len(pairs), start_bytes=memory.start_bytes
-        )
-        travellers = Travellers(report)
-        for pair in pairs:
-            way = _one_more(way, travellers.hop(pair, way, clouds))
-            way = replace(way, seconds=time.monotonic() - began, peak_bytes=memory.peak_bytes)
+        if go_on:
+            way = stopped_way(file)
+            travellers.users = known_so_far(way, paths.STATE / "runs", secrets.load(), MADE_AT_ONCE)
+            way = replace(way, command=f"{way.command}, then {AGAIN}")
+        else:
+            way = Odyssey(
+                utc_now(), COMMAND, this_machine(), len(pairs), start_bytes=memory.start_bytes
+            )
+        before = way
+
+        def measured(way: Odyssey) -> Odyssey:
+            return replace(
+                way,
+                seconds=before.seconds + time.monotonic() - began,
+                peak_bytes=max(before.peak_bytes, memory.peak_bytes),
+            )
+
+        for pair in pairs[len(way.stages) :]:
+            way = measured(_one_more(way, travellers.hop(pair, way, clouds)))
             way.write(file)
             if way.reason:
                 break
@@ -64,7 +88,7 @@ def travel(pairs: Sequence[ReleasePair], report: Report, file: Path = FILE) -> i
             way = replace(
                 way, final=travellers.log_in(), tables=version_tables.read_version_tables()
             )
-        way = replace(way, seconds=time.monotonic() - began, peak_bytes=memory.peak_bytes)
+        way = measured(way)
         way.write(file)
     report.line(way.verdict())
     if way.reason:
@@ -84,7 +108,7 @@ def _one_more(way: Odyssey, stage: Stage) -> Odyssey:
             f"{stage.record.title} is {stage.record.state}: {stage.record.reason}. No later hop "
             "can begin from here, so the way ends. The lab is left as it is. Next: read the run's "
             f"report in {paths.STATE.relative_to(paths.ROOT)}/runs and its log, repair the cause, "
-            "try that hop alone with make rehearsal, then start again with make odyssey"
+            f"and go on from this database with {AGAIN}"
         )
     return replace(way, stages=[*way.stages, stage], reason=reason)
 
@@ -106,9 +130,10 @@ class Travellers:
             paths.PRESENT_SEED.unlink(missing_ok=True)
             if first:
                 self.users += known_users.seed_users(secrets.load().seed_users)
-            self.create(pair, "before")
+            self.create(f"{prefix}-before")
 
-        middle = MiddleOfHop(lambda: self.create(pair, "middle"))
+        prefix = name_prefix(pair.key, way.attempts(pair.key) + 1)
+        middle = MiddleOfHop(lambda: self.create(f"{prefix}-middle"))
         runs: list[UpgradeRun] = []
 
         def on_run(run: UpgradeRun) -> OnEvent:
@@ -139,9 +164,9 @@ class Travellers:
         )
         return Stage(_with_problems(record, problems), len(self.users), logins)
 
-    def create(self, pair: ReleasePair, when: str) -> None:
+    def create(self, prefix: str) -> None:
         """Make some users through the API, and remember them."""
-        kept, prefix = secrets.load(), f"odyssey-{pair.key}-{when}"
+        kept = secrets.load()
         self.users += known_users.create_users(
             kept.keystone_admin, kept.seed_users, prefix, MADE_AT_ONCE
         )

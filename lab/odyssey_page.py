@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ to log in: those of the lab, those that the load created, and those that were ma
 middle of each hop. `make odyssey` measures and writes this page.
 """
 
+SET_ASIDE = """\
+The way stopped here, the cause was mended, and it went on from the same database. The requests of
+these attempts are counted, and whoever was made in them has to log in at the end, too.
+"""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -43,16 +48,31 @@ class Stage:
     users: int = 0
     sample: Logins | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON: the record's, with the users beside it."""
+        sample = asdict(self.sample) if self.sample else None
+        return {**self.record.to_dict(), "users": self.users, "sample": sample}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Stage:
+        """Return the stage that `to_dict` made; KeyError or TypeError where it did not."""
+        sample = Logins(**data["sample"]) if data["sample"] else None
+        return cls(HopRecord.from_dict(data), int(data["users"]), sample)
+
 
 @dataclass(frozen=True)
 class Odyssey:
-    """The whole way so far. ``reason`` says why it stopped, and what to do."""
+    """The whole way so far. ``reason`` says why it stopped, and what to do.
+
+    ``set_aside`` are the hops that were red; the way went on from there once the cause was mended.
+    """
 
     began: str
     command: str
     machine: Machine
     planned: int
     stages: list[Stage] = field(default_factory=list)
+    set_aside: list[Stage] = field(default_factory=list)
     final: Logins | None = None
     tables: VersionTables = field(default_factory=dict)
     reason: str = ""
@@ -66,15 +86,24 @@ class Odyssey:
         return [stage.record for stage in self.stages]
 
     @property
+    def everything(self) -> list[HopRecord]:
+        """Return the records of all attempts: no request of any of them is left out."""
+        return [stage.record for stage in [*self.stages, *self.set_aside]]
+
+    @property
     def requests(self) -> int:
-        """Return the requests of all hops."""
-        return sum(record.requests for record in self.records)
+        """Return the requests of all attempts at all hops."""
+        return sum(record.requests for record in self.everything)
 
     @property
     def failures(self) -> int | None:
-        """Return the failed requests of all hops; None where one of them did not measure."""
-        counts = [record.failures for record in self.records]
+        """Return the failed requests of all attempts; None where one of them did not measure."""
+        counts = [record.failures for record in self.everything]
         return None if not counts or None in counts else sum(count or 0 for count in counts)
+
+    def attempts(self, key: str) -> int:
+        """Return how many attempts at a hop were set aside."""
+        return sum(stage.record.key == key for stage in self.set_aside)
 
     @property
     def ok(self) -> bool:
@@ -92,18 +121,27 @@ class Odyssey:
         """Return plain data for JSON."""
         return {
             **asdict(self),
-            "stages": [
-                {
-                    **stage.record.to_dict(),
-                    "users": stage.users,
-                    "sample": asdict(stage.sample) if stage.sample else None,
-                }
-                for stage in self.stages
-            ],
+            "stages": [stage.to_dict() for stage in self.stages],
+            "set_aside": [stage.to_dict() for stage in self.set_aside],
             "requests": self.requests,
             "failures": self.failures,
             "ok": self.ok,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Odyssey:
+        """Return the way that `to_dict` made; KeyError or TypeError where it did not."""
+        plain = [
+            "began", "command", "planned", "tables", "reason", "seconds", "start_bytes",
+            "peak_bytes",
+        ]  # fmt: skip
+        return cls(
+            **{name: data[name] for name in plain},
+            machine=Machine(**data["machine"]),
+            stages=[Stage.from_dict(each) for each in data["stages"]],
+            set_aside=[Stage.from_dict(each) for each in data.get("set_aside", [])],
+            final=Logins(**data["final"]) if data["final"] else None,
+        )
 
     def write(self, data: Path) -> None:
         """Write the JSON, and the page beside it."""
@@ -118,6 +156,9 @@ class Odyssey:
         reasons = evidence(self.records)
         if reasons:
             parts += ["## Why some are not green\n", reasons]
+        if self.set_aside:
+            parts += ["## Red at first\n", SET_ASIDE]
+            parts.append(evidence([stage.record for stage in self.set_aside]))
         parts += ["## Users\n", users_table(self.stages)]
         if self.final is not None:
             parts.append(final_logins(self.final))
