@@ -18,7 +18,7 @@ from operators.upgrade_node import UpgradeNodeOperator
 from rollout.cloud import LoadBalancer
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
-NODES = {"recover_nodes", "packages.stage_packages", "nodes.upgrade_first_node",
+NODES = {"recover_nodes", "return_nodes", "packages.stage_packages", "nodes.upgrade_first_node",
          "nodes.upgrade_node", "nodes.verify_nodes"}  # fmt: skip
 LOAD = {"load.start_load", "load.measure_baseline", "load.watch_load", "load.judge_load"}
 LINKS = {
@@ -28,7 +28,12 @@ LINKS = {
         "Report": {"write_report", "contraction.approve_contract"},
     },
     "keystone_rollback": {
-        "HAProxy statistics": {"recover_nodes", "nodes.rollback_node", "nodes.verify_nodes"},
+        "HAProxy statistics": {
+            "recover_nodes",
+            "return_nodes",
+            "nodes.rollback_node",
+            "nodes.verify_nodes",
+        },
         "Locust": LOAD,
         "Report": {"write_report"},
     },

@@ -28,7 +28,11 @@ RUN_HERE = (
 )
 """Patterns of commands that are executed as they are written."""
 
-AFTER = {"airflow db migrate": "airflow dags reserialize"}
+PARSED_AGAIN = "airflow dags reserialize"
+AFTER = {
+    "airflow db migrate": PARSED_AGAIN,
+    "cp include/clouds/production-example.yaml include/clouds/production.yaml": PARSED_AGAIN,
+}
 """What Airflow's dag-processor does by itself, and no dag-processor runs in the test."""
 
 PRINTS = {
@@ -78,6 +82,11 @@ ELSEWHERE = (
     Elsewhere(
         r"airflow dags test keystone_upgrade -c '\{\"auto_approve\": true\}'",
         "tests/e2e/test_rehearsal.py", '"auto_approve": True',
+    ),
+    Elsewhere(
+        r"umask 077|\$\{EDITOR:-vi\} connections\.yaml|airflow connections import connections\.yaml"
+        r"|shred -u connections\.yaml",
+        "tests/dags/test_notifications_page.py", "subprocess.run(",
     ),
     Elsewhere(r"visudo -cf keystone-rollout\.sudoers", "tests/unit/test_sudoers_text.py", '"-cf"'),
     # What the lab's nodes do with the very file; tests/integration/test_node_sudo.py works with it.

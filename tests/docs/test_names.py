@@ -23,7 +23,8 @@ def keys(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield every key of the cloud file with those above it."""
     for name, each in section.get("properties", {}).items():
         yield f"{prefix}{name}"
-        inner = each.get("items", each)
+        inner = next((one for one in each.get("anyOf", []) if "$ref" in one), each)
+        inner = inner.get("items", inner)
         below = SCHEMA["$defs"].get(inner.get("$ref", "").rpartition("/")[2], {})
         yield from keys(below, f"{prefix}{name}.")
 
@@ -35,7 +36,7 @@ def tasks() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "task_id":
                 assert isinstance(node.value, ast.Constant)
-                found.add(str(node.value.value))
+                found.add(str(node.value.value).rpartition(".")[2])
             elif isinstance(node, ast.FunctionDef):
                 found.add(node.name)
     return found
