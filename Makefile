@@ -11,7 +11,7 @@ export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios bench lint ui \
-	airflow airflow-connections airflow-down sudoers clean
+	airflow airflow-worker airflow-connections airflow-down connections wheel sudoers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 airflow: setup ## Airflow as operators run it: in containers, with a login
 	@$(python) -m production up --port "$(PORT)" --files "$(FILES)" --url "$(URL)" $(if $(CELERY),--celery)
 
+airflow-worker: setup ## a worker for an Airflow that was started with CELERY=1 elsewhere
+	@$(python) -m production worker --port "$(PORT)" --files "$(FILES)"
+
 airflow-connections: ## store the connections of FILE=<file> in it, encrypted
 	@test -x $(python) || lab/setup.sh
 	@$(python) -m production connections "$(FILE)"
@@ -76,6 +79,14 @@ airflow-connections: ## store the connections of FILE=<file> in it, encrypted
 airflow-down: ## stop it; its database, secrets, logs and reports stay
 	@test -x $(python) || lab/setup.sh
 	@$(python) -m production down
+
+connections: ## print the Airflow connections that CLOUD=<name> needs, to fill in
+	@test -x $(python) || lab/setup.sh >&2
+	@$(python) -m hooks.cloud_connections "$(CLOUD)"
+
+wheel: ## a distribution for an Airflow that exists, in dist/
+	@test -x $(python) || lab/setup.sh >&2
+	@$(python) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
 
 sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
 	@test -x $(python) || lab/setup.sh >&2

@@ -1,4 +1,4 @@
-"""Command line: ``python -m production up|down|connections``."""
+"""Command line: ``python -m production up|worker|down|connections``."""
 
 import argparse
 import sys
@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "up":
             with Report() as report:
                 up(_settings(options), report)
+        elif options.command == "worker":
+            with Report() as report:
+                start_worker(_settings(options), report)
         elif options.command == "down":
             containers.stop()
             print("Airflow's containers are gone; its database, secrets, logs and reports stay")
@@ -66,6 +69,23 @@ def up(settings: Settings, report: Report) -> None:
     _say_how_to_log_in(settings, report)
 
 
+def start_worker(settings: Settings, report: Report) -> None:
+    """Start a worker for an Airflow on another machine, reached on 127.0.0.1 by a tunnel."""
+    client = engine.connect()
+    secret_files.require_worker_secrets()
+    ports = (settings.port, secret_files.REDIS_PORT)
+    if any(network.is_free(port) for port in ports) or not Page(settings.address).health():
+        tunnel = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
+        raise LabError(
+            f"Airflow and its queue do not answer on 127.0.0.1 (ports {ports[0]} and {ports[1]}); "
+            f"no worker was started. Next: ssh -N {tunnel} <the machine that Airflow runs on>"
+        )
+    settings_module.write(settings, network.find_prefix(client))
+    images.ensure(client, [], report)
+    with report.step("worker"):
+        containers.start_worker()
+
+
 def _is_ours(port: int) -> bool:
     """Tell whether the Airflow that was started before is the one that listens there."""
     if not paths.COMPOSE_ENV.exists():
@@ -86,17 +106,22 @@ def _say_how_to_log_in(settings: Settings, report: Report) -> None:
 
 def _settings(options: argparse.Namespace) -> Settings:
     files = Path(options.files) if options.files else None
-    return Settings(options.port, options.url.rstrip("/"), files, options.celery)
+    celery = options.celery or options.command == "worker"
+    return Settings(options.port, options.url.rstrip("/"), files, celery)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m production", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    up_ = commands.add_parser("up", help="start Airflow, making what is missing")
-    up_.add_argument("--port", type=int, default=8080, help="of the page, on 127.0.0.1")
-    up_.add_argument("--url", default="", help="how a browser reaches the page, behind a proxy")
-    up_.add_argument("--files", default="", help="folder with what the cloud files name")
-    up_.add_argument("--celery", action="store_true", help="run tasks in a worker")
+    for name, purpose in {
+        "up": "start Airflow, making what is missing",
+        "worker": "start a worker for an Airflow on another machine",
+    }.items():
+        each = commands.add_parser(name, help=purpose)
+        each.add_argument("--port", type=int, default=8080, help="of the page, on 127.0.0.1")
+        each.add_argument("--url", default="", help="how a browser reaches it, behind a proxy")
+        each.add_argument("--files", default="", help="folder with what the cloud files name")
+        each.add_argument("--celery", action="store_true", help="run tasks in a worker")
     commands.add_parser("down", help="stop Airflow; nothing is lost")
     connections = commands.add_parser("connections", help="store the connections of a file")
     connections.add_argument("file", type=Path, help="as `python -m hooks.cloud_connections` made")

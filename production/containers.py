@@ -29,6 +29,11 @@ def start() -> None:
         _compose(["celery"], "rm", "--stop", "--force", "redis", "worker")
 
 
+def start_worker() -> None:
+    """Start the worker alone, for an Airflow on another machine."""
+    _compose(["celery"], "up", "--detach", "--no-build", "worker")
+
+
 def stop() -> None:
     """Stop and remove the containers; database, secrets, logs and reports stay."""
     # Not `down`: with Compose 1.29 that would take the lab's network along.

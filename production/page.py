@@ -1,6 +1,7 @@
 """Ask a running Airflow by its API, as a user who has logged in."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,11 @@ from lab.errors import LabError
 from production.secret_files import read_password
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
+"""For one answer; the first ones of a page that has just started take a while."""
+
 POLL_S = 2.0
+LOGS = "docker-compose --env-file .airflow/compose.env logs"
 
 
 @dataclass(frozen=True)
@@ -30,32 +34,30 @@ class Page:
 
     def wait_until_healthy(self, seconds: float) -> None:
         """Return once all components are healthy; LabError with the others after that time."""
-        end = time.monotonic() + seconds
-        while True:
+        health: dict[str, str] = {}
+        for _ in _until(seconds):
             health = self.health()
             if health and set(health.values()) == {"healthy"}:
                 return
-            if time.monotonic() > end:
-                found = ", ".join(f"{name} {state}" for name, state in health.items())
-                raise LabError(
-                    f"Airflow is not healthy after {seconds:g} s: {found or 'nobody answers'} on "
-                    f"{self.address}. Next: read docker-compose --env-file .airflow/compose.env "
-                    "logs"
-                )
-            time.sleep(POLL_S)
+        found = ", ".join(f"{name} {state}" for name, state in health.items())
+        raise LabError(
+            f"Airflow is not healthy after {seconds:g} s: {found or 'nobody answers'} on "
+            f"{self.address}. Next: read {LOGS}"
+        )
 
     def log_in(self, user: str) -> dict[str, str]:
-        """Return the headers of a user's requests."""
+        """Return the headers of a user's requests; LabError where the password is refused."""
         answer = requests.post(
             f"{self.address}/auth/token",
             json={"username": user, "password": read_password(user)},
             timeout=TIMEOUT_S,
         )
-        if not answer.ok:
+        if answer.status_code == requests.codes.unauthorized:
             raise LabError(
                 f"{self.address} refuses user {user} with the password in .airflow/login: "
                 f"{answer.status_code}. Next: is it another Airflow that listens there?"
             )
+        answer.raise_for_status()
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def get(self, path: str, headers: dict[str, str]) -> Any:
@@ -66,17 +68,32 @@ class Page:
 
     def wait_for_dags(self, wanted: set[str], seconds: float) -> None:
         """Return once Airflow has read the DAGs; LabError with what it could not import."""
-        headers = self.log_in("viewer")
-        end = time.monotonic() + seconds
-        while True:
-            known = {dag["dag_id"] for dag in self.get("/api/v2/dags?limit=100", headers)["dags"]}
-            broken = self.get("/api/v2/importErrors", headers)["import_errors"]
-            if broken:
-                text = "; ".join(f"{each['filename']}: {each['stack_trace']}" for each in broken)
-                raise LabError(f"Airflow cannot import {len(broken)} DAG file(s): {text[-1500:]}")
-            if wanted <= known:
+        problem = "nothing was asked"
+        for _ in _until(seconds):
+            try:
+                missing = self._missing_dags(wanted)
+            except requests.RequestException as error:
+                problem = f"{self.address} did not answer ({type(error).__name__})"
+                continue
+            if not missing:
                 return
-            if time.monotonic() > end:
-                missing = ", ".join(sorted(wanted - known))
-                raise LabError(f"Airflow does not know DAG {missing} after {seconds:g} s")
-            time.sleep(POLL_S)
+            problem = f"Airflow does not know DAG {', '.join(sorted(missing))}"
+        raise LabError(f"{problem} after {seconds:g} s. Next: read {LOGS}")
+
+    def _missing_dags(self, wanted: set[str]) -> set[str]:
+        headers = self.log_in("viewer")
+        broken = self.get("/api/v2/importErrors", headers)["import_errors"]
+        if broken:
+            text = "; ".join(f"{each['filename']}: {each['stack_trace']}" for each in broken)
+            raise LabError(f"Airflow cannot import {len(broken)} DAG file(s): {text[-1500:]}")
+        known = self.get("/api/v2/dags?limit=100", headers)["dags"]
+        return wanted - {dag["dag_id"] for dag in known}
+
+
+def _until(seconds: float) -> Iterator[None]:
+    """Yield once, and then every POLL_S seconds until the time is over."""
+    end = time.monotonic() + seconds
+    yield
+    while time.monotonic() < end:
+        time.sleep(POLL_S)
+        yield

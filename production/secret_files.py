@@ -23,6 +23,9 @@ REDIS_PORT = 6380
 MADE = ("postgres_password", "fernet_key", "api_secret_key", "jwt_secret", "redis_password")
 DERIVED = ("database_url", "broker_url", "result_backend")
 NAMES = (*MADE, *DERIVED)
+WORKER = ("broker_url", "result_backend")
+"""All that a worker knows."""
+
 PASSWORD_LENGTH = 20
 # Without what is mistaken for something else when a human types it.
 ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -46,6 +49,22 @@ def ensure() -> list[str]:
         _file(name).chmod(0o600)
     paths.PASSWORDS.chmod(0o600)
     return [name for name in MADE if name not in before] + new_logins
+
+
+def require_worker_secrets() -> None:
+    """Refuse where a worker's machine lacks what it needs from the first one: the queue's address.
+
+    Nothing is made here: it would not be what the first machine has.
+    """
+    paths.make_state_directories()
+    missing = [str(_file(name)) for name in WORKER if not _file(name).exists()]
+    if missing:
+        raise LabError(
+            f"a worker needs {' and '.join(missing)}, which are missing; nothing was started. "
+            "Next: copy them from .airflow/secrets of the machine that Airflow runs on"
+        )
+    for name in WORKER:
+        _file(name).chmod(0o600)
 
 
 def read_password(user: str) -> str:

@@ -16,7 +16,7 @@ HEAD = f"""\
 # This file will hold passwords: keep it at mode 600, and remove it once they are stored. Replace
 # every {FILL_IN}, then store all of them by one command:
 #   airflow connections import --overwrite <this file, its name ending in .yaml>
-# (an Airflow of `make airflow`: make airflow-connections FILE=<this file>)
+# or, where `make airflow` brought Airflow up: make airflow-connections FILE=<this file>
 """
 
 

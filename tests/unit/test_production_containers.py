@@ -91,3 +91,8 @@ def test_a_failure_has_composes_last_words(record: Path) -> None:
     (record / "fail").touch()
     with pytest.raises(LabError, match=r"exited with 17\nno such service"):
         containers.stop()
+
+
+def test_a_worker_is_started_alone(record: Path) -> None:
+    containers.start_worker()
+    assert commands(record) == ["--profile celery up --detach --no-build worker"]

@@ -28,6 +28,9 @@ class Airflow(BaseHTTPRequestHandler):
             self._answer(200, {name: {"status": s} for name, s in self.server.health.items()})
         elif self.headers.get("Authorization") != "Bearer of-viewer":
             self._answer(401, {})
+        elif path == "/api/v2/dags" and self.server.failing > 0:
+            self.server.failing -= 1
+            self._answer(503, {})
         elif path == "/api/v2/dags":
             self._answer(200, {"dags": [{"dag_id": each} for each in self.server.dags]})
         elif path == "/api/v2/importErrors":
@@ -57,6 +60,7 @@ class AirflowServer(ThreadingHTTPServer):
         self.health = dict.fromkeys(COMPONENTS, "healthy")
         self.dags = ["keystone_upgrade"]
         self.import_errors: list[dict[str, str]] = []
+        self.failing = 0
 
 
 @pytest.fixture
@@ -107,6 +111,15 @@ def test_a_file_that_airflow_cannot_import_is_named_at_once(
     airflow.import_errors = [{"filename": "keystone_plan.py", "stack_trace": "No module x"}]
     with pytest.raises(LabError, match=r"1 DAG file\(s\): keystone_plan\.py: No module x"):
         page.wait_for_dags({"keystone_upgrade"}, 60)
+
+
+def test_a_page_that_is_still_starting_is_asked_again(page: Page, airflow: AirflowServer) -> None:
+    airflow.failing = 2
+    page.wait_for_dags({"keystone_upgrade"}, 5)
+    assert airflow.failing == 0
+    airflow.failing = 1000
+    with pytest.raises(LabError, match=r"did not answer \(HTTPError\) after 0\.2 s"):
+        page.wait_for_dags({"keystone_upgrade"}, 0.2)
 
 
 def test_a_wrong_password_is_not_printed(page: Page) -> None:

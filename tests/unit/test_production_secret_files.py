@@ -125,3 +125,14 @@ def test_redis_listens_where_its_address_says() -> None:
 def test_git_does_not_see_them() -> None:
     assert "/.airflow/" in (paths.ROOT / ".gitignore").read_text().splitlines()
     assert paths.ROOT / ".airflow" == paths.STATE
+
+
+def test_a_worker_elsewhere_is_given_its_secrets_and_makes_none(state: Path) -> None:
+    with pytest.raises(LabError, match=r"broker_url and .*result_backend, .* nothing was started"):
+        secret_files.require_worker_secrets()
+    assert [path for path in state.rglob("*") if path.is_file()] == []
+    for name in ("broker_url", "result_backend"):
+        (state / "secrets" / name).write_text("redis://")
+        (state / "secrets" / name).chmod(0o644)
+    secret_files.require_worker_secrets()
+    assert (state / "secrets" / "broker_url").stat().st_mode & 0o077 == 0
