@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios screenshots bench lint ui sudoers clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ test: lint lab ## lint and all tests, one full rehearsal included
 
 test-scenarios: lab ## only the faults: each strikes, and the upgrade has to answer for it
 	@$(python) -m pytest tests/scenarios
+
+screenshots: lab ## the pictures of the documentation, taken while the browser's tests run
+	@SCREENSHOTS=docs/images $(python) -m pytest -m browser
 
 bench: lab ## the upgrade against a plain shell script, measured side by side
 	@$(python) -m bench

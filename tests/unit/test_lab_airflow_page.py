@@ -35,9 +35,9 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setattr(airflow_page, "UI_PORT", int(probe.getsockname()[1]))
-    monkeypatch.setattr(airflow_page, "UI_HOME", tmp_path / "home")
     monkeypatch.setattr(paths, "LOG", tmp_path)
     return {
+        "AIRFLOW_HOME": str(tmp_path / "home"),
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(tmp_path),
         "PYTHONDONTWRITEBYTECODE": "1",
