@@ -173,6 +173,8 @@ class RunPage:
         """Show what a task asks; return the place of the question and its buttons."""
         self.page.goto(f"{self.address}/tasks/{task}/required_actions")
         self._approval.wait_for()
+        tab = self.page.locator(f"a[href$='/tasks/{task}/required_actions']")
+        tab.filter(has_text="Required Action").wait_for()
         return self.page.get_by_test_id("main-content")
 
     def approve(self) -> None:
