@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import airflow_page, paths
+from lab import airflow, airflow_page, paths
 from lab.airflow_page import COMPONENTS, Components
 from lab.errors import LabError
 
@@ -106,3 +106,10 @@ def test_an_occupied_port_is_refused_before_anything_starts(
         with pytest.raises(LabError, match="is in use by another process"):
             Components(variables).__enter__()
     assert list((tmp_path / "started").iterdir()) == []
+
+
+def test_the_page_asks_for_a_login_only_where_that_is_wanted(tmp_path: Path) -> None:
+    assert airflow.ui_environment({})[airflow.ALL_ADMINS] == "True"
+    wanted = airflow.ui_environment({airflow.ALL_ADMINS: "False"}, tmp_path)
+    assert wanted[airflow.ALL_ADMINS] == "False"
+    assert wanted["AIRFLOW_HOME"] == str(tmp_path), "not beside the runs of make ui"
