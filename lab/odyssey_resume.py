@@ -13,7 +13,7 @@ from lab.known_users import KnownUser
 from lab.odyssey_page import Odyssey, Stage
 from lab.secrets import Secrets
 
-AGAIN = "Next: start over with make odyssey"
+START_OVER = "Next: start over with make odyssey"
 
 
 def stopped_way(file: Path) -> Odyssey:
@@ -22,18 +22,19 @@ def stopped_way(file: Path) -> Odyssey:
         way = Odyssey.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(
-            f"{file} holds no way to go on with ({type(error).__name__}: {error}). {AGAIN}"
+            f"{file} holds no way to go on with ({type(error).__name__}: {error}). {START_OVER}"
         ) from error
     if not way.reason or not way.stages:
-        raise LabError(f"{file}: the way has not stopped ({way.verdict()}). {AGAIN}")
+        raise LabError(f"{file}: the way has not stopped ({way.verdict()}). {START_OVER}")
     *done, red = way.stages
     if not done:
-        raise LabError(f"{file}: no hop of the way was green. {AGAIN}")
+        raise LabError(f"{file}: no hop of the way was green. {START_OVER}")
     found, wanted = version_tables.read_version_tables(), red.record.schema.tables_after
     if found != wanted:
         raise LabError(
             f"the database stands at {json.dumps(found)}, the way stopped at {json.dumps(wanted)} "
-            f"(allowed: no difference): it is another one, or somebody has worked on it. {AGAIN}"
+            f"(allowed: no difference): it is another one, or somebody has worked on it. "
+            f"{START_OVER}"
         )
     return replace(way, stages=done, set_aside=[*way.set_aside, red], reason="")
 
@@ -60,7 +61,7 @@ def known_so_far(way: Odyssey, runs: Path, secrets: Secrets, at_once: int) -> li
         if len(users) != stage.users:
             raise LabError(
                 f"after {stage.record.title} {stage.users} users were known, {len(users)} are "
-                f"found again (allowed: no difference); read {directory}. {AGAIN}"
+                f"found again (allowed: no difference); read {directory}. {START_OVER}"
             )
     return users
 

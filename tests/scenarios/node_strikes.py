@@ -21,7 +21,7 @@ from tests.scenarios.lab_nodes import (
     release_of,
     serves,
 )
-from tests.scenarios.scene import Scene, wait_for
+from tests.scenarios.scene import Scene, failed_requests, wait_for
 
 STAGED = f"/home/rollout/keystone-rollout/{TARGET}/keystone.conf"
 OTHER_KEYS = "/etc/keystone/scenario-keys"
@@ -149,7 +149,7 @@ def requests_fail_between_two_nodes(scene: Scene) -> Iterator[None]:
     """
     with scene.standing_still():
         on_node(scene.client, 3, "service keystone stop; service keystone start")
-        wait_for("a failed request", lambda: scene.failed_requests() > 0, 15)
+        wait_for("a failed request", lambda: failed_requests(scene.run.directory) > 0, 15)
     yield
 
 

@@ -81,11 +81,6 @@ class Scene:
         finally:
             os.killpg(self.run.process.pid, signal.SIGCONT)
 
-    def failed_requests(self) -> int:
-        """Return how many requests of the run have failed so far."""
-        files = self.run.directory.glob("load/*/failures.jsonl") if self.run.directory else []
-        return sum(len(file.read_text().splitlines()) for file in files)
-
     def last_reason(self) -> str:
         """Return why the last step of the run failed."""
         failed = [event for event in self.run.events() if event.get("state") == "failed"]
@@ -109,6 +104,12 @@ def load_processes(directory: Path | None) -> list[LoadProcess]:
 def load_runs(directory: Path | None) -> bool:
     """Tell whether a load process of a run is still there."""
     return any(process.runs() for process in load_processes(directory))
+
+
+def failed_requests(directory: Path | None) -> int:
+    """Return how many requests of a run have failed so far, by its directory."""
+    files = directory.glob("load/*/failures.jsonl") if directory else []
+    return sum(len(file.read_text().splitlines()) for file in files)
 
 
 def end_load(directory: Path | None) -> None:

@@ -24,7 +24,7 @@ from tests.scenarios.fault import Ends, Fault
 from tests.scenarios.lab_nodes import TARGET
 from tests.scenarios.outcome_table import Outcome
 from tests.scenarios.scenario_cloud import scenario_cloud, write_cloud
-from tests.scenarios.scene import end_load, load_runs, wait_for
+from tests.scenarios.scene import end_load, failed_requests, load_runs, wait_for
 from tests.scenarios.scheduled_upgrade import APPROVAL, QUICK_SCHEDULER, ScheduledUpgrade
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
@@ -143,7 +143,7 @@ def test_a_dead_scheduler_does_not_end_the_run(scheduled: Scheduled, outcome: Ou
         for server in servers()
         if not server.serves
     ]
-    failures = sum(1 for path in run.directory.glob("load/*/failures.jsonl") for _ in path.open())
+    failures = failed_requests(run.directory)
     if failures:
         wrong.append(f"{failures} requests failed")
     settle(outcome, scheduled, wrong, "all nodes upgraded, asks for approval")
