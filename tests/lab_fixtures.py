@@ -32,11 +32,16 @@ def lab() -> docker.DockerClient:
 @pytest.fixture
 def fresh_lab(lab: docker.DockerClient) -> docker.DockerClient:
     """Put the lab back to the source release."""
-    source = tested_hop().source
-    if reset.differences(lab, source):
-        with Report() as report:
-            reset.reset(lab, source, report)
+    put_at_source(lab)
     return lab
+
+
+def put_at_source(client: docker.DockerClient) -> None:
+    """Put the lab back to the source release, where it is not there."""
+    source = tested_hop().source
+    if reset.differences(client, source):
+        with Report() as report:
+            reset.reset(client, source, report)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class NodeSteps(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: Literal["apt", "dnf", "yum"]
+    preset: Literal["apt", "dnf", "yum"] = Field(description="kind of node")
     variables: dict[str, str] = Field({}, description="values the preset's templates name")
     override: dict[Step, str] = Field({}, description="step → template that replaces the preset's")
     privileges: list[str] = Field(

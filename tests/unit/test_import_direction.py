@@ -14,12 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 
 MAY_IMPORT = {
-    "dags": {"task_groups", "operators", "sensors"},
+    "dags": {"task_groups", "operators", "sensors", "forms"},
     "task_groups": {"task_groups", "operators", "sensors"},
     "operators": {"operators", "hooks", "rollout"},
     "sensors": {"sensors", "hooks", "rollout"},
     "hooks": {"hooks", "rollout"},
     "rollout": {"rollout"},
+    "forms": {"forms", "hooks", "rollout"},
+    "pages": {"pages", "hooks", "rollout"},
+    "the plugin": {"pages", "hooks"},
 }
 OURS = {*MAY_IMPORT, "lab"}
 NOT_IN_ROLLOUT = {
@@ -30,6 +33,8 @@ OPENS_FILES = {"open", "read_text", "write_text", "read_bytes", "write_bytes"}
 
 
 def files(layer: str) -> list[Path]:
+    if layer == "the plugin":
+        return sorted(PLUGINS.glob("*.py"))
     folder = ROOT / "dags" if layer == "dags" else PLUGINS / layer
     return sorted(folder.rglob("*.py"))
 

@@ -1,0 +1,199 @@
+"""The built distribution: all of it is in the wheel, and an Airflow that exists can use it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "keystone_rollout"
+FOLDERS = ("dags", "plugins", "include")
+
+
+def project_files() -> set[str]:
+    """Return what has to be in the wheel, by its path there."""
+    found = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
+    found |= set((ROOT / "docs").glob("*.md"))
+    names = {f"{PACKAGE}/{path.relative_to(ROOT)}" for path in found if path.suffix != ".pyc"}
+    return names | {f"{PACKAGE}/__init__.py", f"{PACKAGE}/__main__.py"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the distribution from a copy, without a network and without an environment."""
+    source = tmp_path_factory.mktemp("source")
+    for name in (*FOLDERS, "docs", PACKAGE):
+        shutil.copytree(
+            ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        )
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    made = tmp_path_factory.mktemp("wheel")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(made)]
+    run([sys.executable, "-m", "pip", "wheel", "-q", *options, str(source)], {**os.environ})
+    (file,) = made.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install it into a folder of its own, away from this checkout."""
+    target = tmp_path_factory.mktemp("site")
+    options = ["--no-deps", "--no-index", "--target", str(target)]
+    run([sys.executable, "-m", "pip", "install", "-q", *options, str(wheel)], {**os.environ})
+    return target
+
+
+def run(command: list[str], environment: dict[str, str], *, errors: bool = False) -> str:
+    """Return what a program prints, run where this checkout is not on Python's path."""
+    done = subprocess.run(
+        command, env=environment, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr + done.stdout if errors else done.stdout
+
+
+def python(arguments: list[str], path: list[Path], clouds: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "ROLLOUT_CLOUDS"}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
+    return run([sys.executable, "-m", *arguments], {**environment, "ROLLOUT_CLOUDS": str(clouds)})
+
+
+@pytest.fixture(scope="module")
+def airflow(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Make an Airflow of its own that has the documented settings and knows nothing of us else."""
+    home = tmp_path_factory.mktemp("airflow")
+    clouds = home / "clouds"
+    shutil.copytree(installed / PACKAGE / "include" / "clouds", clouds)
+    options = ["--clouds", str(clouds), "--runs", str(home / "runs")]
+    printed = python([PACKAGE, *options], [installed], clouds)
+    ours = ("AIRFLOW", "ROLLOUT_", "PYTHONPATH")
+    environment = {name: each for name, each in os.environ.items() if not name.startswith(ours)}
+    environment |= dict(shlex.split(line)[0].split("=", 1) for line in printed.splitlines())
+    environment |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    command(environment, "db", "migrate")
+    return environment
+
+
+def command(environment: dict[str, str], *arguments: str) -> str:
+    return run([sys.executable, "-m", "airflow", *arguments], environment, errors=True)
+
+
+def test_every_file_of_the_project_is_in_the_wheel_and_nothing_else(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert len(project_files()) > 200
+    assert names == project_files()
+
+
+def test_only_one_name_is_claimed(wheel: Path) -> None:
+    """Packages called hooks or operators beside everybody else's would be overwritten by some."""
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {PACKAGE}
+
+
+def test_the_settings_lead_to_dags_that_airflow_can_read(
+    airflow: dict[str, str], installed: Path
+) -> None:
+    options = ("--local", "--bundle-name", "keystone-rollout", "--columns", "dag_id,fileloc")
+    printed = command(airflow, "dags", "list", *options, "--output", "json")
+    assert "Failed to load" not in printed
+    # Warnings of Airflow's own may stand above it.
+    listed = json.loads(printed.strip().splitlines()[-1])
+    assert {"keystone_plan", "keystone_upgrade", "keystone_rollback", "keystone_restore"} <= {
+        each["dag_id"] for each in listed
+    }
+    for each in listed:
+        assert Path(each["fileloc"]).is_relative_to(installed / PACKAGE / "dags")
+
+
+def test_one_command_stores_the_connections_of_a_cloud(
+    airflow: dict[str, str], installed: Path, tmp_path: Path
+) -> None:
+    path = [installed / PACKAGE / "plugins"]
+    clouds = Path(airflow["ROLLOUT_CLOUDS"])
+    printed = python(["hooks.cloud_connections", "production-example"], path, clouds)
+    file = tmp_path / "connections.yaml"
+    file.write_text(printed.replace("FILL-IN", "sesame"))
+    said = command(airflow, "connections", "import", "--overwrite", str(file))
+    assert "sesame" not in said
+    stored = {line.split()[-1] for line in said.splitlines() if line.startswith("Imported ")}
+    assert len(stored) == 9
+    assert {"production_database_admin", "production_controller_3"} <= stored
+
+
+def test_its_other_commands_work_from_there_too(installed: Path) -> None:
+    package = installed / PACKAGE
+    clouds = package / "include" / "clouds"
+    printed = python(["hooks.node_sudoers", "production-example"], [package / "plugins"], clouds)
+    assert "Cmnd_Alias KEYSTONE_ROLLOUT" in printed
+
+
+def test_a_checkout_says_that_it_is_none() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", PACKAGE], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "is a Git checkout and not an installed distribution" in done.stderr
+
+
+def imports() -> Iterator[str]:
+    """Return every module that the project imports, of providers with the provider's name."""
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    yield from (alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    yield node.module or ""
+
+
+def distribution_of(module: str) -> set[str]:
+    """Return which distributions have a module, under their names in small letters."""
+    parts = module.split(".")
+    if module.startswith("airflow.providers."):
+        size = 4 if parts[2] in ("common", "apache") else 3
+        return {"apache-airflow-providers-" + "-".join(parts[2:size])}
+    if parts[0] == "airflow":
+        return {"apache-airflow"}
+    found = packages_distributions().get(parts[0], [])
+    return {re.sub(r"[_.]", "-", name).lower() for name in found}
+
+
+def test_what_is_imported_is_installed_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=]", each)[0].lower() for each in project["dependencies"]}
+    own = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()}
+    own |= {path.stem for path in (ROOT / "include" / "locust").glob("*.py")}
+    foreign = {
+        module
+        for module in imports()
+        if (top := module.split(".")[0]) not in own and top not in sys.stdlib_module_names
+    }
+    assert {"docker", "locust", "pydantic"} <= {module.split(".")[0] for module in foreign}
+    missing = {module for module in foreign if not distribution_of(module) & declared}
+    assert missing == set()
+
+
+def test_the_tested_versions_are_among_the_allowed() -> None:
+    """A version below the one that everything is tested with would be a promise without proof."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = dict(
+        line.lower().split("==") for line in (ROOT / "requirements.txt").read_text().splitlines()
+    )
+    pins = {re.sub(r"[_.]", "-", name): version for name, version in pins.items()}
+    for each in project["dependencies"]:
+        name, version = each.lower().split(">=")
+        assert pins[name] == version, name

@@ -1,0 +1,131 @@
+"""Airflow as operators run it: `make airflow` in containers, asked as an operator asks it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+import pytest
+import requests
+
+from production import paths, secret_files
+from production.page import Page
+from production.settings import PROJECT, read_written
+
+pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
+
+PORT = 8095
+RUN_SECONDS = 600.0
+SERVICES = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer"}
+
+
+def production(*arguments: str) -> str:
+    """Run what the targets of make run; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "production", *arguments],
+        cwd=paths.ROOT,
+        env={**os.environ, "PYTHONPATH": str(paths.ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def printed(lab: docker.DockerClient) -> Iterator[str]:
+    """Bring it up, on a port of the test's; an Airflow that somebody uses is not disturbed."""
+    if lab.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"}):
+        pytest.skip("Airflow's containers of this checkout run already: make airflow-down first")
+    try:
+        yield production("up", "--port", str(PORT))
+    finally:
+        production("down")
+
+
+@pytest.fixture(scope="module")
+def page(printed: str) -> Page:
+    return Page(f"http://127.0.0.1:{read_written()['ROLLOUT_PORT']}")
+
+
+@pytest.fixture(scope="module")
+def containers(printed: str, lab: docker.DockerClient) -> dict[str, Any]:
+    """Return Airflow's running containers by their service."""
+    found = lab.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"})
+    return {str(each.labels["com.docker.compose.service"]): each for each in found}
+
+
+def secrets() -> dict[str, str]:
+    """Return every secret of this installation by the file it is in."""
+    known = {name: (paths.SECRETS / name).read_text().strip() for name in secret_files.NAMES}
+    return known | json.loads(paths.PASSWORDS.read_text())
+
+
+def test_it_says_where_it_is_and_where_the_passwords_are_but_not_which(printed: str) -> None:
+    assert f"http://127.0.0.1:{PORT}/" in printed
+    assert str(paths.PASSWORDS) in printed
+    assert not [name for name, secret in secrets().items() if secret in printed]
+
+
+def test_nobody_gets_in_without_a_password(page: Page) -> None:
+    assert requests.get(f"{page.address}/api/v2/dags", timeout=30).status_code == 401
+    assert requests.get(f"{page.address}/auth/token", timeout=30).status_code == 403
+    wrong = {"username": "admin", "password": "admin"}
+    assert requests.post(f"{page.address}/auth/token", json=wrong, timeout=30).status_code == 401
+
+
+def test_no_secret_is_where_docker_shows_it(
+    containers: dict[str, Any], lab: docker.DockerClient
+) -> None:
+    assert set(containers) == SERVICES
+    shown = "".join(
+        json.dumps(each.attrs) + each.logs().decode(errors="replace") + json.dumps(each.top())
+        for each in containers.values()
+    )
+    shown += json.dumps(lab.api.history("keystone-rollout/airflow"))
+    assert "SQL_ALCHEMY_CONN_CMD" in shown
+    assert not [name for name, secret in secrets().items() if secret in shown]
+
+
+def test_the_page_alone_listens_and_on_the_loopback_address(containers: dict[str, Any]) -> None:
+    pids = {int(process[1]) for each in containers.values() for process in each.top()["Processes"]}
+    listening = {
+        tuple(each.laddr)
+        for each in psutil.net_connections(kind="tcp")
+        if each.status == psutil.CONN_LISTEN and each.pid in pids
+    }
+    assert listening == {("127.0.0.1", PORT)}
+
+
+def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
+    """The task reads nodes, database, HAProxy and the image: all that an upgrade has to reach."""
+    operator = page.log_in("operator")
+    runs = f"{page.address}/api/v2/dags/keystone_plan"
+    requests.patch(runs, json={"is_paused": False}, headers=operator, timeout=30).raise_for_status()
+    wanted = {"logical_date": None, "conf": {"cloud": "lab"}}
+    refused = requests.post(
+        f"{runs}/dagRuns", json=wanted, headers=page.log_in("viewer"), timeout=30
+    )
+    assert refused.status_code == 403
+    started = requests.post(f"{runs}/dagRuns", json=wanted, headers=operator, timeout=30)
+    run_id = started.json()["dag_run_id"]
+    path = f"/api/v2/dags/keystone_plan/dagRuns/{run_id}"
+    end = time.monotonic() + RUN_SECONDS
+    while (state := page.get(path, operator)["state"]) not in ("success", "failed"):
+        assert time.monotonic() < end, f"{state} after {RUN_SECONDS:g} s"
+        time.sleep(2)
+    log = json.dumps(page.get(f"{path}/taskInstances/write_plan/logs/1", operator))
+    assert state == "success", log[-3000:]
+    assert "plan.html" in log, "the page shows the task's log"
+    folders = [each.parent for each in paths.RUNS.glob("*/plan.html")]
+    newest = max(folders, key=lambda each: each.stat().st_mtime)
+    assert Path(newest / "plan.html").stat().st_size > 1000
