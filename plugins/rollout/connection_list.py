@@ -86,17 +86,19 @@ def _database(name: str, purpose: str, schema: str | None) -> WantedConnection:
 
 def _receiver(via: Way) -> dict[str, Any]:
     """Return what the way's notifier needs, see docs/notifications.md."""
-    smtp = {
-        "conn_type": "smtp",
-        "host": FILL_IN,
-        "port": 587,
-        "login": FILL_IN,
-        "password": FILL_IN,
-        "extra": {"from_email": FILL_IN, "disable_ssl": True},
+    receivers: dict[Way, dict[str, Any]] = {
+        "smtp": {
+            "conn_type": "smtp",
+            "host": FILL_IN,
+            "port": 587,
+            "login": FILL_IN,
+            "password": FILL_IN,
+            "extra": {"from_email": FILL_IN, "disable_ssl": True},
+        },
+        "slack": {"conn_type": "slackwebhook", "password": FILL_IN},
+        "apprise": {"conn_type": "apprise", "extra": {"config": [{"path": FILL_IN}]}},
     }
-    slack = {"conn_type": "slackwebhook", "password": FILL_IN}
-    apprise = {"conn_type": "apprise", "extra": {"config": [{"path": FILL_IN}]}}
-    return {"smtp": smtp, "slack": slack, "apprise": apprise}[via]
+    return receivers[via]
 
 
 def _ssh() -> dict[str, Any]:
