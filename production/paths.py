@@ -13,6 +13,8 @@ LOGIN = STATE / "login"
 PASSWORDS = LOGIN / "passwords.json"
 CONFIGURATION = STATE / "config"
 RUNS = STATE / "runs"
+REHEARSALS = STATE / "rehearsals"
+"""Beside the runs, where tasks keep the rehearsals' history (plugins/hooks/run_directory.py)."""
 LOGS = STATE / "logs"
 FILES = STATE / "files"
 COMPOSE_ENV = STATE / "compose.env"
@@ -23,6 +25,6 @@ def make_state_directories() -> None:
 
     Docker would make a missing one itself, as root's.
     """
-    for directory in (STATE, SECRETS, LOGIN, CONFIGURATION, RUNS, LOGS, FILES):
+    for directory in (STATE, SECRETS, LOGIN, CONFIGURATION, RUNS, REHEARSALS, LOGS, FILES):
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)

@@ -16,7 +16,7 @@ from lab.progress import Report
 SOURCE, TARGET = "12.0.3", "13.0.4"
 
 
-def tested_hop() -> Hop:
+def lab_hop() -> Hop:
     """Return the upgrade that the tests need the lab for."""
     return plan_hop(SOURCE, TARGET)
 
@@ -25,7 +25,7 @@ def tested_hop() -> Hop:
 def lab() -> docker.DockerClient:
     """Bring the lab up at the source release; `make test` has set the machine up before."""
     with Report() as report:
-        bring_up.up(tested_hop(), report)
+        bring_up.up(lab_hop(), report)
     return engine.connect()
 
 
@@ -38,7 +38,7 @@ def fresh_lab(lab: docker.DockerClient) -> docker.DockerClient:
 
 def put_at_source(client: docker.DockerClient) -> None:
     """Put the lab back to the source release, where it is not there."""
-    source = tested_hop().source
+    source = lab_hop().source
     if reset.differences(client, source):
         with Report() as report:
             reset.reset(client, source, report)

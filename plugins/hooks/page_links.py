@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
-from hooks.run_pages import run_page_address
+from hooks.run_pages import history_address, run_page_address
 from rollout.cloud import Cloud
 
 
@@ -71,7 +71,21 @@ class PlanLink(ReportLink):
     page = "plan.html"
 
 
+class HistoryLink(ShownLink):
+    """Lead to the rehearsals of a cloud, as Airflow's api-server serves them."""
+
+    name = "History"
+
+    def show_cloud(self, operator: Any, context: Any, cloud: str) -> None:
+        """Make the link appear."""
+        self.show(operator, context, _below_base(history_address(cloud)))
+
+
 def report_address(run_id: str, page: str) -> str:
     """Return a page's address without host: a browser has its own name for the api-server."""
+    return _below_base(run_page_address(run_id, page))
+
+
+def _below_base(address: str) -> str:
     base = urlsplit(str(conf.get("api", "base_url", fallback="") or "")).path.rstrip("/")
-    return base + run_page_address(run_id, page)
+    return base + address

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from hooks.report_file import render_page
-from hooks.run_directory import RunDirectory, folder_name, runs_folder
+from hooks.run_directory import RunDirectory, folder_name, rehearsals_folder, runs_folder
 from rollout.history_view import build_history_view
 from rollout.rehearsal_row import NO_DATA, Row, is_row, row_of, row_without_data
 
@@ -24,8 +24,8 @@ class HistoryUnreadable(RuntimeError):
 
 
 def history_folder(cloud: str) -> Path:
-    """Return the folder of a cloud's history: beside the folder of all runs, not in it."""
-    return runs_folder().parent / "rehearsals" / folder_name(cloud)
+    """Return the folder of a cloud's history; hooks.run_pages shows what is in it."""
+    return rehearsals_folder() / folder_name(cloud)
 
 
 class RehearsalHistory:

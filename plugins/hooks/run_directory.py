@@ -22,6 +22,11 @@ def runs_folder() -> Path:
     return Path(os.environ.get("ROLLOUT_RUNS", default))
 
 
+def rehearsals_folder() -> Path:
+    """Return the folder of all clouds' rehearsals: beside that of all runs, not in it."""
+    return runs_folder().parent / "rehearsals"
+
+
 class RunDirectory:
     """Append to and read the record of one run; several processes do so at once."""
 

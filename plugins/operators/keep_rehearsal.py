@@ -7,7 +7,8 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from hooks.cloud_file import CloudFileError, load_cloud
-from hooks.rehearsal_history import RehearsalHistory
+from hooks.page_links import HistoryLink
+from hooks.rehearsal_history import PAGE, RehearsalHistory
 from hooks.run_directory import RunDirectory
 from operators.rehearsal_operator import rehearsal_id
 from operators.rehearse_upgrade import REHEARSED
@@ -19,6 +20,8 @@ DEFAULT_BOUND = int(Rehearsal.model_fields["history"].default)
 
 class KeepRehearsalOperator(BaseOperator):
     """Copy the upgrade's report into the cloud's history; it needs no cloud that can be reached."""
+
+    operator_extra_links = (HistoryLink(),)
 
     def execute(self, context: Any) -> str:
         """Return the path of the history's page."""
@@ -32,7 +35,8 @@ class KeepRehearsalOperator(BaseOperator):
             started["upgrade"] if started else "",
             f"no upgrade was started; red: {', '.join(red) or 'no task'}. Its log says why",
         )
-        page = history.folder / "history.html"
+        HistoryLink().show_cloud(self, context, cloud)
+        page = history.folder / PAGE
         self.log.info(
             "Rehearsal: %s%s. History: %s", row["state"],
             f", report {history.folder / row['report']}" if row["report"] else

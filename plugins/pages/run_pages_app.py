@@ -9,7 +9,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
-from hooks.run_pages import run_page, shared_page
+from hooks.run_pages import history_page, rehearsal_page, run_page
 
 DAG = "keystone_upgrade"
 """Whoever may read this DAG's runs may read the pages of all DAGs here."""
@@ -38,9 +38,19 @@ def make_app() -> FastAPI:
     def a_run(run_id: str, page: str) -> FileResponse:
         return _answer(run_page(run_id, page), f"run {run_id} has no {page}")
 
-    @app.get("/{page}")
-    def all_runs(page: str) -> FileResponse:
-        return _answer(shared_page(page), f"there is no {page}")
+    @app.get("/history/{cloud}/{page}")
+    def a_history(cloud: str, page: str) -> FileResponse:
+        return _answer(history_page(cloud, page), f"cloud {cloud} has no {page}")
+
+    @app.get("/history/{cloud}/{rehearsal}/{page}")
+    def a_rehearsal(cloud: str, rehearsal: str, page: str) -> FileResponse:
+        found = rehearsal_page(cloud, rehearsal, page)
+        return _answer(found, f"rehearsal {rehearsal} of cloud {cloud} has no {page}")
+
+    @app.get("/{path:path}")
+    def anything_else(path: str) -> FileResponse:
+        # Who is not logged in learns here, too, that he is not, and nothing else.
+        return _answer(None, f"there is no {path}")
 
     return app
 

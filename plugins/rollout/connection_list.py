@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollout.cloud import Cloud
+from rollout.notification_settings import Way
 
 FILL_IN = "FILL-IN"
 
@@ -65,6 +66,8 @@ def _all(cloud: Cloud) -> Iterator[WantedConnection]:
     )
     for node in cloud.nodes:
         yield WantedConnection(node.ssh, f"SSH of {node.name}", _ssh())
+    for each in cloud.notifications:
+        yield WantedConnection(each.connection, f"notifications by {each.via}", _receiver(each.via))
 
 
 def _database(name: str, purpose: str, schema: str | None) -> WantedConnection:
@@ -79,6 +82,23 @@ def _database(name: str, purpose: str, schema: str | None) -> WantedConnection:
     if schema is not None:
         fields["schema"] = schema
     return WantedConnection(name, purpose, fields)
+
+
+def _receiver(via: Way) -> dict[str, Any]:
+    """Return what the way's notifier needs, see docs/notifications.md."""
+    receivers: dict[Way, dict[str, Any]] = {
+        "smtp": {
+            "conn_type": "smtp",
+            "host": FILL_IN,
+            "port": 587,
+            "login": FILL_IN,
+            "password": FILL_IN,
+            "extra": {"from_email": FILL_IN, "disable_ssl": True},
+        },
+        "slack": {"conn_type": "slackwebhook", "password": FILL_IN},
+        "apprise": {"conn_type": "apprise", "extra": {"config": [{"path": FILL_IN}]}},
+    }
+    return receivers[via]
 
 
 def _ssh() -> dict[str, Any]:

@@ -130,8 +130,8 @@ def test_one_command_stores_the_connections_of_a_cloud(
     said = command(airflow, "connections", "import", "--overwrite", str(file))
     assert "sesame" not in said
     stored = {line.split()[-1] for line in said.splitlines() if line.startswith("Imported ")}
-    assert len(stored) == 9
-    assert {"production_database_admin", "production_controller_3"} <= stored
+    assert len(stored) == 12
+    assert {"production_database_admin", "production_controller_3", "production_mail"} <= stored
 
 
 def test_its_other_commands_work_from_there_too(installed: Path) -> None:

@@ -25,6 +25,7 @@ from rehearsal_stage import (
     write_cloud,
 )
 
+from hooks.page_links import HistoryLink
 from hooks.run_directory import RunDirectory
 from operators.rehearse_upgrade import REHEARSED
 from operators.reset_staging import CheckStagingOperator
@@ -308,6 +309,10 @@ def test_a_rehearsal_that_is_refused_is_a_row_of_the_history(dag: DAG, place: Pa
     (row,) = json.loads((folder / "history.json").read_text())["rehearsals"]
     assert row["problem"].startswith("no upgrade was started; red: check_staging")
     assert "No data" in (folder / "history.html").read_text()
+    (kept,) = [task for task in run.get_task_instances() if task.task_id == "keep_report"]
+    assert kept.xcom_pull(task_ids="keep_report", key=HistoryLink().xcom_key) == (
+        "/rollout/history/lab/history.html"
+    )
 
 
 def record() -> dict[str, Any]:

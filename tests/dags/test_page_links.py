@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.serialization.serialized_objects import DagSerialization
 
 from hooks.cloud_file import load_cloud
-from hooks.page_links import LoadLink, ReportLink, StatisticsLink, report_address
+from hooks.page_links import HistoryLink, LoadLink, ReportLink, StatisticsLink, report_address
 from operators.load_control import StartLoadOperator
 from operators.upgrade_node import UpgradeNodeOperator
 from rollout.cloud import LoadBalancer
@@ -42,6 +42,8 @@ LINKS = {
         "Report": {"write_report"},
     },
     "keystone_plan": {"Plan": {"write_plan"}},
+    # The second one is the trigger's own: it leads to the upgrade that is rehearsed.
+    "keystone_rehearsal": {"History": {"keep_report"}, "Triggered DAG": {"run_upgrade"}},
 }
 
 
@@ -120,8 +122,8 @@ def test_a_load_task_is_linked_before_the_load_is_started(context: dict[str, Any
 
 
 def test_links_do_not_share_their_place() -> None:
-    keys = {link().xcom_key for link in (LoadLink, StatisticsLink, ReportLink)}
-    assert len(keys) == 3
+    keys = {link().xcom_key for link in (LoadLink, StatisticsLink, ReportLink, HistoryLink)}
+    assert len(keys) == 4
 
 
 def test_the_reports_address_has_the_path_below_which_airflow_is_served(

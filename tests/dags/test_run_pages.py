@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 import uvicorn
@@ -21,6 +22,7 @@ from airflow.sdk import DAG
 
 from hooks.page_links import report_address
 from hooks.run_directory import RunDirectory
+from hooks.run_pages import history_address
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 FOLDER = "manual__2026-03-01T10_00_00_00_00"
@@ -29,16 +31,26 @@ SECRET = "nobody may read this"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return the folder of all runs, with a secret beside it and links that lead to it."""
+    """Return the folder of all runs, with rehearsals and secrets beside it, and links to these."""
     outside = tmp_path_factory.mktemp("outside")
     for name in ("report.html", "history.html", "secret.txt"):
         (outside / name).write_text(SECRET)
+    kept = RunDirectory("lab", outside / "rehearsals")
+    kept.write_text("history.html", '<a href="night_1/report.html">report</a>')
+    kept.write_text("history.json", '{"rehearsals": []}')
+    kept.write_text("connections.yaml", SECRET)
+    RunDirectory("night_1", kept.path).write_text("report.html", "<p>what was kept</p>")
+    RunDirectory("night_1", kept.path).write_text("plan.html", SECRET)
+    (outside / "rehearsals" / "history.html").write_text(SECRET)
+    (outside / "rehearsals" / "report.html").write_text(SECRET)
+    (outside / "rehearsals" / "linked").symlink_to(outside)
+    (kept.path / "linked").symlink_to(outside)
     folder = outside / "runs"
     run = RunDirectory(RUN, folder)
     run.write_text("report.html", "<p>the report</p>")
     run.write_text("report.json", '{"state": "succeeded"}')
     run.write_text("connections.yaml", SECRET)
-    (folder / "history.html").write_text("<p>the history</p>")
+    (folder / "history.html").write_text(SECRET)
     (folder / "events.jsonl").write_text(SECRET)
     (folder / "linked").symlink_to(outside)
     (folder / "linked-page").mkdir()
@@ -107,18 +119,37 @@ def test_whoever_is_logged_in_reads_a_report_by_its_run(port: int, name: str) ->
     assert "allow-same-origin" not in policy
 
 
-def test_data_and_the_page_about_all_runs_are_there_too(port: int) -> None:
+def test_data_is_there_too(port: int) -> None:
     bearer = {"Authorization": f"Bearer {token('viewer')}"}
     status, text, headers = ask(port, f"/rollout/runs/{FOLDER}/report.json", bearer)
     assert (status, text) == (200, '{"state": "succeeded"}')
     assert headers["Content-Type"] == "application/json"
-    assert ask(port, "/rollout/history.html", bearer)[:2] == (200, "<p>the history</p>")
+    assert ask(port, "/rollout/history/lab/history.json", bearer)[:2] == (
+        200,
+        '{"rehearsals": []}',
+    )
+
+
+def test_the_history_of_a_cloud_leads_to_the_reports_that_it_keeps(port: int) -> None:
+    address = history_address("lab")
+    status, text, headers = ask(port, address, cookie())
+    assert status == 200
+    assert headers["Content-Security-Policy"].startswith("sandbox ")
+    (link,) = re.findall('href="(.*?)"', text)
+    assert ask(port, urljoin(address, link), cookie())[:2] == (200, "<p>what was kept</p>")
+
+
+def test_a_cloud_without_rehearsals_says_so(port: int) -> None:
+    status, text, _ = ask(port, history_address("other"), cookie())
+    assert status == 404
+    assert "cloud other has no history.html. It is not written yet" in text
 
 
 @pytest.mark.parametrize(
     "path",
-    [f"/rollout/runs/{FOLDER}/report.html", "/rollout/history.html", "/rollout/runs/none/x",
-     "/rollout/anything"],
+    [f"/rollout/runs/{FOLDER}/report.html", "/rollout/runs/none/x", "/rollout/anything",
+     "/rollout/history/lab/history.html", "/rollout/history/lab/night_1/report.html",
+     "/rollout/history/none/none/none", "/rollout/any/thing/at/all", "/rollout/"],
 )  # fmt: skip
 def test_nobody_else_learns_even_what_is_there(port: int, path: str) -> None:
     assert ask(port, path)[0] == 401
@@ -150,6 +181,25 @@ def test_nobody_else_learns_even_what_is_there(port: int, path: str) -> None:
         "runs//report.html",
         "runs/%20/report.html",
         f"runs/{'x' * 5000}/report.html",
+        "history/../history.html",
+        "history/%2e%2e/history.html",
+        "history/%2e/history.html",
+        "history/lab/../history.html",
+        "history/lab/%2e%2e/history.html",
+        "history/lab/%2e%2e/report.html",
+        "history/lab/%2e/report.html",
+        "history/lab/..%2f..%2freport.html",
+        "history/..%2f/history.html",
+        "history/linked/history.html",
+        "history/linked/runs/report.html",
+        "history/lab/linked/report.html",
+        "history/lab/connections.yaml",
+        "history/lab/night_1/plan.html",
+        "history/lab%00/history.html",
+        f"history/{'x' * 5000}/history.html",
+        f"history/lab/{'x' * 5000}/report.html",
+        "history//history.html",
+        "history.html",
         "../secret.txt",
         "%2e%2e%2fhistory.html",
         "..%2fhistory.html",
@@ -158,7 +208,7 @@ def test_nobody_else_learns_even_what_is_there(port: int, path: str) -> None:
         "docs",
     ],
 )
-def test_a_name_never_leads_out_of_the_folder_of_runs(port: int, path: str) -> None:
+def test_a_name_never_leads_out_of_the_folders_of_runs_and_rehearsals(port: int, path: str) -> None:
     status, text, _ = ask(port, f"/rollout/{path}", cookie("admin"))
     assert SECRET not in text
     assert status == 404

@@ -41,6 +41,9 @@ def command_run(tmp_path_factory: pytest.TempPathFactory) -> CommandRun:
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # A reader takes longer between two commands than the seconds (30) within which Airflow
+        # writes no DAG again, whatever it is asked for.
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
         # The interpreter of these tests instead of the checkout's .venv, which the copy lacks.
         "MAKEFLAGS": f"python={sys.executable}",
         "LANG": os.environ.get("LANG", "C.UTF-8"),

@@ -21,23 +21,21 @@ RUN_HERE = (
     rf"airflow dags trigger keystone_\w+ --conf '{{{CLOUD}.*}}'",
     r"airflow connections import ~/connections\.yaml",
     r"cp include/clouds/production-example\.yaml include/clouds/production\.yaml",
-    r"install -m 600 include/connections/production-example\.yaml ~/connections\.yaml",
+    r"airflow dags reserialize",
+    r"install -m 600 /dev/null ~/connections\.yaml",
+    r"make connections CLOUD=[\w-]+ > ~/connections\.yaml",
     r"shred -u ~/connections\.yaml",
     r"make sudoers CLOUD=\w+ ACCOUNT=\w+ > ~/keystone-rollout\.sudoers",
     r"make (help|reference)",
 )
 """Patterns of commands that are executed as they are written."""
 
-PARSED_AGAIN = "airflow dags reserialize"
-AFTER = {
-    "airflow db migrate": PARSED_AGAIN,
-    "cp include/clouds/production-example.yaml include/clouds/production.yaml": PARSED_AGAIN,
-}
+AFTER = {"airflow db migrate": "airflow dags reserialize"}
 """What Airflow's dag-processor does by itself, and no dag-processor runs in the test."""
 
 PRINTS = {
     "airflow dags list-import-errors": "No data found",
-    "airflow connections import ~/connections.yaml": "production_controller_1",
+    "airflow connections import ~/connections.yaml": "Imported connection production_pager",
     "make help": "make rehearsal",
     "make reference": "wrote docs/cloud-file.md",
 }
@@ -76,7 +74,46 @@ ELSEWHERE = (
         f"make hops{HOP}", "tests/unit/test_lab_hop_matrix.py", "measure_all(", "-m lab hops",
     ),
     Elsewhere("make odyssey", "tests/unit/test_lab_odyssey.py", "make odyssey", "-m lab odyssey"),
-    Elsewhere("make ui", "tests/e2e/test_airflow_page.py", '"-m", "lab", "ui"', "-m lab ui"),
+    Elsewhere("make ui", "tests/e2e/test_browser.py", '"-m", "lab", "ui"', "-m lab ui"),
+    Elsewhere(
+        "make screenshots", "tests/e2e/test_browser.py", "take_picture(",
+        "SCREENSHOTS=docs/images",
+    ),
+    Elsewhere(
+        r"make airflow", "tests/e2e/test_production_airflow.py", 'production("up"',
+        "-m production up",
+    ),
+    Elsewhere(
+        r"make airflow-connections( FILE=\S+)", "tests/e2e/test_production_airflow.py",
+        'production("connections"', "-m production connections",
+    ),
+    Elsewhere(
+        r"make airflow-worker", "tests/e2e/test_production_airflow.py", 'production("worker"',
+        "-m production worker",
+    ),
+    Elsewhere(
+        r"make airflow-down", "tests/e2e/test_production_airflow.py", 'production("down"',
+        "-m production down",
+    ),
+    Elsewhere(
+        r"docker-compose --env-file \.airflow/compose\.env (ps|logs scheduler)",
+        "tests/e2e/test_production_airflow.py", '"--env-file", ".airflow/compose.env"',
+    ),
+    Elsewhere(
+        r"make wheel", "tests/dags/test_distribution.py", '"-m", "pip", "wheel"', "-m pip wheel",
+    ),
+    Elsewhere(
+        r"pip install keystone_rollout-\S+\.whl", "tests/dags/test_distribution.py",
+        '"-m", "pip", "install"',
+    ),
+    Elsewhere(
+        r"python -m keystone_rollout --clouds \S+ --runs \S+ > airflow\.env",
+        "tests/dags/test_distribution.py", 'options = ["--clouds"',
+    ),
+    Elsewhere(
+        r"airflow connections import --overwrite connections\.yaml",
+        "tests/dags/test_distribution.py", '"connections", "import", "--overwrite"',
+    ),
     Elsewhere("make clean", ".ci/run", "make clean", "lab/clean.sh"),
     Elsewhere("source lab/activate", "tests/unit/test_lab_setup.py", "/lab/activate"),
     Elsewhere(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
@@ -16,6 +16,10 @@ import psutil
 import pytest
 import requests
 
+from hooks.run_directory import folder_name
+from hooks.run_pages import history_address, run_page_address
+from lab import paths as lab_paths
+from lab.compose import find_command
 from production import paths, secret_files
 from production.page import Page
 from production.settings import PROJECT, read_written
@@ -106,18 +110,13 @@ def test_the_page_alone_listens_and_on_the_loopback_address(containers: dict[str
     assert listening == {("127.0.0.1", PORT)}
 
 
-def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
-    """The task reads nodes, database, HAProxy and the image: all that an upgrade has to reach."""
-    operator = page.log_in("operator")
+def plan_the_lab(page: Page, operator: dict[str, str]) -> str:
+    """Start keystone_plan as an operator, wait for its end, and return the run's id."""
     runs = f"{page.address}/api/v2/dags/keystone_plan"
     requests.patch(runs, json={"is_paused": False}, headers=operator, timeout=30).raise_for_status()
     wanted = {"logical_date": None, "conf": {"cloud": "lab"}}
-    refused = requests.post(
-        f"{runs}/dagRuns", json=wanted, headers=page.log_in("viewer"), timeout=30
-    )
-    assert refused.status_code == 403
     started = requests.post(f"{runs}/dagRuns", json=wanted, headers=operator, timeout=30)
-    run_id = started.json()["dag_run_id"]
+    run_id = str(started.json()["dag_run_id"])
     path = f"/api/v2/dags/keystone_plan/dagRuns/{run_id}"
     end = time.monotonic() + RUN_SECONDS
     while (state := page.get(path, operator)["state"]) not in ("success", "failed"):
@@ -126,6 +125,70 @@ def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
     log = json.dumps(page.get(f"{path}/taskInstances/write_plan/logs/1", operator))
     assert state == "success", log[-3000:]
     assert "plan.html" in log, "the page shows the task's log"
-    folders = [each.parent for each in paths.RUNS.glob("*/plan.html")]
-    newest = max(folders, key=lambda each: each.stat().st_mtime)
-    assert Path(newest / "plan.html").stat().st_size > 1000
+    return run_id
+
+
+def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
+    """The task reads nodes, database, HAProxy and the image: all that an upgrade has to reach."""
+    viewer = page.log_in("viewer")
+    wanted = {"logical_date": None, "conf": {"cloud": "lab"}}
+    runs = f"{page.address}/api/v2/dags/keystone_plan/dagRuns"
+    assert requests.post(runs, json=wanted, headers=viewer, timeout=30).status_code == 403
+    run_id = plan_the_lab(page, page.log_in("operator"))
+    assert (paths.RUNS / folder_name(run_id) / "plan.html").stat().st_size > 1000
+    shown = f"{page.address}{run_page_address(run_id, 'plan.html')}"
+    assert requests.get(shown, timeout=30).status_code == 401
+    assert "plan of Keystone" in requests.get(shown, headers=viewer, timeout=30).text
+
+
+def test_what_tasks_keep_of_rehearsals_is_shown_to_who_is_logged_in(
+    page: Page, containers: dict[str, Any]
+) -> None:
+    cloud = f"of-a-test-{os.getpid()}"
+    folder = paths.REHEARSALS / cloud
+    write = f"mkdir {folder} && echo kept > {folder}/history.html"
+    try:
+        done = containers["scheduler"].exec_run(["sh", "-c", write])
+        assert done.exit_code == 0, done.output.decode()
+        shown = f"{page.address}{history_address(cloud)}"
+        assert requests.get(shown, timeout=30).status_code == 401
+        answer = requests.get(shown, headers=page.log_in("viewer"), timeout=30)
+        assert (answer.status_code, answer.text) == (200, "kept\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_one_command_stores_the_connections_of_a_file(page: Page) -> None:
+    """Those of the lab, once more: nothing that somebody has stored here is replaced by others."""
+    said = production("connections", str(lab_paths.CONNECTIONS))
+    assert "Imported connection lab_keystone_1" in said
+    stored = page.get("/api/v2/connections/lab_keystone_1", page.log_in("operator"))
+    assert stored["conn_type"] == "ssh"
+
+
+@pytest.mark.parametrize("command", [["ps"], ["logs", "scheduler"]])
+def test_the_containers_are_asked_by_hand(printed: str, command: list[str]) -> None:
+    ours = ("ROLLOUT_", "COMPOSE_", "LAB_")
+    done = subprocess.run(
+        [*find_command(), "--env-file", ".airflow/compose.env", *command],
+        cwd=paths.ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(ours)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "scheduler" in done.stdout
+
+
+def test_a_worker_runs_the_tasks_where_celery_is_chosen(
+    page: Page, lab: docker.DockerClient
+) -> None:
+    """The last one, because it changes the executor. The worker is started like one elsewhere."""
+    production("up", "--port", str(PORT), "--celery")
+    lab.containers.get(f"{PROJECT}-worker").remove(force=True)
+    production("worker", "--port", str(PORT))
+    # With this executor the scheduler runs none itself.
+    environment = lab.containers.get(f"{PROJECT}-scheduler").attrs["Config"]["Env"]
+    assert "AIRFLOW__CORE__EXECUTOR=CeleryExecutor" in environment
+    plan_the_lab(page, page.log_in("operator"))

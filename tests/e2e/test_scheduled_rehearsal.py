@@ -13,7 +13,7 @@ import pytest
 
 from lab import content, database, nodes
 from lab.upgrade_run import UpgradeRun
-from tests.lab_fixtures import tested_hop
+from tests.lab_fixtures import lab_hop
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 
@@ -24,7 +24,7 @@ STEPS = ["check_staging", "take_lock", "reset_staging", "load_dump", "release_lo
 def test_a_rehearsal_resets_upgrades_and_is_kept_in_the_history(
     lab: docker.DockerClient, tmp_path: Path
 ) -> None:
-    hop = tested_hop()
+    hop = lab_hop()
     # What earlier runs kept stays: this history is a new one beside the test's own runs.
     params = {
         "cloud": "lab",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import yaml
 
 from hooks import cloud_connections
 from hooks.cloud_file import cloud_path, load_cloud
+from hooks.notifier_choice import problem
 from lab import connections, keys, paths, secrets
 from rollout.connection_list import FILL_IN, wanted_connections
+from rollout.notification_settings import Notification
 
 NAMED_IN_PRODUCTION = {
     "production_keystone_reader": "mysql",
@@ -22,6 +25,9 @@ NAMED_IN_PRODUCTION = {
     "production_controller_1": "ssh",
     "production_controller_2": "ssh",
     "production_controller_3": "ssh",
+    "production_mail": "smtp",
+    "production_slack": "slackwebhook",
+    "production_pager": "apprise",
 }
 
 
@@ -44,6 +50,17 @@ def test_it_asks_for_the_same_as_the_lab_has(
         assert fields.keys() == lab[name].keys(), name
         assert fields["conn_type"] == lab[name]["conn_type"]
         assert set(fields.get("extra", {})) == set(lab[name].get("extra", {})), name
+
+
+@pytest.mark.parametrize("settings", load_cloud("production-example").notifications)
+def test_filled_in_it_has_all_that_a_notifier_needs(
+    settings: Notification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = load_cloud("production-example")
+    wanted = {each.name: each.fields for each in wanted_connections(cloud)}
+    text = json.dumps(wanted[settings.connection])
+    monkeypatch.setenv(f"AIRFLOW_CONN_{settings.connection.upper()}", text)
+    assert problem(settings) == ""
 
 
 def test_one_connection_for_two_purposes_is_listed_once(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from airflow.configuration import conf
 
+from hooks.run_directory import rehearsals_folder
 from lab import paths as lab_paths
 from lab.compose import find_command
 from production import paths, secret_files, settings
@@ -119,7 +120,7 @@ def test_no_secret_is_in_the_file_that_compose_makes(
 ) -> None:
     monkeypatch.setattr(paths, "SECRETS", tmp_path / "secrets")
     monkeypatch.setattr(paths, "PASSWORDS", tmp_path / "login.json")
-    for name in ("STATE", "LOGIN", "CONFIGURATION", "RUNS", "LOGS", "FILES"):
+    for name in ("STATE", "LOGIN", "CONFIGURATION", "RUNS", "REHEARSALS", "LOGS", "FILES"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     secret_files.ensure()
     for name in NAMES:
@@ -214,11 +215,29 @@ def test_the_project_is_mounted_under_the_hosts_own_paths(airflow: Services) -> 
     assert page[str(paths.RUNS)] == mounts(airflow["scheduler"])[str(paths.RUNS)]
 
 
+def test_the_history_that_a_task_writes_is_the_one_that_the_page_shows(
+    airflow: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in RUN_TASKS:
+        monkeypatch.setenv("ROLLOUT_RUNS", airflow[name]["environment"]["ROLLOUT_RUNS"])
+        assert mounts(airflow[name])[str(rehearsals_folder())] == (str(paths.REHEARSALS), True)
+    page = airflow["api-server"]
+    monkeypatch.setenv("ROLLOUT_RUNS", page["environment"]["ROLLOUT_RUNS"])
+    assert mounts(page)[str(rehearsals_folder())] == (str(paths.REHEARSALS), False)
+
+
 def test_compose_makes_no_folder_as_root(airflow: Services) -> None:
     """A source that is missing would be made by the engine, for root, and stay."""
     made = {
         str(path)
-        for path in (paths.LOGIN, paths.CONFIGURATION, paths.RUNS, paths.LOGS, paths.FILES)
+        for path in (
+            paths.LOGIN,
+            paths.CONFIGURATION,
+            paths.RUNS,
+            paths.REHEARSALS,
+            paths.LOGS,
+            paths.FILES,
+        )
     }  # by make_state_directories, see test_production_settings
     for service in airflow.values():
         for source, _ in mounts(service).values():

@@ -21,7 +21,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / ".airflow"
     for name, part in {
         "STATE": "", "SECRETS": "secrets", "LOGIN": "login", "PASSWORDS": "login/passwords.json",
-        "CONFIGURATION": "config", "RUNS": "runs", "LOGS": "logs", "FILES": "files",
+        "CONFIGURATION": "config", "RUNS": "runs", "REHEARSALS": "rehearsals", "LOGS": "logs",
+        "FILES": "files",
     }.items():  # fmt: skip
         monkeypatch.setattr(paths, name, root / part)
     return root

@@ -12,7 +12,7 @@ from lab.errors import LabError
 from production import paths, settings
 from production.settings import Settings
 
-FOLDERS = ("secrets", "login", "config", "runs", "logs", "files")
+FOLDERS = ("secrets", "login", "config", "runs", "rehearsals", "logs", "files")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     state = tmp_path / ".airflow"
     monkeypatch.setattr(paths, "STATE", state)
     monkeypatch.setattr(paths, "COMPOSE_ENV", state / "compose.env")
-    names = ("SECRETS", "LOGIN", "CONFIGURATION", "RUNS", "LOGS", "FILES")
+    names = ("SECRETS", "LOGIN", "CONFIGURATION", "RUNS", "REHEARSALS", "LOGS", "FILES")
     for name, folder in zip(names, FOLDERS, strict=True):
         monkeypatch.setattr(paths, name, state / folder)
     return tmp_path
