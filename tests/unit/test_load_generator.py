@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hooks import load_generator
 from hooks.acknowledged_writes import AcknowledgedWritesHook
 from hooks.load_generator import KeystoneAccount, LoadGeneratorError, LoadGeneratorHook
 from hooks.load_process import LoadProcess
@@ -178,11 +179,14 @@ def test_the_load_ends_by_itself(load: LoadGeneratorHook, account: KeystoneAccou
 
 
 def test_a_frozen_load_is_killed_and_nobody_else(
-    load: LoadGeneratorHook, account: KeystoneAccount
+    load: LoadGeneratorHook, account: KeystoneAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # It neither answers nor ends before SIGKILL, so each of these is waited for to its end.
+    monkeypatch.setattr(load_generator, "STOP_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(load_generator, "TERMINATE_SECONDS", 0.5)
     pid = start(load, account)
     os.kill(pid, signal.SIGSTOP)
-    assert load.stop(timeout=1).how == "ended by SIGKILL: it did not end on SIGINT"
+    assert load.stop(timeout=0.5).how == "ended by SIGKILL: it did not end on SIGINT"
 
 
 def test_a_reused_pid_is_never_signalled(load: LoadGeneratorHook, tmp_path: Path) -> None:
@@ -270,7 +274,10 @@ def test_another_machine_is_refused_unless_named(load: LoadGeneratorHook) -> Non
         load.wait_until_serving(30)
 
 
-def test_a_taken_web_port_is_named(load: LoadGeneratorHook, account: KeystoneAccount) -> None:
+def test_a_taken_web_port_is_named(
+    load: LoadGeneratorHook, account: KeystoneAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_generator, "PORT_RELEASE_SECONDS", 0.3)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
