@@ -18,8 +18,12 @@ from rollout.node_lock import under_lock
 from rollout.node_steps import Step
 from tests.unit.local_node import DROPPED, LocalNode, machine, wait_until
 
-# One at a time: a second one that comes in between finds the directory, and says so.
-_SCRIPT = "mkdir busy || echo OVERLAP >>log; echo begin >>log; {}; echo end >>log; rmdir busy"
+# One at a time: a second one that comes in between finds the directory, and says so. It leaves the
+# directory to whoever made it: with two to remove it, the later one's step would fail.
+_SCRIPT = (
+    "if mkdir busy; then last='rmdir busy'; else echo OVERLAP >>log; last=true; fi; "
+    "echo begin >>log; {}; echo end >>log; $last"
+)
 SLOW = _SCRIPT.format("sleep 0.5")
 HELD = _SCRIPT.format("until test -e go; do sleep 0.02; done")
 
@@ -94,10 +98,11 @@ def test_two_commands_never_run_side_by_side(node: LocalNode) -> None:
 def test_commands_that_run_side_by_side_would_be_seen(node: LocalNode) -> None:
     override = {"report_release": HELD, "key_fingerprint": _SCRIPT.format("touch go")}
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(machine(node, override).run, Step.REPORT_RELEASE, "13.0.4")
+        first = pool.submit(machine(node, override).run, Step.REPORT_RELEASE, "13.0.4")
         wait_until(node.wrote("begin"))
         machine(node, override).run(Step.KEY_FINGERPRINT, "13.0.4")
-    assert "OVERLAP" in node.log
+        first.result()
+    assert node.log[:3] == ["begin", "OVERLAP", "begin"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
