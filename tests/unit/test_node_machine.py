@@ -79,8 +79,26 @@ def test_a_status_of_our_own_says_no_more_than_it_means(node: LocalNode, status:
 
 
 def waits_first(node: LocalNode, name: str) -> bool:
-    """Tell whether the newest command that waits for the lock is the one of this name."""
-    return (node.home / "keystone-rollout" / "next").read_text().startswith(f"{name} 13.0.4")
+    """Tell whether the newest command that waits for the lock is the one of this name.
+
+    It says its name before it asks for the lock; only the kernel knows that it does not have it.
+    """
+    named = (node.home / "keystone-rollout" / "next").read_text().startswith(f"{name} 13.0.4")
+    return named and bool(blocked(node))
+
+
+def blocked(node: LocalNode) -> list[int]:
+    """Return the processes of a node that wait for a lock, as the kernel lists them."""
+    found = re.findall(r"-> FLOCK +ADVISORY +WRITE (\d+) ", Path("/proc/locks").read_text())
+    return [int(pid) for pid in found if runs_in(int(pid), node.home)]
+
+
+def runs_in(pid: int, folder: Path) -> bool:
+    """Tell whether a process, which may have ended by now, runs in a folder."""
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except OSError:
+        return False
 
 
 def test_two_commands_never_run_side_by_side(node: LocalNode) -> None:
