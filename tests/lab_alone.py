@@ -67,8 +67,9 @@ class Afterwards:
         done = yield
         if self.names is None:
             raise session.Failed("no worker said which tests need the lab, so none of them ran")
-        if self.names:
-            self._collect(session)
+        if not self.names:
+            return done
+        self._collect(session)
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail:

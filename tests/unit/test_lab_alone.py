@@ -163,9 +163,11 @@ def test_the_first_failure_ends_it_where_that_is_asked_for(folder: Path) -> None
 
 def test_what_is_asked_for_is_run_and_no_more(folder: Path) -> None:
     done = run(folder, "-n", "2", "test_a.py::test_in_the_lab[x y]", "test_c.py")
+    assert done.status == 0, done.output
     assert {test for _, test in done.begun} == {"test_in_the_lab[x y]", "test_plain"}
     (folder / "log").unlink()
     done = run(folder, "-n", "2", "-m", "not lab")
+    assert done.status == 0, done.output
     assert {test for _, test in done.begun} == OTHERS
     (folder / "log").unlink()
     done = run(folder, "-n", "2", "-m", "lab")
