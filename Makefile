@@ -5,8 +5,7 @@ ACCOUNT ?= rollout
 PORT ?= 8080
 python := .venv/bin/python
 hop = --release "$(FROM)" --target "$(TO)" $(if $(OWN_CACHE),--own-cache)
-# For what needs no lab; what does runs alone, afterwards. A file's tests stay together, for they share
-# what is dear to start.
+# A file's tests stay together, for they share what is dear to start.
 side_by_side := -n 2 --dist loadfile --no-loadscope-reorder
 # The lab takes its releases from the upgrade's own catalogue.
 export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
@@ -54,8 +53,11 @@ hops: setup ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 p
 odyssey: setup ## one database with its users through every release; GO_ON=1 from where it stopped
 	@$(python) -m lab odyssey $(if $(GO_ON),--go-on)
 
+# First what needs no lab, side by side; then the lab's tests, alone. Both, whatever the first says.
 test: lint lab ## lint and all tests, one full rehearsal included
-	@$(python) -m pytest $(side_by_side)
+	@status=0; \
+	  $(python) -m pytest $(side_by_side) -m "not lab" || status=1; \
+	  $(python) -m pytest -m lab || status=1; exit $$status
 
 test-scenarios: lab ## only the faults: each strikes, and the upgrade has to answer for it
 	@$(python) -m pytest tests/scenarios

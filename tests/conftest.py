@@ -1,4 +1,4 @@
-"""Keep the tests' Airflow apart from any other one, and what needs the lab from other tests.
+"""Keep the tests' Airflow apart from any other one on this machine.
 
 Airflow reads its home when it is imported, so it is set here, before any test module is. Tests that
 run side by side (`pytest -n 2`) run in processes, each of which has a home of its own.
@@ -13,19 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import lab_alone
-
 _HOME = tempfile.mkdtemp(prefix="keystone-rollout-tests-")
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 _ROOT = Path(__file__).resolve().parents[1]
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(_ROOT / "dags")
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(_ROOT / "plugins")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Let nothing run beside a test that needs the lab."""
-    config.pluginmanager.register(lab_alone)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
