@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from test_cloud_file import GOOD
-from test_rehearsal import STAGING
+from test_rehearsal_rules import STAGING
 
 from hooks.declared_rehearsals import DeclaredRehearsal, declared_rehearsals
 from operators.rehearsal_dags import RehearsalDag, rehearsal_dags
