@@ -53,8 +53,9 @@ def up(settings: Settings, report: Report) -> None:
             f"127.0.0.1:{settings.port} (Airflow's page) is in use by another process; stop it "
             "(find it with: ss -ltnp), or choose another one: make airflow PORT=8081"
         )
-    settings_module.write(settings, network.find_prefix(client))
+    settings.check()
     made = secret_files.ensure()
+    settings_module.write(settings, network.find_prefix(client))
     if made:
         report.line(f"made, in files that only this account can read: {', '.join(made)}")
     images.ensure(client, settings.profiles, report)
