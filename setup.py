@@ -26,5 +26,5 @@ setup(
     packages=list(folders()),
     package_dir=folders(),
     package_data={"": ["*", ".airflowignore"], f"{PACKAGE}.{PAGES}": ["*.md"]},
-    exclude_package_data={"": ["*.pyc"]},
+    exclude_package_data={"": ["*.pyc"], f"{PACKAGE}.{PAGES}": ["*.json"]},
 )
