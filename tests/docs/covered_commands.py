@@ -77,6 +77,45 @@ ELSEWHERE = (
     ),
     Elsewhere("make odyssey", "tests/unit/test_lab_odyssey.py", "make odyssey", "-m lab odyssey"),
     Elsewhere("make ui", "tests/e2e/test_airflow_page.py", '"-m", "lab", "ui"', "-m lab ui"),
+    Elsewhere(
+        "make airflow", "tests/e2e/test_production_airflow.py", 'production("up"',
+        "-m production up",
+    ),
+    Elsewhere(
+        "make airflow-down", "tests/e2e/test_production_airflow.py", 'production("down")',
+        "-m production down",
+    ),
+    Elsewhere(
+        r"make airflow-connections FILE=~/connections\.yaml",
+        "tests/e2e/test_production_airflow.py", 'production("connections"',
+        "-m production connections",
+    ),
+    Elsewhere(
+        r"docker-compose --env-file \.airflow/compose\.env (ps|logs scheduler)",
+        "tests/e2e/test_production_airflow.py", '"--env-file", ".airflow/compose.env"',
+    ),
+    # There is no second machine: only how Compose is called.
+    Elsewhere(
+        "make airflow-worker", "tests/unit/test_production_containers.py", "start_worker()",
+        "-m production worker",
+    ),
+    Elsewhere(
+        r"make connections CLOUD=production-example > ~/connections\.yaml",
+        "tests/dags/test_distribution.py", '"hooks.cloud_connections", "production-example"',
+        "-m hooks.cloud_connections",
+    ),
+    Elsewhere(
+        r"pip install keystone_rollout-\S+\.whl", "tests/dags/test_distribution.py",
+        '"install", "-q", *options',
+    ),
+    Elsewhere(
+        r"python -m keystone_rollout --clouds \S+ --runs \S+ > airflow\.env",
+        "tests/dags/test_distribution.py", '"-m", PACKAGE, *options',
+    ),
+    Elsewhere(
+        r"airflow connections import --overwrite connections\.yaml",
+        "tests/dags/test_distribution.py", '"connections", "import", "--overwrite"',
+    ),
     Elsewhere("make clean", ".ci/run", "make clean", "lab/clean.sh"),
     Elsewhere("source lab/activate", "tests/unit/test_lab_setup.py", "/lab/activate"),
     Elsewhere(

@@ -15,7 +15,10 @@ import docker
 import psutil
 import pytest
 import requests
+import yaml
 
+from lab import paths as lab_paths
+from lab.compose import find_command
 from production import paths, secret_files
 from production.page import Page
 from production.settings import PROJECT, read_written
@@ -25,6 +28,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 PORT = 8095
 RUN_SECONDS = 600.0
 SERVICES = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer"}
+CONNECTIONS = "SELECT conn_id, is_encrypted FROM connection"
 
 
 def production(*arguments: str) -> str:
@@ -45,7 +49,10 @@ def production(*arguments: str) -> str:
 def printed(lab: docker.DockerClient) -> Iterator[str]:
     """Bring it up, on a port of the test's; an Airflow that somebody uses is not disturbed."""
     if lab.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"}):
-        pytest.skip("Airflow's containers of this checkout run already: make airflow-down first")
+        pytest.fail(
+            "Airflow's containers of this project run already, so it cannot be tested whether they "
+            "start. Next: make airflow-down, then run this again"
+        )
     try:
         yield production("up", "--port", str(PORT))
     finally:
@@ -67,7 +74,25 @@ def containers(printed: str, lab: docker.DockerClient) -> dict[str, Any]:
 def secrets() -> dict[str, str]:
     """Return every secret of this installation by the file it is in."""
     known = {name: (paths.SECRETS / name).read_text().strip() for name in secret_files.NAMES}
-    return known | json.loads(paths.PASSWORDS.read_text())
+    of_the_lab = {
+        name: each["password"] for name, each in lab_connections().items() if each.get("password")
+    }
+    return known | of_the_lab | json.loads(paths.PASSWORDS.read_text())
+
+
+def lab_connections() -> dict[str, Any]:
+    """Return the lab's connections by their id."""
+    found: dict[str, Any] = yaml.safe_load(lab_paths.CONNECTIONS.read_text())
+    return found
+
+
+def stored_connections(client: docker.DockerClient) -> dict[str, str]:
+    """Return whether each connection in Airflow's database is encrypted: t or f, by its id."""
+    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    psql = ["psql", "-h", "/run/postgresql", "-U", "postgres", "-At", "airflow", "-c", CONNECTIONS]
+    done = client.containers.get("keystone-rollout-postgres").exec_run([*as_postgres, *psql])
+    assert done.exit_code == 0, done.output
+    return dict(line.split("|") for line in done.output.decode().splitlines())
 
 
 def test_it_says_where_it_is_and_where_the_passwords_are_but_not_which(printed: str) -> None:
@@ -91,7 +116,8 @@ def test_no_secret_is_where_docker_shows_it(
         json.dumps(each.attrs) + each.logs().decode(errors="replace") + json.dumps(each.top())
         for each in containers.values()
     )
-    shown += json.dumps(lab.api.history("keystone-rollout/airflow"))
+    for image in ("airflow", "postgres"):
+        shown += json.dumps(lab.api.history(f"keystone-rollout/{image}"))
     assert "SQL_ALCHEMY_CONN_CMD" in shown
     assert not [name for name, secret in secrets().items() if secret in shown]
 
@@ -106,6 +132,33 @@ def test_the_page_alone_listens_and_on_the_loopback_address(containers: dict[str
     assert listening == {("127.0.0.1", PORT)}
 
 
+def test_the_labs_connections_are_stored_and_encrypted(
+    page: Page, lab: docker.DockerClient
+) -> None:
+    stored = stored_connections(lab)
+    for name, each in lab_connections().items():
+        assert stored[name] == "t" if each.get("password") else name in stored
+
+
+def test_a_file_of_connections_is_stored_and_encrypted(
+    page: Page, lab: docker.DockerClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "connections.yaml"
+    file.write_text("of_the_test: {conn_type: generic, login: somebody, password: open-sesame}\n")
+    said = production("connections", str(file))
+    assert "of_the_test" in said
+    assert "open-sesame" not in said
+    assert stored_connections(lab)["of_the_test"] == "t"
+
+
+def test_by_hand_the_same_containers_are_found(page: Page) -> None:
+    for arguments in (["ps", "--services"], ["logs", "scheduler"]):
+        command = [*find_command(), "--env-file", ".airflow/compose.env", *arguments]
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "scheduler" in done.stdout
+
+
 def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
     """The task reads nodes, database, HAProxy and the image: all that an upgrade has to reach."""
     operator = page.log_in("operator")
@@ -117,6 +170,7 @@ def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
     )
     assert refused.status_code == 403
     started = requests.post(f"{runs}/dagRuns", json=wanted, headers=operator, timeout=30)
+    started.raise_for_status()
     run_id = started.json()["dag_run_id"]
     path = f"/api/v2/dags/keystone_plan/dagRuns/{run_id}"
     end = time.monotonic() + RUN_SECONDS
@@ -129,3 +183,19 @@ def test_an_operator_plans_an_upgrade_of_the_lab(page: Page) -> None:
     folders = [each.parent for each in paths.RUNS.glob("*/plan.html")]
     newest = max(folders, key=lambda each: each.stat().st_mtime)
     assert Path(newest / "plan.html").stat().st_size > 1000
+
+
+def test_a_stop_and_a_start_lose_nothing(page: Page, lab: docker.DockerClient) -> None:
+    """The last one of this module: the other tests' containers are gone after it."""
+    kept = stored_connections(lab), secrets(), runs_of_plan(page)
+    production("down")
+    ours = {"label": f"com.docker.compose.project={PROJECT}"}
+    assert not lab.containers.list(all=True, filters=ours)
+    production("up", "--port", str(PORT))
+    assert (stored_connections(lab), secrets(), runs_of_plan(page)) == kept
+
+
+def runs_of_plan(page: Page) -> dict[str, str]:
+    """Return the state of each run of keystone_plan."""
+    found = page.get("/api/v2/dags/keystone_plan/dagRuns", page.log_in("viewer"))["dag_runs"]
+    return {run["dag_run_id"]: run["state"] for run in found}
