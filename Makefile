@@ -13,7 +13,7 @@ export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios \
-	screenshots bench lint ui airflow airflow-worker airflow-connections airflow-down connections \
+	screenshots bench bench-load lint ui airflow airflow-worker airflow-connections airflow-down connections \
 	wheel sudoers reference clean
 
 help: ## this list
@@ -68,6 +68,10 @@ screenshots: lab ## the pictures of the documentation, taken while the browser's
 bench: lab ## the upgrade against a plain shell script, measured side by side
 	@$(python) -m bench
 
+bench-load: ## what one process of the load can do, and what the default rate costs
+	@test -x $(python) || lab/setup.sh
+	@$(python) -m bench.load_generator
+
 lint: setup ## ruff and mypy
 	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
 	  $(python) -m mypy plugins include lab production keystone_rollout
@@ -95,6 +99,7 @@ connections: ## print the Airflow connections that CLOUD=<name> needs, to fill i
 
 wheel: ## a distribution for an Airflow that exists, in dist/
 	@test -x $(python) || lab/setup.sh >&2
+	@rm -rf build # an earlier one's modules would be packed, too, also those that are gone
 	@$(python) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
 
 sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root

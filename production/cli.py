@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import engine, network
@@ -52,17 +53,19 @@ def up(settings: Settings, report: Report) -> None:
             f"127.0.0.1:{settings.port} (Airflow's page) is in use by another process; stop it "
             "(find it with: ss -ltnp), or choose another one: make airflow PORT=8081"
         )
-    settings_module.write(settings, network.find_prefix(client))
+    settings.check()
     made = secret_files.ensure()
+    settings_module.write(settings, network.find_prefix(client))
     if made:
         report.line(f"made, in files that only this account can read: {', '.join(made)}")
     images.ensure(client, settings.profiles, report)
+    began = datetime.now(UTC)
     with report.step("containers"):
         containers.start()
     with report.step("Airflow"):
-        page.wait_until_healthy(HEALTHY_S)
+        page.wait_until_healthy(HEALTHY_S, since=datetime.now(UTC))
     with report.step("DAGs"):
-        page.wait_for_dags(DAGS, DAGS_S)
+        page.wait_for_dags(DAGS, DAGS_S, since=began)
     if lab_paths.CONNECTIONS.exists():
         with report.step("connections of the lab"):
             containers.import_connections(lab_paths.CONNECTIONS)

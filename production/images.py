@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import docker
+from docker.types import Mount
 
 from lab import engine
 from lab import paths as lab_paths
@@ -70,10 +71,14 @@ def _ensure_airflow(client: docker.DockerClient, report: Report) -> None:
                 step.note,
                 log=lab_paths.LOG / "image-airflow.log",
                 command=["bash", "/requirements/install.sh"],
-                volumes={
-                    str(folder): {"bind": "/requirements", "mode": "ro"},
-                    str(lab_paths.CA_BUNDLE): {"bind": BUNDLE_IN_CONTAINER, "mode": "ro"},
-                },
+                # Not `volumes`: the engine would commit those as volumes of the image, and no
+                # container of it could start, because a volume cannot lie over a file.
+                mounts=[
+                    Mount("/requirements", str(folder), type="bind", read_only=True),
+                    Mount(
+                        BUNDLE_IN_CONTAINER, str(lab_paths.CA_BUNDLE), type="bind", read_only=True
+                    ),
+                ],
                 tmpfs={"/tmp": "exec,size=2g"},
             )
             try:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import engine
 from lab import paths as lab_paths
 from lab.errors import LabError
 from production import paths
@@ -42,6 +43,10 @@ class Settings:
         """Return the profiles of docker-compose.yaml."""
         return ["airflow", "celery"] if self.celery else ["airflow"]
 
+    def check(self) -> None:
+        """Refuse what does not exist, before anything is made."""
+        self._files()
+
     def variables(self, network_prefix: str) -> dict[str, str]:
         """Return the variables of docker-compose.yaml; none of them is a secret."""
         files = self._files()
@@ -56,6 +61,7 @@ class Settings:
             "ROLLOUT_DOCKER_GROUP": str(SOCKET.stat().st_gid if SOCKET.exists() else os.getgid()),
             "ROLLOUT_PORT": str(self.port),
             "ROLLOUT_URL": self.url or self.address,
+            "ROLLOUT_STARTED_WITH": read_at_the_start(),
             "ROLLOUT_EXECUTOR": "CeleryExecutor" if self.celery else "LocalExecutor",
             # Compose 1.29 makes the lab's network also where no container uses it.
             "LAB_NETWORK": network_prefix,
@@ -73,14 +79,27 @@ class Settings:
         return folder
 
 
+def read_at_the_start() -> str:
+    """Return a hash of what a container reads once, when it starts: secrets, settings, plugins.
+
+    A file that is replaced is still the old one inside a container, and a module that is imported
+    stays. The hash goes with the random keys, so nobody can try out a password on it.
+    """
+    files = [*paths.SECRETS.glob("*"), *paths.CONFIGURATION.glob("airflow.cfg")]
+    files += (paths.ROOT / "plugins").rglob("*.py")
+    parts = [part for file in sorted(files) for part in (str(file), file.read_bytes())]
+    return engine.digest(*parts)
+
+
 def write(settings: Settings, network_prefix: str) -> None:
     """Write compose.env, for us and for use by hand, and what the containers mount."""
-    variables = settings.variables(network_prefix)
+    settings.check()
     paths.make_state_directories()
     lab_paths.STATE.mkdir(exist_ok=True)
     configuration = paths.CONFIGURATION / "airflow.cfg"
     if not configuration.exists():
         lab_paths.write_private(configuration, CONFIGURATION)
+    variables = settings.variables(network_prefix)
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
     lab_paths.write_private(paths.COMPOSE_ENV, text)
 

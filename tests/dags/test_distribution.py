@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "keystone_rollout"
 FOLDERS = ("dags", "plugins", "include")
+LOCAL = ("--local", "--bundle-name", "keystone-rollout")
+"""Of Airflow's commands: read the files of this project's bundle now."""
 
 
 def project_files() -> set[str]:
@@ -50,11 +53,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install it into a folder of its own, away from this checkout."""
-    target = tmp_path_factory.mktemp("site")
-    options = ["--no-deps", "--no-index", "--target", str(target)]
-    run([sys.executable, "-m", "pip", "install", "-q", *options, str(wheel)], {**os.environ})
-    return target
+    """Install it into an environment that has Airflow already; return that one's Python."""
+    folder = tmp_path_factory.mktemp("environment")
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder)], {**os.environ})
+    program = folder / "bin" / "python"
+    # The packages of the environment that the tests run in, without installing each again.
+    (site_packages(program) / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    options = ["--no-deps", "--no-index", str(wheel)]
+    pip = [sys.executable, "-m", "pip", "--python", str(program)]
+    run([*pip, "install", "-q", *options], {**os.environ})
+    return program
+
+
+def site_packages(program: Path) -> Path:
+    """Return where an environment has its packages."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    environment = {name: each for name, each in os.environ.items() if name != "PYTHONPATH"}
+    return Path(run([str(program), "-c", code], environment).strip())
+
+
+@pytest.fixture(scope="module")
+def package(installed: Path) -> Path:
+    """Return the folder of the installed package."""
+    return site_packages(installed) / PACKAGE
 
 
 def run(command: list[str], environment: dict[str, str], *, errors: bool = False) -> str:
@@ -66,30 +87,38 @@ def run(command: list[str], environment: dict[str, str], *, errors: bool = False
     return done.stderr + done.stdout if errors else done.stdout
 
 
-def python(arguments: list[str], path: list[Path], clouds: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "ROLLOUT_CLOUDS"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
-    return run([sys.executable, "-m", *arguments], {**environment, "ROLLOUT_CLOUDS": str(clouds)})
+def clean_environment() -> dict[str, str]:
+    """Return the environment of somebody who knows nothing of this checkout."""
+    ours = ("AIRFLOW", "ROLLOUT_", "PYTHONPATH")
+    return {name: each for name, each in os.environ.items() if not name.startswith(ours)}
 
 
 @pytest.fixture(scope="module")
-def airflow(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def airflow(
+    installed: Path, package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """Make an Airflow of its own that has the documented settings and knows nothing of us else."""
     home = tmp_path_factory.mktemp("airflow")
     clouds = home / "clouds"
-    shutil.copytree(installed / PACKAGE / "include" / "clouds", clouds)
+    shutil.copytree(package / "include" / "clouds", clouds)
     options = ["--clouds", str(clouds), "--runs", str(home / "runs")]
-    printed = python([PACKAGE, *options], [installed], clouds)
-    ours = ("AIRFLOW", "ROLLOUT_", "PYTHONPATH")
-    environment = {name: each for name, each in os.environ.items() if not name.startswith(ours)}
+    environment = clean_environment()
+    printed = run([str(installed), "-m", PACKAGE, *options], environment)
     environment |= dict(shlex.split(line)[0].split("=", 1) for line in printed.splitlines())
     environment |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    command(environment, "db", "migrate")
+    command(installed, environment, "db", "migrate")
     return environment
 
 
-def command(environment: dict[str, str], *arguments: str) -> str:
-    return run([sys.executable, "-m", "airflow", *arguments], environment, errors=True)
+def command(program: Path, environment: dict[str, str], *arguments: str) -> str:
+    return run([str(program), "-m", "airflow", *arguments], environment, errors=True)
+
+
+def listing(program: Path, environment: dict[str, str], *arguments: str) -> list[dict[str, str]]:
+    """Return what Airflow lists; warnings of its own may stand above it."""
+    printed = command(program, environment, *arguments, "--output", "json")
+    listed: list[dict[str, str]] = json.loads(printed.strip().splitlines()[-1])
+    return listed
 
 
 def test_every_file_of_the_project_is_in_the_wheel_and_nothing_else(wheel: Path) -> None:
@@ -105,39 +134,53 @@ def test_only_one_name_is_claimed(wheel: Path) -> None:
 
 
 def test_the_settings_lead_to_dags_that_airflow_can_read(
-    airflow: dict[str, str], installed: Path
+    airflow: dict[str, str], installed: Path, package: Path
 ) -> None:
-    options = ("--local", "--bundle-name", "keystone-rollout", "--columns", "dag_id,fileloc")
-    printed = command(airflow, "dags", "list", *options, "--output", "json")
-    assert "Failed to load" not in printed
-    # Warnings of Airflow's own may stand above it.
-    listed = json.loads(printed.strip().splitlines()[-1])
+    listed = listing(installed, airflow, "dags", "list", *LOCAL, "--columns", "dag_id,fileloc")
     assert {"keystone_plan", "keystone_upgrade", "keystone_rollback", "keystone_restore"} <= {
         each["dag_id"] for each in listed
     }
     for each in listed:
-        assert Path(each["fileloc"]).is_relative_to(installed / PACKAGE / "dags")
+        assert Path(each["fileloc"]).is_relative_to(package / "dags")
+    assert listing(installed, airflow, "dags", "list-import-errors", *LOCAL) == []
+
+
+def test_a_dag_that_cannot_be_read_would_be_seen(airflow: dict[str, str], installed: Path) -> None:
+    done = subprocess.run(
+        [str(installed), "-m", "airflow", "dags", "list-import-errors", *LOCAL, "--output", "json"],
+        env={name: each for name, each in airflow.items() if name != "PYTHONPATH"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "No module named 'forms'" in done.stdout
+
+
+def test_airflow_serves_the_pages_that_its_tasks_link_to(
+    airflow: dict[str, str], installed: Path
+) -> None:
+    listed = listing(installed, airflow, "plugins")
+    assert [each["name"] for each in listed] == ["keystone_rollout"]
+    assert "/rollout" in json.dumps(listed)
 
 
 def test_one_command_stores_the_connections_of_a_cloud(
     airflow: dict[str, str], installed: Path, tmp_path: Path
 ) -> None:
-    path = [installed / PACKAGE / "plugins"]
-    clouds = Path(airflow["ROLLOUT_CLOUDS"])
-    printed = python(["hooks.cloud_connections", "production-example"], path, clouds)
+    asked = [str(installed), "-m", "hooks.cloud_connections", "production-example"]
     file = tmp_path / "connections.yaml"
-    file.write_text(printed.replace("FILL-IN", "sesame"))
-    said = command(airflow, "connections", "import", "--overwrite", str(file))
+    file.write_text(run(asked, airflow).replace("FILL-IN", "sesame"))
+    said = command(installed, airflow, "connections", "import", "--overwrite", str(file))
     assert "sesame" not in said
     stored = {line.split()[-1] for line in said.splitlines() if line.startswith("Imported ")}
     assert len(stored) == 12
     assert {"production_database_admin", "production_controller_3", "production_mail"} <= stored
 
 
-def test_its_other_commands_work_from_there_too(installed: Path) -> None:
-    package = installed / PACKAGE
-    clouds = package / "include" / "clouds"
-    printed = python(["hooks.node_sudoers", "production-example"], [package / "plugins"], clouds)
+def test_its_other_commands_work_from_there_too(airflow: dict[str, str], installed: Path) -> None:
+    printed = run([str(installed), "-m", "hooks.node_sudoers", "production-example"], airflow)
     assert "Cmnd_Alias KEYSTONE_ROLLOUT" in printed
 
 
@@ -174,7 +217,10 @@ def distribution_of(module: str) -> set[str]:
 
 def test_what_is_imported_is_installed_with_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[<>=]", each)[0].lower() for each in project["dependencies"]}
+    declared = {
+        re.sub(r"[_.]", "-", re.split(r"[<>=]", each)[0]).lower()
+        for each in project["dependencies"]
+    }
     own = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir()}
     own |= {path.stem for path in (ROOT / "include" / "locust").glob("*.py")}
     foreign = {
@@ -195,5 +241,5 @@ def test_the_tested_versions_are_among_the_allowed() -> None:
     )
     pins = {re.sub(r"[_.]", "-", name): version for name, version in pins.items()}
     for each in project["dependencies"]:
-        name, version = each.lower().split(">=")
+        name, version = re.sub(r"_", "-", each).lower().split(">=")
         assert pins[name] == version, name

@@ -80,19 +80,20 @@ ELSEWHERE = (
         "SCREENSHOTS=docs/images",
     ),
     Elsewhere(
-        r"make airflow", "tests/e2e/test_production_airflow.py", 'production("up"',
+        "make airflow", "tests/e2e/test_production_airflow.py", 'production("up"',
         "-m production up",
     ),
     Elsewhere(
-        r"make airflow-connections( FILE=\S+)", "tests/e2e/test_production_airflow.py",
+        r"make airflow-connections FILE=\S+", "tests/e2e/test_production_airflow.py",
         'production("connections"', "-m production connections",
     ),
+    # There is no second machine: it runs beside the rest.
     Elsewhere(
-        r"make airflow-worker", "tests/e2e/test_production_airflow.py", 'production("worker"',
+        "make airflow-worker", "tests/e2e/test_production_airflow.py", 'production("worker"',
         "-m production worker",
     ),
     Elsewhere(
-        r"make airflow-down", "tests/e2e/test_production_airflow.py", 'production("down"',
+        "make airflow-down", "tests/e2e/test_production_airflow.py", 'production("down"',
         "-m production down",
     ),
     Elsewhere(
@@ -100,15 +101,15 @@ ELSEWHERE = (
         "tests/e2e/test_production_airflow.py", '"--env-file", ".airflow/compose.env"',
     ),
     Elsewhere(
-        r"make wheel", "tests/dags/test_distribution.py", '"-m", "pip", "wheel"', "-m pip wheel",
+        "make wheel", "tests/dags/test_distribution.py", '"-m", "pip", "wheel"', "-m pip wheel",
     ),
     Elsewhere(
         r"pip install keystone_rollout-\S+\.whl", "tests/dags/test_distribution.py",
-        '"-m", "pip", "install"',
+        '"install", "-q", *options',
     ),
     Elsewhere(
         r"python -m keystone_rollout --clouds \S+ --runs \S+ > airflow\.env",
-        "tests/dags/test_distribution.py", 'options = ["--clouds"',
+        "tests/dags/test_distribution.py", '"-m", PACKAGE, *options',
     ),
     Elsewhere(
         r"airflow connections import --overwrite connections\.yaml",

@@ -1,4 +1,7 @@
-"""Airflow as operators run it: `make airflow` in containers, asked as an operator asks it."""
+"""Airflow as operators run it: `make airflow` in containers, asked as an operator asks it.
+
+The last test stops it, and goes on with a worker.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
 import psutil
 import pytest
 import requests
+import yaml
 
 from hooks.run_directory import folder_name
 from hooks.run_pages import history_address, run_page_address
@@ -29,6 +34,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 PORT = 8095
 RUN_SECONDS = 600.0
 SERVICES = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer"}
+CONNECTIONS = "SELECT conn_id, is_encrypted FROM connection"
 
 
 def production(*arguments: str) -> str:
@@ -49,7 +55,10 @@ def production(*arguments: str) -> str:
 def printed(lab: docker.DockerClient) -> Iterator[str]:
     """Bring it up, on a port of the test's; an Airflow that somebody uses is not disturbed."""
     if lab.containers.list(filters={"label": f"com.docker.compose.project={PROJECT}"}):
-        pytest.skip("Airflow's containers of this checkout run already: make airflow-down first")
+        pytest.fail(
+            "Airflow's containers of this project run already, so it cannot be tested whether they "
+            "start. Next: make airflow-down, then run this again"
+        )
     try:
         yield production("up", "--port", str(PORT))
     finally:
@@ -71,7 +80,25 @@ def containers(printed: str, lab: docker.DockerClient) -> dict[str, Any]:
 def secrets() -> dict[str, str]:
     """Return every secret of this installation by the file it is in."""
     known = {name: (paths.SECRETS / name).read_text().strip() for name in secret_files.NAMES}
-    return known | json.loads(paths.PASSWORDS.read_text())
+    of_the_lab = {
+        name: each["password"] for name, each in lab_connections().items() if each.get("password")
+    }
+    return known | of_the_lab | json.loads(paths.PASSWORDS.read_text())
+
+
+def lab_connections() -> dict[str, Any]:
+    """Return the lab's connections by their id."""
+    found: dict[str, Any] = yaml.safe_load(lab_paths.CONNECTIONS.read_text())
+    return found
+
+
+def stored_connections(client: docker.DockerClient) -> dict[str, str]:
+    """Return whether each connection in Airflow's database is encrypted: t or f, by its id."""
+    as_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    psql = ["psql", "-h", "/run/postgresql", "-U", "postgres", "-At", "airflow", "-c", CONNECTIONS]
+    done = client.containers.get("keystone-rollout-postgres").exec_run([*as_postgres, *psql])
+    assert done.exit_code == 0, done.output
+    return dict(line.split("|") for line in done.output.decode().splitlines())
 
 
 def test_it_says_where_it_is_and_where_the_passwords_are_but_not_which(printed: str) -> None:
@@ -95,7 +122,8 @@ def test_no_secret_is_where_docker_shows_it(
         json.dumps(each.attrs) + each.logs().decode(errors="replace") + json.dumps(each.top())
         for each in containers.values()
     )
-    shown += json.dumps(lab.api.history("keystone-rollout/airflow"))
+    for image in ("airflow", "postgres"):
+        shown += json.dumps(lab.api.history(f"keystone-rollout/{image}"))
     assert "SQL_ALCHEMY_CONN_CMD" in shown
     assert not [name for name, secret in secrets().items() if secret in shown]
 
@@ -108,6 +136,40 @@ def test_the_page_alone_listens_and_on_the_loopback_address(containers: dict[str
         if each.status == psutil.CONN_LISTEN and each.pid in pids
     }
     assert listening == {("127.0.0.1", PORT)}
+
+
+def test_the_labs_connections_are_stored_and_encrypted(
+    page: Page, lab: docker.DockerClient
+) -> None:
+    stored = stored_connections(lab)
+    for name, each in lab_connections().items():
+        assert stored[name] == "t" if each.get("password") else name in stored
+
+
+def test_a_file_of_connections_is_stored_and_encrypted(
+    page: Page, lab: docker.DockerClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "connections.yaml"
+    file.write_text("of_the_test: {conn_type: generic, login: somebody, password: open-sesame}\n")
+    said = production("connections", str(file))
+    assert "of_the_test" in said
+    assert "open-sesame" not in said
+    assert stored_connections(lab)["of_the_test"] == "t"
+
+
+@pytest.mark.parametrize("command", [["ps"], ["logs", "scheduler"]])
+def test_the_containers_are_asked_by_hand(printed: str, command: list[str]) -> None:
+    ours = ("ROLLOUT_", "COMPOSE_", "LAB_")
+    done = subprocess.run(
+        [*find_command(), "--env-file", ".airflow/compose.env", *command],
+        cwd=paths.ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith(ours)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "scheduler" in done.stdout
 
 
 def plan_the_lab(page: Page, operator: dict[str, str]) -> str:
@@ -158,37 +220,27 @@ def test_what_tasks_keep_of_rehearsals_is_shown_to_who_is_logged_in(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_one_command_stores_the_connections_of_a_file(page: Page) -> None:
-    """Those of the lab, once more: nothing that somebody has stored here is replaced by others."""
-    said = production("connections", str(lab_paths.CONNECTIONS))
-    assert "Imported connection lab_keystone_1" in said
-    stored = page.get("/api/v2/connections/lab_keystone_1", page.log_in("operator"))
-    assert stored["conn_type"] == "ssh"
-
-
-@pytest.mark.parametrize("command", [["ps"], ["logs", "scheduler"]])
-def test_the_containers_are_asked_by_hand(printed: str, command: list[str]) -> None:
-    ours = ("ROLLOUT_", "COMPOSE_", "LAB_")
-    done = subprocess.run(
-        [*find_command(), "--env-file", ".airflow/compose.env", *command],
-        cwd=paths.ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith(ours)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "scheduler" in done.stdout
-
-
-def test_a_worker_runs_the_tasks_where_celery_is_chosen(
+def test_a_stop_loses_nothing_and_a_worker_may_run_the_tasks_then(
     page: Page, lab: docker.DockerClient
 ) -> None:
-    """The last one, because it changes the executor. The worker is started like one elsewhere."""
+    """The last one: the other tests' containers are gone after it."""
+    kept = stored_connections(lab), secrets(), runs_of_plan(page)
+    production("down")
+    ours = {"label": f"com.docker.compose.project={PROJECT}"}
+    assert not lab.containers.list(all=True, filters=ours)
+
     production("up", "--port", str(PORT), "--celery")
+    assert (stored_connections(lab), secrets(), runs_of_plan(page)) == kept
+    # Started like one on another machine.
     lab.containers.get(f"{PROJECT}-worker").remove(force=True)
     production("worker", "--port", str(PORT))
-    # With this executor the scheduler runs none itself.
+    # With this executor the scheduler runs no task itself.
     environment = lab.containers.get(f"{PROJECT}-scheduler").attrs["Config"]["Env"]
     assert "AIRFLOW__CORE__EXECUTOR=CeleryExecutor" in environment
     plan_the_lab(page, page.log_in("operator"))
+
+
+def runs_of_plan(page: Page) -> dict[str, str]:
+    """Return the state of each run of keystone_plan."""
+    found = page.get("/api/v2/dags/keystone_plan/dagRuns", page.log_in("viewer"))["dag_runs"]
+    return {run["dag_run_id"]: run["state"] for run in found}

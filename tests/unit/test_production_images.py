@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
+from lab.progress import Report
 from production import images, paths
 
 SCRIPTS = sorted(paths.IMAGES.glob("*/*.sh"))
@@ -82,3 +83,32 @@ def test_what_is_handed_to_the_installer_is_its_owners_alone(
     read = set(re.findall(r"/requirements/([\w.]+)", images.INSTALLER.read_text()))
     assert read - {"index"} <= {path.name for path in folder.iterdir()}
     assert "PIP_INDEX_URL='https://index.example.org/simple'" in (folder / "index").read_text()
+
+
+def test_what_is_mounted_for_the_installation_is_no_volume_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine commits `volumes` with the container, and then nothing starts from the image."""
+    given: dict[str, object] = {}
+
+    class Container:
+        def commit(self, repository: str, tag: str, changes: list[str]) -> None:
+            given["committed"] = f"{repository}:{tag}"
+
+        def remove(self, force: bool) -> None:
+            given["removed"] = force
+
+    def run_once(client: object, image: str, note: object, **options: object) -> Container:
+        given.update(options)
+        return Container()
+
+    monkeypatch.setattr(images.engine, "run_once", run_once)
+    monkeypatch.setattr(images.engine, "image_inputs", lambda client, name: "")
+    monkeypatch.setattr(images, "copy_ca_bundle", lambda: None)
+    monkeypatch.setattr(paths, "STATE", tmp_path)
+    with Report() as report:
+        images._ensure_airflow(None, report)  # type: ignore[arg-type]
+    assert (given["committed"], given["removed"]) == ("keystone-rollout/airflow:latest", True)
+    assert "volumes" not in given
+    mounted = {mount["Target"]: mount["ReadOnly"] for mount in given["mounts"]}  # type: ignore[attr-defined]
+    assert mounted == {"/requirements": True, "/etc/ssl/certs/ca-certificates.crt": True}

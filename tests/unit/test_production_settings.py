@@ -83,3 +83,20 @@ def test_a_folder_that_is_missing_is_not_made(root: Path, tmp_path: Path) -> Non
 def test_without_an_installation_the_next_step_is_said(root: Path) -> None:
     with pytest.raises(LabError, match="Airflow was not started; make airflow"):
         settings.read_written()
+
+
+def test_what_is_read_at_the_start_is_known_by_a_hash(root: Path) -> None:
+    """A container is replaced where a password, a setting or a plugin is another one."""
+    settings.write(Settings(), "10.9.8")
+    plugin = root / "plugins" / "hooks" / "one.py"
+    plugin.parent.mkdir(parents=True)
+    seen = [settings.read_at_the_start()]
+    for file in (paths.SECRETS / "redis_password", paths.CONFIGURATION / "airflow.cfg", plugin):
+        file.write_text("changed")
+        seen.append(settings.read_at_the_start())
+    assert len(set(seen)) == 4
+    (root / "plugins" / "hooks" / "one.pyc").touch()
+    (root / "dags").mkdir()
+    (root / "dags" / "one.py").touch()  # read again all the time
+    settings.write(Settings(), "10.9.8")
+    assert settings.read_written()["ROLLOUT_STARTED_WITH"] == seen[-1]
