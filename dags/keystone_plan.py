@@ -22,6 +22,7 @@ from task_groups.runbook_page import document_tasks, page
 with DAG(
     dag_id="keystone_plan",
     schedule=None,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
     doc_md=page("keystone_plan"),
     tags=["keystone"],
     params=cloud_params(source="What the nodes run now", target="What the nodes shall run"),

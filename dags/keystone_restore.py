@@ -20,6 +20,7 @@ from task_groups.runbook_page import document_tasks, page
 with DAG(
     dag_id="keystone_restore",
     schedule=None,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
     doc_md=page("keystone_restore"),
     max_active_runs=1,
     tags=["keystone"],

@@ -20,6 +20,7 @@ from task_groups.runbook_page import document_tasks, page
 with DAG(
     dag_id="keystone_rollback",
     schedule=None,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
     doc_md=page("keystone_rollback"),
     max_active_runs=1,
     tags=["keystone"],

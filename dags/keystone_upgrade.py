@@ -40,8 +40,7 @@ from task_groups.runbook_page import document_tasks, page
 with DAG(
     dag_id="keystone_upgrade",
     schedule=None,
-    # Nothing starts by itself without a schedule, but a rehearsal's run of it would wait for ever.
-    is_paused_upon_creation=False,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
     doc_md=page("keystone_upgrade"),
     max_active_runs=1,
     tags=["keystone"],

@@ -91,9 +91,10 @@ def test_it_is_one_toggle_and_never_two_at_once(dag: DAG) -> None:
     assert dag.params.get_param("cloud").schema["enum"] == ["lab"], "no other one can be named"
 
 
-def test_what_it_triggers_is_on_and_has_no_schedule(dags: dict[str, DAG]) -> None:
-    assert dags["keystone_upgrade"].is_paused_upon_creation is False
-    assert dags["keystone_upgrade"].schedule is None
+@pytest.mark.parametrize("name", ["upgrade", "plan", "rollback", "restore"])
+def test_what_is_triggered_is_on_and_has_no_schedule(dags: dict[str, DAG], name: str) -> None:
+    assert dags[f"keystone_{name}"].is_paused_upon_creation is False
+    assert dags[f"keystone_{name}"].schedule is None
 
 
 def test_airflow_schedules_the_next_night_and_no_earlier_one(dag: DAG) -> None:

@@ -17,7 +17,7 @@ RUN_HERE = (
     r'export (AIRFLOW__CORE__\w+_FOLDER|PYTHONPATH)="\$PWD/\w+"',
     r"airflow db migrate",
     r"airflow dags list-import-errors",
-    r'airflow dags unpause --treat-dag-id-as-regex "\^keystone_" --yes',
+    r'airflow dags unpause --treat-dag-id-as-regex "\^keystone_\S+" --yes',
     rf"airflow dags trigger keystone_\w+ --conf '{{{CLOUD}.*}}'",
     r"airflow connections import ~/connections\.yaml",
     r"cp include/clouds/production-example\.yaml include/clouds/production\.yaml",
