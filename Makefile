@@ -2,22 +2,32 @@
 FROM ?= pike
 TO ?= queens
 ACCOUNT ?= rollout
+PORT ?= 8080
 python := .venv/bin/python
 hop = --release "$(FROM)" --target "$(TO)" $(if $(OWN_CACHE),--own-cache)
+# A file's tests stay together, for they share what is dear to start.
+side_by_side := -n 2 --dist loadfile --no-loadscope-reorder
 # The lab takes its releases from the upgrade's own catalogue.
 export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios bench lint ui sudoers clean
+.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios \
+	screenshots bench bench-load lint ui airflow airflow-worker airflow-connections airflow-down connections \
+	wheel sudoers reference clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
 	@echo "for lab, plan and rehearsal:"
 	@echo "  FROM=$(FROM) TO=$(TO)  releases by codename (2023.1), number (23) or version (23.0.2)"
 	@echo "  OWN_CACHE=1          the target's nodes get a memcached of their own, needed or not"
 	@echo "  KEYSTONE_DIST=/folder  source archives or wheels of Keystone that are taken from there"
 	@echo "                       instead of PyPI; Newton and Ocata are not on PyPI"
+	@echo "for airflow (docs/deployment.md):"
+	@echo "  PORT=$(PORT)            of the page, on 127.0.0.1"
+	@echo "  FILES=/folder        what the cloud files name: configurations, keys, backups"
+	@echo "  URL=https://...      how a browser reaches the page, behind a proxy of yours"
+	@echo "  CELERY=1             tasks run in a worker, which may be on another machine"
 
 setup: ## Docker engine, base images, virtual environment: only what is missing
 	@lab/setup.sh
@@ -43,25 +53,62 @@ hops: setup ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 p
 odyssey: setup ## one database with its users through every release; GO_ON=1 from where it stopped
 	@$(python) -m lab odyssey $(if $(GO_ON),--go-on)
 
+# First what needs no lab, side by side; then the lab's tests, alone. Both, whatever the first says.
 test: lint lab ## lint and all tests, one full rehearsal included
-	@$(python) -m pytest
+	@status=0; \
+	  $(python) -m pytest $(side_by_side) -m "not lab" || status=1; \
+	  $(python) -m pytest -m lab || status=1; exit $$status
 
 test-scenarios: lab ## only the faults: each strikes, and the upgrade has to answer for it
 	@$(python) -m pytest tests/scenarios
 
+screenshots: lab ## the pictures of the documentation, taken while the browser's tests run
+	@SCREENSHOTS=docs/images $(python) -m pytest -m browser
+
 bench: lab ## the upgrade against a plain shell script, measured side by side
 	@$(python) -m bench
 
+bench-load: ## what one process of the load can do, and what the default rate costs
+	@test -x $(python) || lab/setup.sh
+	@$(python) -m bench.load_generator
+
 lint: setup ## ruff and mypy
 	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
-	  $(python) -m mypy plugins include lab
+	  $(python) -m mypy plugins include lab production keystone_rollout
 
 ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 	@$(python) -m lab ui
 
+airflow: setup ## Airflow as operators run it: in containers, with a login
+	@$(python) -m production up --port "$(PORT)" --files "$(FILES)" --url "$(URL)" $(if $(CELERY),--celery)
+
+airflow-worker: setup ## a worker for an Airflow that was started with CELERY=1 elsewhere
+	@$(python) -m production worker --port "$(PORT)" --files "$(FILES)"
+
+airflow-connections: ## store the connections of FILE=<file> in it, encrypted
+	@test -x $(python) || lab/setup.sh
+	@$(python) -m production connections "$(FILE)"
+
+airflow-down: ## stop it; its database, secrets, logs and reports stay
+	@test -x $(python) || lab/setup.sh
+	@$(python) -m production down
+
+connections: ## print the Airflow connections that CLOUD=<name> needs, to fill in
+	@test -x $(python) || lab/setup.sh >&2
+	@$(python) -m hooks.cloud_connections "$(CLOUD)"
+
+wheel: ## a distribution for an Airflow that exists, in dist/
+	@test -x $(python) || lab/setup.sh >&2
+	@rm -rf build # an earlier one's modules would be packed, too, also those that are gone
+	@$(python) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
+
 sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
 	@test -x $(python) || lab/setup.sh >&2
 	@$(python) -m hooks.node_sudoers "$(CLOUD)" --account "$(ACCOUNT)"
+
+reference: ## write docs/cloud-file.md, the reference of the cloud file, from its model
+	@test -x $(python) || lab/setup.sh >&2
+	@$(python) -m hooks.reference_page
 
 clean: ## remove everything of this project from this machine, and nothing else
 	@lab/clean.sh

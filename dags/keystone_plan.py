@@ -6,8 +6,9 @@ could not be read; the page says what, with all the rest.
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param, chain
+from airflow.sdk import DAG, chain
 
+from forms.run_params import cloud_params
 from operators.plan_parts import (
     EstimateStepsOperator,
     PlanHopOperator,
@@ -16,21 +17,15 @@ from operators.plan_parts import (
     ReadSchemaOperator,
     WritePlanOperator,
 )
+from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_plan",
     schedule=None,
-    doc_md=__doc__,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    doc_md=page("keystone_plan"),
     tags=["keystone"],
-    params={
-        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param(
-            "", type=["null", "string"], description="release now; empty: the cloud file's"
-        ),
-        "target": Param(
-            "", type=["null", "string"], description="release to reach; empty: the cloud file's"
-        ),
-    },
+    params=cloud_params(source="What the nodes run now", target="What the nodes shall run"),
 ) as dag:
     plan = PlanHopOperator(task_id="plan")
     read_migrations = ReadMigrationsOperator(task_id="read_migrations")
@@ -41,3 +36,5 @@ with DAG(
     write_plan = WritePlanOperator(task_id="write_plan", trigger_rule="all_done")
 
     chain(plan, [read_migrations, read_schema, read_nodes, estimate_steps], write_plan)
+
+    document_tasks(dag)

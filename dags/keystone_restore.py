@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from airflow.sdk import DAG, chain
 
-from airflow.sdk import DAG, Param, chain
-
+from forms.run_params import all_params, cloud_params, lock_params, restore_params
 from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.restore_confirm import ConfirmRestoreOperator
@@ -16,41 +15,21 @@ from operators.restore_stop import StopKeystoneOperator
 from operators.restore_swap import SwapSchemasOperator
 from operators.restore_verify import VerifyRestoreOperator
 from operators.write_report import WriteReportOperator
-
-# What an operator reads on the DAG's page at 2 a.m.
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "keystone_restore.md"
+from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_restore",
     schedule=None,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    doc_md=page("keystone_restore"),
     max_active_runs=1,
-    doc_md=str(PAGE),
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
-    params={
-        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param(
-            "", type=["null", "string"], description="release to go back to; empty: the file's"
-        ),
-        "target": Param(
-            "", type=["null", "string"], description="release to leave; empty: the file's"
-        ),
-        "backup": Param(
-            "",
-            type=["null", "string"],
-            description="file in the backup directory; empty: the newest fit",
-        ),
-        "confirm": Param(
-            "",
-            type=["null", "string"],
-            description="the phrase that a run without it prints; empty: refuse",
-        ),
-        "break_lock": Param(
-            "",
-            type=["null", "string"],
-            description="id of the dead run whose lock is broken deliberately",
-        ),
-    },
+    params=all_params(
+        cloud_params(source="What to go back to", target="What to leave"),
+        restore_params(),
+        lock_params(),
+    ),
 ) as dag:
     take_lock = TakeLockOperator(task_id="take_lock").as_setup()
     plan = PlanRestoreOperator(task_id="plan_restore")
@@ -76,3 +55,5 @@ with DAG(
 
     for teardown in (settle_servers, drop_scratch, report):
         teardown.as_teardown(on_failure_fail_dagrun=True)
+
+    document_tasks(dag)

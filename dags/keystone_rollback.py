@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param, TaskGroup, chain
+from airflow.sdk import DAG, TaskGroup, chain
 
+from forms.run_params import all_params, cloud_params, load_params, lock_params
 from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
@@ -14,27 +15,21 @@ from operators.upgrade_node import UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
 from task_groups.load_group import load_group
+from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_rollback",
     schedule=None,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    doc_md=page("keystone_rollback"),
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
-    params={
-        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param(
-            "", type=["null", "string"], description="release to go back to; empty: the file's"
-        ),
-        "target": Param(
-            "", type=["null", "string"], description="release to leave; empty: the file's"
-        ),
-        "break_lock": Param(
-            "",
-            type=["null", "string"],
-            description="id of the dead run whose lock is broken deliberately",
-        ),
-    },
+    params=all_params(
+        cloud_params(source="What to go back to", target="What to leave"),
+        load_params(),
+        lock_params(),
+    ),
 ) as dag:
     plan = PlanUpgradeOperator(task_id="plan")
     check_way_back = CheckWayBackOperator(task_id="check_way_back")
@@ -56,14 +51,19 @@ with DAG(
         tell_left_behind = TellLeftBehindOperator(task_id="tell_left_behind")
 
     rollback_succeeded = EndRunOperator(task_id="rollback_succeeded")
+    return_nodes = RecoverNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
     chain(plan, check_way_back, preflight, take_lock, recover_nodes)
     load.around(before=recover_nodes, first=list_nodes, last=tell_left_behind)
     chain(list_nodes, rollback_nodes, verify_nodes, tell_left_behind)
+    chain(tell_left_behind, return_nodes, release_lock)
     chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], rollback_succeeded)
 
+    return_nodes.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)
+
+    document_tasks(dag)

@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Param, TaskGroup, chain, task
+from airflow.sdk import DAG, TaskGroup, chain, task
 
+from forms.run_params import (
+    all_params,
+    cloud_params,
+    load_params,
+    lock_params,
+    upgrade_params,
+)
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
 from operators.end_run import EndRunOperator, end_resumed_run
@@ -15,7 +22,7 @@ from operators.keystone_manage import DoctorOperator, TokenFlushOperator
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.migrate_schema import PhaseOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
-from operators.preflight import PreflightOperator
+from operators.preflight import GoOnOperator, PreflightOperator
 from operators.recover_nodes import RecoverNodesOperator
 from operators.saved_variable_control import (
     RestoreFunctionCreatorsOperator,
@@ -28,33 +35,26 @@ from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
 from sensors.schema_head import SchemaHeadSensor
 from task_groups.load_group import SURVIVE_EXECUTOR, load_group
+from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_upgrade",
     schedule=None,
+    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    doc_md=page("keystone_upgrade"),
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
-    params={
-        "cloud": Param("lab", type="string", description="file in include/clouds, without .yaml"),
-        "source": Param(
-            "", type=["null", "string"], description="release now; empty: the cloud file's"
-        ),
-        "target": Param(
-            "", type=["null", "string"], description="release to reach; empty: the cloud file's"
-        ),
-        "auto_approve": Param(
-            False, type="boolean", description="contract without asking; for rehearsals"
-        ),
-        "break_lock": Param(
-            "",
-            type=["null", "string"],
-            description="id of the dead run whose lock is broken deliberately",
-        ),
-    },
+    params=all_params(
+        cloud_params(source="What the nodes run now", target="What the nodes shall run"),
+        upgrade_params(),
+        load_params(),
+        lock_params(),
+    ),
 ) as dag:
     plan = PlanUpgradeOperator(task_id="plan")
     preflight = PreflightOperator(task_id="preflight")
+    go_on = GoOnOperator(task_id="go_on")
     take_lock = TakeLockOperator(task_id="take_lock").as_setup()
     recover_nodes = RecoverNodesOperator(task_id="recover_nodes")
     backup = BackupDatabaseOperator(task_id="backup_database")
@@ -111,20 +111,24 @@ with DAG(
     # A teardown whose failure counts hides the failures before it, so the run's state needs a
     # leaf of its own that follows every step and no teardown.
     upgrade_succeeded = EndRunOperator(task_id="upgrade_succeeded")
+    return_nodes = RecoverNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 
-    chain(plan, preflight, take_lock, recover_nodes, backup)
+    chain(plan, preflight, go_on, take_lock, recover_nodes, backup)
     load.around(before=backup, first=set_creators, last=wait_contract)
     chain(set_creators, set_isolation, list_nodes, stage)
     chain(stage, doctor, token_flush, expand, wait_expand, migrate, wait_migrate)
     chain(wait_migrate, first_node, list_other_nodes, other_nodes, verify_nodes, ask)
     chain(ask, [approve_contract, auto_approved], contract, wait_contract)
-    chain(wait_contract, [restore_isolation, restore_creators], release_lock)
+    chain(wait_contract, [restore_isolation, restore_creators], return_nodes, release_lock)
     chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], upgrade_succeeded)
 
     restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
     restore_isolation.as_teardown(setups=set_isolation, on_failure_fail_dagrun=True)
+    return_nodes.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)
+
+    document_tasks(dag)

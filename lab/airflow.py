@@ -10,6 +10,7 @@ from lab.topology import HOST
 
 UI_PORT = 8080
 UI_HOME = paths.STATE / "airflow-ui"
+ALL_ADMINS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"
 
 
 def environment(home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -35,13 +36,17 @@ def environment(home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def ui_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of Airflow with its web page: on 127.0.0.1 only, no login, small."""
+def ui_environment(inherited: Mapping[str, str], home: Path = UI_HOME) -> dict[str, str]:
+    """Return the variables of Airflow with its web page: on 127.0.0.1 only, no login, small.
+
+    Whoever sets Airflow's own variable for "everybody is admin" to False gets the login of its
+    simple auth manager.
+    """
     return {
-        **environment(UI_HOME, inherited),
+        **environment(home, inherited),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "8",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        ALL_ADMINS: inherited.get(ALL_ADMINS, "True"),
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(UI_PORT),
         "AIRFLOW__API__WORKERS": "1",

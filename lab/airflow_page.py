@@ -28,13 +28,13 @@ COMPONENTS = {
 MIGRATION = "db-migrate"
 
 
-def serve_ui() -> int:
+def serve_ui(home: Path = UI_HOME) -> int:
     """Run Airflow until one of its components ends or this process is told to stop."""
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     print("Airflow: database ...", flush=True)
     try:
-        with Components(ui_environment(os.environ)) as components:
+        with Components(ui_environment(os.environ, home)) as components:
             return _watch(components, started)
     except KeyboardInterrupt:
         print("Airflow: stopping", flush=True)
@@ -61,7 +61,7 @@ class Components:
                 f"{HOST}:{UI_PORT} (Airflow's web page) is in use by another process; "
                 "stop it (find it with: ss -ltnp) and start again"
             )
-        UI_HOME.mkdir(parents=True, exist_ok=True)
+        Path(self.variables["AIRFLOW_HOME"]).mkdir(parents=True, exist_ok=True)
         for name in (MIGRATION, *COMPONENTS):
             component_log(name).unlink(missing_ok=True)
         _run_to_end(MIGRATION, ["db", "migrate"], self.variables)

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 label=label=org.keystone-rollout
 project=label=com.docker.compose.project=keystone-rollout
+airflow=label=com.docker.compose.project=keystone-rollout-airflow
 phase=label=org.keystone-rollout.cloud=lab  # keystone-manage of a task that was killed
 
 remove() {  # what, ids, command...
@@ -17,7 +18,7 @@ remove() {  # what, ids, command...
 }
 
 ids() {
-    for filter in "$label" "$project" "$phase"; do "$@" "--filter" "$filter"; done | sort -u
+    for filter in "$label" "$project" "$airflow" "$phase"; do "$@" "--filter" "$filter"; done | sort -u
 }
 
 clean_engine() {
@@ -53,6 +54,13 @@ if command -v docker > /dev/null && docker version > /dev/null 2>&1; then
 elif [ -d .lab ]; then
     echo "warning: no Docker engine answers, its objects of this project stay" >&2
 fi
-echo "removing .venv, .lab and caches"
-rm -rf .venv .lab .mypy_cache .ruff_cache .pytest_cache
+echo "removing .venv, .lab, .airflow and caches"
+rm -rf .venv .lab build dist keystone_rollout.egg-info .mypy_cache .ruff_cache .pytest_cache
+if [ -n "$(ls -A .airflow/files 2> /dev/null)" ]; then
+    # A backup may be the only way back of a cloud that is not gone.
+    echo "$PWD/.airflow/files stays: it holds files that this project did not make"
+    find .airflow -mindepth 1 -maxdepth 1 ! -name files -exec rm -rf {} +
+else
+    rm -rf .airflow
+fi
 find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Command line of the lab: ``python -m lab up|reset|status|ui|plan|rehearsal|hops|odyssey``."""
+"""Command line of the lab: ``python -m lab up|reset|adopt|status|ui|plan|rehearsal|...``."""
 
 import argparse
 import fcntl
@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from lab import airflow_page, engine, hop, paths, reset, status
 from lab import up as bring_up
+from lab.airflow import UI_HOME
 from lab.errors import LabError
 from lab.progress import Report
 
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if options.command == "ui":
-            return airflow_page.serve_ui()
+            return airflow_page.serve_ui(options.home.resolve())
         with Report() as report:
             return _run(options, report)
     except LabError as error:
@@ -45,6 +47,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
             bring_up.up(hop.plan_hop(options.release, options.target, options.own_cache), report)
         return 0
     client = engine.connect()
+    if options.command == "adopt":
+        with only_one_at_a_time():
+            reset.adopt(client, report)
+        return 0
     if options.command == "reset":
         with only_one_at_a_time():
             reset.reset(client, hop.current().source, report)
@@ -82,8 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the lab at a release")
     hop.add_arguments(up)
     commands.add_parser("reset", help="back to the source release")
+    commands.add_parser("adopt", help="make the lab's administrator known to loaded data")
     commands.add_parser("status", help="print one table")
-    commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
+    ui = commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
+    ui.add_argument("--home", type=Path, default=UI_HOME, help="AIRFLOW_HOME of its own")
     commands.add_parser("plan", help="say what an upgrade would do", add_help=False)
     commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
     commands.add_parser("hops", help="a rehearsal of every hop", add_help=False)

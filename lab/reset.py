@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import docker
 from docker.errors import NotFound
 
-from lab import balancer, compose, content, database, nodes, paths
+from lab import balancer, compose, content, database, nodes, paths, secrets, seed
 from lab.catalogue import Build
 from lab.errors import LabError
 from lab.progress import Report
@@ -42,6 +42,23 @@ def reset(
         containers.result()
     content.empty_caches(client)
     restart_balancer(client)
+    content.wait_until_serving(report)
+
+
+def adopt(client: docker.DockerClient, report: Report) -> None:
+    """Make the lab's administrator known to data that somebody loaded from elsewhere.
+
+    With keystone-manage of the source release, which the first node still has.
+    """
+    # Nobody may take it for the lab's own data any more.
+    paths.PRESENT_SEED.unlink(missing_ok=True)
+    with report.step("administrator made known to the data"):
+        nodes.keystone_manage(
+            client,
+            seed.bootstrap_arguments(),
+            {"OS_BOOTSTRAP_PASSWORD": secrets.load().keystone_admin},
+        )
+    content.empty_caches(client)
     content.wait_until_serving(report)
 
 

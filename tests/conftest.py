@@ -1,6 +1,7 @@
 """Keep the tests' Airflow apart from any other one on this machine.
 
-Airflow reads its home when it is imported, so it is set here, before any test module is.
+Airflow reads its home when it is imported, so it is set here, before any test module is. Tests that
+run side by side (`pytest -n 2`) run in processes, each of which has a home of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import pytest
 _HOME = tempfile.mkdtemp(prefix="keystone-rollout-tests-")
 os.environ["AIRFLOW_HOME"] = _HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parents[1] / "dags")
+_ROOT = Path(__file__).resolve().parents[1]
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(_ROOT / "dags")
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(_ROOT / "plugins")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

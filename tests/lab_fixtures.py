@@ -16,7 +16,7 @@ from lab.progress import Report
 SOURCE, TARGET = "12.0.3", "13.0.4"
 
 
-def tested_hop() -> Hop:
+def lab_hop() -> Hop:
     """Return the upgrade that the tests need the lab for."""
     return plan_hop(SOURCE, TARGET)
 
@@ -25,18 +25,23 @@ def tested_hop() -> Hop:
 def lab() -> docker.DockerClient:
     """Bring the lab up at the source release; `make test` has set the machine up before."""
     with Report() as report:
-        bring_up.up(tested_hop(), report)
+        bring_up.up(lab_hop(), report)
     return engine.connect()
 
 
 @pytest.fixture
 def fresh_lab(lab: docker.DockerClient) -> docker.DockerClient:
     """Put the lab back to the source release."""
-    source = tested_hop().source
-    if reset.differences(lab, source):
-        with Report() as report:
-            reset.reset(lab, source, report)
+    put_at_source(lab)
     return lab
+
+
+def put_at_source(client: docker.DockerClient) -> None:
+    """Put the lab back to the source release, where it is not there."""
+    source = lab_hop().source
+    if reset.differences(client, source):
+        with Report() as report:
+            reset.reset(client, source, report)
 
 
 @pytest.fixture

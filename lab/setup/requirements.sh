@@ -11,10 +11,11 @@ is_debian() {
 
 find_missing() {
     # Warm: with the environment and the images in place nothing here is needed any more.
-    if environment_is_current && engine_answers && base_images_exist && has_compose; then return; fi
+    if environment_is_current && engine_answers && base_images_exist && has_compose &&
+        has_browser; then return; fi
     local wanted=$packages installed package
     if is_debian && command -v dpkg-query > /dev/null; then
-        if grep -qi ubuntu /etc/os-release; then wanted="$wanted debian-archive-keyring"; fi
+        if is_ubuntu; then wanted="$wanted debian-archive-keyring"; fi
         installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2> /dev/null |
             awk '$1 == "installed" {print $2}' || true)
         for package in $wanted; do
@@ -34,11 +35,22 @@ find_missing() {
         missing="$missing docker.io"
     fi
     if ! has_compose; then missing="$missing docker-compose"; fi
+    # Its fonts are only recommended, and without them pictures differ from machine to machine.
+    if ! has_browser; then missing="$missing chromium fonts-liberation"; fi
 }
 
 has_compose() {
     command -v docker-compose > /dev/null || docker compose version > /dev/null 2>&1
 }
+
+# Tests look at pages with it. Ubuntu has Chromium as a snap alone, which neither root's containers
+# nor build hosts run: there the tests say what they lack.
+has_browser() {
+    command -v chromium > /dev/null || command -v chromium-browser > /dev/null ||
+        command -v google-chrome > /dev/null || is_ubuntu
+}
+
+is_ubuntu() { grep -qi ubuntu /etc/os-release 2> /dev/null; }
 
 install_missing() {
     missing=${missing# }

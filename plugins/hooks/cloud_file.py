@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rollout.cloud import Cloud, cloud_from_data, inconsistencies
+from rollout.run_overrides import OVERRIDES, override
 
 PROJECT = Path(__file__).resolve().parents[2]
 CLOUDS = Path("include") / "clouds"
@@ -27,27 +30,46 @@ def cloud_path(name: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def load_cloud(name: str, source: str = "", target: str = "", *, any_hop: bool = False) -> Cloud:
+def cloud_names() -> list[str]:
+    """Return the names of the clouds there are, by the names of their files; none is opened."""
+    return sorted(path.stem for path in cloud_path("any").parent.glob("[!.]*.yaml"))
+
+
+def load_cloud(
+    name: str,
+    source: str = "",
+    target: str = "",
+    *,
+    any_hop: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Cloud:
     """Read and validate a cloud file by the cloud's name.
 
-    ``source`` and ``target`` replace the file's own releases where they are given; ``any_hop``
-    takes a pair, too, that is no hop (rollout.cloud.inconsistencies). Raises
-    CloudFileError with all findings, each naming the line, what was read and what is allowed.
+    ``source`` and ``target`` replace the file's own releases where they are given, ``overrides``
+    (params by their names, see rollout.run_overrides) single values; ``any_hop`` takes a pair,
+    too, that is no hop (rollout.cloud.inconsistencies). Raises CloudFileError with all findings,
+    each naming the line or the param, what was read and what is allowed.
     """
     path = cloud_path(name)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml"))) or "none"
+        known = ", ".join(cloud_names()) or "none"
         raise CloudFileError(
             f"cloud {name!r}: {path.name} cannot be read ({error.strerror}). "
             f"Allowed: {known}. Next: choose one of them, or add the file to include/clouds"
         ) from error
-    return parse_cloud(text, path.name, source, target, any_hop=any_hop)
+    return parse_cloud(text, path.name, source, target, any_hop=any_hop, overrides=overrides)
 
 
 def parse_cloud(
-    text: str, label: str, source: str = "", target: str = "", *, any_hop: bool = False
+    text: str,
+    label: str,
+    source: str = "",
+    target: str = "",
+    *,
+    any_hop: bool = False,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Cloud:
     """Validate a cloud file's text; ``label`` names it in messages. See load_cloud."""
     try:
@@ -58,13 +80,18 @@ def parse_cloud(
     if not isinstance(data, dict):
         raise CloudFileError(f"{label}: read {type(data).__name__}, allowed is a mapping of keys")
     data.update({key: value for key, value in (("source", source), ("target", target)) if value})
+    data = override(data, overrides or {})
     try:
         return cloud_from_data(_render(data, data), any_hop=any_hop)
     except TemplateError as error:
-        raise CloudFileError(f"{label}: {error}; allowed are name, source and target") from error
+        raise CloudFileError(
+            f"{label}: {error}; allowed are name, source and target, in rehearsal also python"
+        ) from error
     except ValidationError as error:
         # The model as a whole repeats what `inconsistencies` says with its place in the file.
-        findings = [_finding(label, node, each) for each in error.errors() if each["loc"]]
+        findings = [
+            _finding(label, node, each, overrides or {}) for each in error.errors() if each["loc"]
+        ]
         findings += [
             f"{label}:{_line(node, [*each.location])}: {'.'.join(map(str, each.location))}: "
             f"{each.message}"
@@ -85,16 +112,24 @@ def _render(value: Any, context: dict[str, Any], path: tuple[str, ...] = ()) -> 
     per_node = path[:1] == ("node_steps",) and path[-1] != "configuration"
     if isinstance(value, str) and "{{" in value and not per_node:
         names = {name: context.get(name, "") for name in ("name", "source", "target")}
+        if path[:1] == ("rehearsal",):
+            names["python"] = sys.executable  # the one that runs Airflow's tasks
         environment = Environment(undefined=StrictUndefined, autoescape=False)
         return environment.from_string(value).render(names)
     return value
 
 
-def _finding(label: str, root: yaml.Node | None, error: ErrorDetails) -> str:
+def _finding(
+    label: str, root: yaml.Node | None, error: ErrorDetails, overrides: Mapping[str, Any]
+) -> str:
     location = [part for part in error["loc"] if isinstance(part, str | int)]
     line = _line(root, location)
     where = ".".join(str(part) for part in location) or "the file as a whole"
     message = error["msg"].removeprefix("Value error, ")
+    for name in overrides:
+        # The file is not to blame: its own value was not even looked at.
+        if OVERRIDES[name].key == where:
+            return f"param {name} of this run: {message} (read {error['input']!r})"
     text = f"{label}:{line}: {where}: {message}"
     if error["type"] == "extra_forbidden":
         allowed = ", ".join(_allowed_keys(location[:-1]))
@@ -132,6 +167,7 @@ def _allowed_keys(location: list[str | int]) -> list[str]:
     here = schema
     for part in location:
         here = here["items"] if isinstance(part, int) else here["properties"][part]
+        here = next((each for each in here.get("anyOf", ()) if "$ref" in each), here)
         if "$ref" in here:
             here = schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
     return sorted(here.get("properties", {}))

@@ -32,6 +32,8 @@ LOG_TAIL_LINES = 8
 PORT_RELEASE_SECONDS = 3.0
 STOP_ANSWER_SECONDS = 6.0
 INTERRUPT_SECONDS = 4.0
+TERMINATE_SECONDS = 5.0
+KILL_SECONDS = 5.0
 
 
 class LoadGeneratorError(RuntimeError):
@@ -269,7 +271,8 @@ class LoadGeneratorHook:
         return LoadEnd(self._force(process), self._report_or_none())
 
     def _force(self, process: LoadProcess) -> str:
-        for number, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        signals = ((signal.SIGTERM, TERMINATE_SECONDS), (signal.SIGKILL, KILL_SECONDS))
+        for number, seconds in signals:
             process.end_group(number)
             if process.wait(seconds, self._reap):
                 return f"ended by {number.name}: it did not end on SIGINT"

@@ -13,6 +13,7 @@ from hooks.upgrade_lock import UpgradeLock
 from rollout.cloud import Cloud
 from rollout.image_migrations import ImageMigrations
 from rollout.migration_state import MigrationState
+from rollout.run_overrides import OVERRIDES, deviations, given_overrides
 from rollout.version_table import RecordedVersions
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,18 @@ class RolloutRun:
 
         Raises CloudFileError with all findings where the file is wrong.
         """
-        params = context["params"]
-        cloud = load_cloud(
-            params["cloud"],
-            params.get("source") or "",
-            params.get("target") or "",
-            any_hop=any_hop,
-        )
+        cloud = _cloud(context["params"], any_hop=any_hop)
         label = str(context["ti"].task_id)
         directory = RunDirectory(str(context["run_id"]))
-        return cls(cloud, directory, label, str(params.get("break_lock") or "").strip())
+        return cls(cloud, directory, label, str(context["params"].get("break_lock") or "").strip())
+
+    def record_deviations(self, params: Mapping[str, Any]) -> None:
+        """Record what the run's params set otherwise than the cloud file, each once."""
+        known = {event["text"] for event in self.directory.events("note")}
+        for text in deviations(_cloud({**params, **dict.fromkeys(OVERRIDES)}), self.cloud):
+            log.warning("Deviation: %s", text)
+            if text not in known:
+                self.directory.record("note", text=text)
 
     def plan(self) -> dict[str, Any]:
         """Return what task `plan` found; RuntimeError where it has not run."""
@@ -73,3 +76,14 @@ class RolloutRun:
             self.directory.record("step", step=name, state="failed", reason=str(error))
             raise
         self.directory.record("step", step=name, state="finished")
+
+
+def _cloud(params: Mapping[str, Any], *, any_hop: bool = False) -> Cloud:
+    """Return the cloud of a run's params: the only place where they are put into a cloud."""
+    return load_cloud(
+        params["cloud"],
+        params.get("source") or "",  # the form sends null for a field that was emptied
+        params.get("target") or "",
+        any_hop=any_hop,
+        overrides=given_overrides(params),
+    )

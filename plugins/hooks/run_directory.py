@@ -22,18 +22,23 @@ def runs_folder() -> Path:
     return Path(os.environ.get("ROLLOUT_RUNS", default))
 
 
+def rehearsals_folder() -> Path:
+    """Return the folder of all clouds' rehearsals: beside that of all runs, not in it."""
+    return runs_folder().parent / "rehearsals"
+
+
 class RunDirectory:
     """Append to and read the record of one run; several processes do so at once."""
 
     def __init__(self, run_id: str, folder: Path | None = None) -> None:
         self.run_id = run_id
-        self.path = (folder or runs_folder()) / _folder_name(run_id)
+        self.path = (folder or runs_folder()) / folder_name(run_id)
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @classmethod
     def existing(cls, run_id: str) -> RunDirectory | None:
         """Return the directory of an earlier run, or None where it left none on this machine."""
-        path = runs_folder() / _folder_name(run_id)
+        path = runs_folder() / folder_name(run_id)
         return cls(run_id) if path.is_dir() else None
 
     @property
@@ -77,5 +82,7 @@ class RunDirectory:
         return path
 
 
-def _folder_name(run_id: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+def folder_name(run_id: str) -> str:
+    """Return the name of a run's folder: one name, which never leads out of the folder of all."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
+    return re.sub(r"^\.+$", lambda dots: "_" * len(dots[0]), name) or "_"

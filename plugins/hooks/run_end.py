@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from hooks.function_creators import FunctionCreators
 from hooks.gate import settle
+from hooks.left_out_nodes import bring_back
 from hooks.load_session import LoadSession
 from hooks.read_committed import ReadCommitted
 from hooks.rollout_run import RolloutRun
-from hooks.run_report import write_run_report
+from hooks.run_outcome import end_with_report
 from hooks.writes_check import check_writes
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,11 @@ def was_resumed(run: RolloutRun) -> bool:
 
 
 def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
-    """Stop the load, check its writes, restore the variables, release the lock, report.
+    """Stop the load, check its writes, restore variables and capacity, release the lock, report.
 
     Each is tried whatever became of the others; RuntimeError names all that did not succeed.
     """
+    problems: list[str] = []
     steps: dict[str, Callable[[], object]] = {
         "stop the load": lambda: LoadSession(run).stop(),
         "check the acknowledged writes": lambda: settle(
@@ -38,10 +40,12 @@ def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
         ),
         "restore log_bin_trust_function_creators": lambda: FunctionCreators(run.cloud).restore(),
         "restore the transaction isolation": lambda: ReadCommitted(run.cloud).restore(),
+        "bring back the nodes that are out": lambda: bring_back(run),
         "release the lock": lambda: run.lock.release(),
-        "write the report": lambda: write_run_report(run.directory, state, failed_tasks),
+        "write the report": lambda: end_with_report(
+            run.cloud, run.directory, "failed" if problems else state, failed_tasks, problems
+        ),
     }
-    problems = []
     for what, step in steps.items():
         try:
             step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hooks.load_generator import LoadGeneratorHook
 from hooks.report_file import write_report
@@ -12,17 +13,35 @@ from rollout.load_samples import under_load
 from rollout.run_record import build_record
 
 
-def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
-    """Write report.json and report.html; return the latter's path.
+def report_path(directory: RunDirectory) -> Path:
+    """Return where the report of a run is, or will be."""
+    return directory.path / "report.html"
 
-    ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
+
+def write_report_so_far(directory: RunDirectory) -> Path:
+    """Write the report of a run that waits for an answer, for whoever has to give it.
+
+    It is replaced at the run's end, and does not count as that end.
     """
+    return write_report(directory, read_record(directory, "waiting", []))
+
+
+def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> dict[str, Any]:
+    """Return the run record as of now, see `write_run_report`."""
     samples = [
         sample
         for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
         for sample in under_load(LoadGeneratorHook(folder).samples())
     ]
     record = build_record(directory.run_id, directory.events(), samples, state)
-    path = write_report(directory, {**record, "failed_tasks": list(failed_tasks)})
+    return {**record, "failed_tasks": list(failed_tasks)}
+
+
+def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
+    """Write report.json and report.html; return the latter's path.
+
+    ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
+    """
+    path = write_report(directory, read_record(directory, state, failed_tasks))
     directory.record("reported", state=state, path=str(path))
     return path

@@ -7,16 +7,19 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from hooks.contract_evidence import contract_evidence
 from hooks.gate import open_gate
-from hooks.keystone_database import KeystoneDatabase
-from hooks.load_session import LoadSession
+from hooks.page_links import ReportLink
 from hooks.rollout_run import RolloutRun
-from rollout.phase_forecast import forecast
-from rollout.version_table import Phase
+from hooks.run_outcome import tell_approval_needed
+from hooks.run_report import write_report_so_far
+from rollout.approval_text import approval_text
 
 
 class ApproveContractOperator(ApprovalOperator):
     """Show the evidence and wait; no answer within the cloud file's time is a rejection."""
+
+    operator_extra_links = (ReportLink(),)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -31,14 +34,12 @@ class ApproveContractOperator(ApprovalOperator):
         run = RolloutRun.from_context(context)
         open_gate(run, "before approval")
         self.response_timeout = timedelta(seconds=run.cloud.limits.approval_seconds)
-        backup = run.directory.last("backup") or {}
-        state = run.state(KeystoneDatabase(run.cloud).versions())
-        lines = [
-            f"* {run.cloud.name}: {run.cloud.source_release} to {run.cloud.target_release}",
-            f"* schema at {state}, heads {state.image}",
-            f"* {forecast(Phase.CONTRACT, state)}",
-            f"* verified backup: {backup.get('path', 'none')}",
-            *(f"* {verdict}" for verdict in LoadSession(run).judge()),
-        ]
-        self.body = "\n".join(lines)
+        self.body = approval_text(contract_evidence(run))
+        self.log.info("%s", self.body)
+        try:
+            write_report_so_far(run.directory)
+            ReportLink().show_run(self, context)
+        except Exception:  # the question itself holds what has to be known
+            self.log.exception("There is no report so far")
+        tell_approval_needed(run, self.body)
         super().execute(context)

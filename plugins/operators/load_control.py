@@ -6,6 +6,7 @@ from typing import Any
 
 from hooks.gate import open_gate, settle
 from hooks.load_session import LoadSession
+from hooks.page_links import LoadLink
 from hooks.rollout_run import RolloutRun
 from hooks.writes_check import check_writes
 from operators.rollout_operator import RolloutOperator
@@ -16,9 +17,12 @@ ENOUGH_REQUESTS_SECONDS = 300.0
 class StartLoadOperator(RolloutOperator):
     """Start Locust as a process of its own, and wait until its clients are served."""
 
+    operator_extra_links = (LoadLink(),)
+
     def run_step(self, run: RolloutRun, context: Any) -> str:
         """Return the address of Locust's web page."""
         session = LoadSession(run)
+        LoadLink().show(self, context, session.generator.web)
         session.start()
         self.log.info("Locust's page while it runs: %s", session.generator.web)
         return session.generator.web
@@ -27,17 +31,25 @@ class StartLoadOperator(RolloutOperator):
 class MeasureBaselineOperator(RolloutOperator):
     """Measure the undisturbed cloud, with which every later window is compared."""
 
+    operator_extra_links = (LoadLink(),)
+
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail where the cloud does not serve the load even before anything changes."""
-        settle(run, "baseline", [LoadSession(run).measure_baseline()])
+        session = LoadSession(run)
+        LoadLink().show(self, context, session.generator.web)
+        settle(run, "baseline", [session.measure_baseline()])
 
 
 class JudgeLoadOperator(RolloutOperator):
     """Judge the load at the end: clean, and enough of it to prove anything."""
 
+    operator_extra_links = (LoadLink(),)
+
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Wait for enough requests, then judge everything once more."""
-        enough = LoadSession(run).wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
+        session = LoadSession(run)
+        LoadLink().show(self, context, session.generator.web)
+        enough = session.wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
         open_gate(run, "end")
         settle(run, "end", [enough])
 

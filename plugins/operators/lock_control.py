@@ -8,6 +8,7 @@ from hooks.gate import hold_lock
 from hooks.interrupted_run import InterruptedRun
 from hooks.phase_container import PhaseContainer
 from hooks.rollout_run import RolloutRun
+from hooks.run_outcome import tell_started
 from operators.rollout_operator import RolloutOperator
 
 
@@ -18,11 +19,13 @@ class TakeLockOperator(RolloutOperator):
         """Return who held the lock before, or an empty text; fail where another run holds it."""
         broken = hold_lock(run, "upgrade lock")
         try:
-            return self._settle(run, broken.run_id if broken else "")
+            dead = self._settle(run, broken.run_id if broken else "")
+            tell_started(run, str(context["ti"].dag_id), dead)
         except BaseException:
             # A setup that fails has no teardown: nobody else would release the lock.
             run.lock.release()
             raise
+        return dead
 
     def _settle(self, run: RolloutRun, dead: str) -> str:
         if dead:

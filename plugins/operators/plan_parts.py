@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from hooks.cloud_file import CloudFileError
+from hooks.page_links import PlanLink
 from hooks.past_runs import read_estimate
 from hooks.plan_file import record_part, recorded_parts, write_plan
 from hooks.plan_reader import PlanReader
@@ -106,6 +107,8 @@ class WritePlanOperator(BaseOperator):
     Runs whatever became of the others; a part that is missing is a finding, so that it cannot
     turn a failed run green.
     """
+
+    operator_extra_links = (PlanLink(),)
 
     def execute(self, context: Any) -> str:
         """Return the page's path; AirflowFailException lists what stands in the way."""

@@ -34,6 +34,7 @@ class PlanUpgradeOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
         """Log the plan line by line, record it, and return it."""
         run.directory.record("dag", dag=context["ti"].dag_id)
+        run.record_deviations(context["params"])
         try:
             plan = self._read(run)
         except Exception as error:

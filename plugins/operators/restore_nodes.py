@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from hooks.gate import settle
+from hooks.page_links import StatisticsLink
 from hooks.planned_outage import OutageFailed
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
@@ -20,6 +21,7 @@ class RestoreNodesOperator(RestoreOperator):
     """Install and start the old release everywhere at once, from what each node has kept."""
 
     needs_lock = True
+    operator_extra_links = (StatisticsLink(),)
     standing = (
         "The schema is the backup's, and the nodes that do not serve the old release are out of "
         "rotation. Next: repair, then clear this task"
@@ -30,6 +32,7 @@ class RestoreNodesOperator(RestoreOperator):
 
         AirflowFailException names each node that stays out, after all others serve.
         """
+        StatisticsLink().show_cloud(self, context, run.cloud)
         session = RestoreSession(run)
         settle(run, "before the nodes", [judge_versions(
             session.live.versions(), session.backup_versions(), session.live.schema

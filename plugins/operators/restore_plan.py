@@ -9,6 +9,7 @@ from typing import Any
 from hooks.all_nodes import AllNodes, report_in_words
 from hooks.backup_store import BackupStore
 from hooks.gate import settle
+from hooks.notification import warn_unreachable
 from hooks.restore_checks import RestoreChecks
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
@@ -41,6 +42,7 @@ class PlanRestoreOperator(RestoreOperator):
             nodes={name: report_in_words(report) for name, report in reports.items()},
         )  # fmt: skip
         session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
+        warn_unreachable(cloud, run.directory)
         settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports))
         plan = self._compare(session, backup)
         session.record(**plan)

@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from hooks.all_nodes import report_in_words
+from hooks.page_links import StatisticsLink
 from hooks.restore_session import RestoreSession
 from hooks.rollout_run import RolloutRun
 from operators.restore_operator import RestoreOperator
@@ -17,6 +18,7 @@ class StopKeystoneOperator(RestoreOperator):
     """Drain every server, wait for its sessions, and stop Keystone on all nodes at once."""
 
     needs_lock = True
+    operator_extra_links = (StatisticsLink(),)
     standing = (
         "No table was moved; task settle_servers starts again what was stopped. Next: repair, then "
         "start keystone_restore again"
@@ -24,6 +26,7 @@ class StopKeystoneOperator(RestoreOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the nodes that were stopped; those that serve the old release already are not."""
+        StatisticsLink().show_cloud(self, context, run.cloud)
         session = RestoreSession(run)
         if session.load.loaded() != session.backup().name:
             raise AirflowFailException(

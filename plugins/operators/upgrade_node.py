@@ -12,6 +12,7 @@ from hooks.cycle_notes import CycleNotes
 from hooks.cycle_parts import node_cycle
 from hooks.gate import open_gate
 from hooks.node_machine import NodeMachine, StepFailed
+from hooks.page_links import StatisticsLink
 from hooks.rollout_run import RolloutRun
 from rollout.node_cycle import CycleFailed, TakenOver, parse_release_report
 from rollout.node_steps import Step
@@ -22,6 +23,8 @@ class NodeOperator(SSHOperator):
 
     :param node: the node's name in the cloud file; None means the first one, the canary
     """
+
+    operator_extra_links = (StatisticsLink(),)
 
     def __init__(self, *, node: str | None = None, **kwargs: Any) -> None:
         super().__init__(command="from the cloud file", cmd_timeout=None, **kwargs)
@@ -47,6 +50,7 @@ class StagePackagesOperator(NodeOperator):
         machine = self.machine(run)
         name = machine.node.name
         context["node"] = name
+        StatisticsLink().show_cloud(self, context, run.cloud)
         open_gate(run, f"before staging {name}")
         cloud = run.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
@@ -95,6 +99,7 @@ class UpgradeNodeOperator(NodeOperator):
         machine = self.machine(run)
         node = machine.node
         context["node"] = node.name
+        StatisticsLink().show_cloud(self, context, run.cloud)
         self._refuse_after_failure(context, node.name)
         open_gate(run, f"before {node.name}")
         cycle = node_cycle(run, node, machine, back=self.back)

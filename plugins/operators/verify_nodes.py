@@ -6,6 +6,7 @@ from typing import Any
 
 from hooks.gate import open_gate, settle
 from hooks.node_verdicts import after_rollback, before_contract, verify_nodes
+from hooks.page_links import StatisticsLink
 from hooks.rollout_run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
@@ -16,12 +17,15 @@ class VerifyNodesOperator(RolloutOperator):
     :param back: whether the source release is expected (after a rollback), not the target
     """
 
+    operator_extra_links = (StatisticsLink(),)
+
     def __init__(self, *, back: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.back = back
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail where one node or server is not known to run the expected release."""
+        StatisticsLink().show_cloud(self, context, run.cloud)
         open_gate(run, "before verifying nodes")
         expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
         settle(run, "all nodes", verify_nodes(run.cloud, expected))

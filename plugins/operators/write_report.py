@@ -6,8 +6,10 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from hooks.page_links import ReportLink
+from hooks.rollout_run import RolloutRun
 from hooks.run_directory import RunDirectory
-from hooks.run_report import write_run_report
+from hooks.run_outcome import end_with_report
 
 
 def failed_tasks(context: Any) -> tuple[list[str], bool]:
@@ -20,13 +22,20 @@ def failed_tasks(context: Any) -> tuple[list[str], bool]:
 
 
 class WriteReportOperator(BaseOperator):
-    """Write the report, however the run ended; it needs neither the cloud nor its file."""
+    """Tell how the run ended and write the report; that needs neither the cloud nor its file."""
+
+    operator_extra_links = (ReportLink(),)
 
     def execute(self, context: Any) -> str:
         """Return the report's path."""
         red, stopped = failed_tasks(context)
         directory = RunDirectory(str(context["run_id"]))
         directory.record("dag", dag=str(context["ti"].dag_id))
-        path = write_run_report(directory, "failed" if stopped else "succeeded", red)
+        try:
+            cloud = RolloutRun.from_context(context, any_hop=True).cloud
+        except Exception as error:  # whatever it is, the report is written
+            cloud = None
+            self.log.warning("Whom to tell stands in the cloud file, so nobody is told: %s", error)
+        path = end_with_report(cloud, directory, "failed" if stopped else "succeeded", red)
         self.log.info("Report: %s", path)
         return str(path)

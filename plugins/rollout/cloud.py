@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationInfo,
     model_validator,
 )
@@ -21,6 +22,8 @@ from pydantic import (
 from rollout.load_limits import LoadLimits
 from rollout.load_profile import LoadProfile
 from rollout.node_steps import NodeSteps
+from rollout.notification_settings import Notification
+from rollout.rehearsal import Rehearsal, staging_findings
 from rollout.releases import Release, check_hop, parse_release, read_committed_reasons
 
 
@@ -73,9 +76,14 @@ class Databases(Section):
 class LoadBalancer(Section):
     """Name one HAProxy in front of the nodes; every one of them is drained and set ready."""
 
-    name: Name
+    name: Name = Field(description="as it is called in logs and reports")
     connection: Name = Field(description="host and port of the runtime API (level admin)")
     backend: Name = Field(description="backend that holds the Keystone servers")
+    statistics: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="URL of its statistics page, for people: node tasks link to it",
+    )
 
 
 class Api(Section):
@@ -87,7 +95,7 @@ class Api(Section):
 class Node(Section):
     """Describe one Keystone node."""
 
-    name: Name
+    name: Name = Field(description="as it is called in logs and reports")
     ssh: Name = Field(description="SSH connection; its extra pins the host key")
     server: Name = Field(description="the node's server name in HAProxy")
     url: str = Field(description="URL of Keystone on this node, past the load balancer")
@@ -96,8 +104,10 @@ class Node(Section):
 class Tokens(Section):
     """Say how tokens are made; keys have to be identical on all nodes."""
 
-    provider: Literal["fernet"] = "fernet"
-    key_repository: str = "/etc/keystone/fernet-keys"
+    provider: Literal["fernet"] = Field("fernet", description="kind of tokens")
+    key_repository: str = Field(
+        "/etc/keystone/fernet-keys", description="directory of the keys, on each node"
+    )
 
 
 class Doctor(Section):
@@ -112,7 +122,9 @@ class Doctor(Section):
 class Load(Section):
     """Describe the load that proves the upgrade, and where its page is."""
 
-    profile: LoadProfile = Field(default_factory=LoadProfile)
+    profile: LoadProfile = Field(
+        default_factory=LoadProfile, description="which actions, how often, by how many clients"
+    )
     web_port: int = Field(8089, ge=1024, le=65535, description="Locust's page, on 127.0.0.1")
     run_time: int = Field(14400, ge=60, description="seconds after which the load ends itself")
     allow_host: str | None = Field(
@@ -141,8 +153,10 @@ class NodeLimits(Section):
 class Limits(Section):
     """Bound what the run tolerates."""
 
-    load: LoadLimits = Field(default_factory=LoadLimits)
-    node: NodeLimits = Field(default_factory=NodeLimits)
+    load: LoadLimits = Field(default_factory=LoadLimits, description="what the load may suffer")
+    node: NodeLimits = Field(
+        default_factory=NodeLimits, description="how long a node's cycle may take"
+    )
     lock_wait_timeout: int = Field(
         5, ge=1, description="seconds that a migration waits for a metadata lock, then gives up"
     )
@@ -161,25 +175,36 @@ class Limits(Section):
 class Cloud(Section):
     """Hold everything an upgrade has to know about one cloud."""
 
-    name: Name
-    source: ReleaseVersion = Field(description="release that the nodes run now")
-    target: ReleaseVersion = Field(description="release that they shall run")
-    upgrade_container: UpgradeContainer
-    databases: Databases
-    load_balancers: list[LoadBalancer] = Field(min_length=1)
-    api: Api
-    nodes: list[Node] = Field(min_length=1)
-    node_steps: NodeSteps
-    tokens: Tokens = Field(default_factory=Tokens)
-    doctor: Doctor = Field(default_factory=Doctor)
-    load: Load = Field(default_factory=Load)
-    limits: Limits = Field(default_factory=Limits)
+    name: Name = Field(description="as the cloud is called in logs, reports and its lock")
+    source: ReleaseVersion = Field(description="release that the nodes run now: 12.0.3")
+    target: ReleaseVersion = Field(description="release that they shall run: 13.0.4")
+    upgrade_container: UpgradeContainer = Field(description="where keystone-manage runs")
+    databases: Databases = Field(description="connections to the database")
+    load_balancers: list[LoadBalancer] = Field(
+        min_length=1, description="every HAProxy in front of the nodes, idle ones included"
+    )
+    api: Api = Field(description="how clients reach Keystone")
+    nodes: list[Node] = Field(
+        min_length=1, description="in the order in which they are upgraded; the first is the canary"
+    )
+    node_steps: NodeSteps = Field(description="with which commands a node is upgraded")
+    tokens: Tokens = Field(default_factory=Tokens, description="how tokens are made")
+    doctor: Doctor = Field(default_factory=Doctor, description="symptoms that are deliberate")
+    load: Load = Field(default_factory=Load, description="the load that proves the upgrade")
+    limits: Limits = Field(default_factory=Limits, description="what the run tolerates")
     read_committed: Literal["auto", "always", "never"] = Field(
         "auto",
         description="hold the server's transaction isolation at READ COMMITTED from before expand "
         "until after contract; auto: where the hop needs it",
     )
     backup_directory: str = Field(description="where the verified dump is kept")
+    staging: StrictBool = Field(False, description="this cloud may be reset; no other one ever is")
+    rehearsal: Rehearsal | None = Field(
+        None, description="when this staging cloud rehearses its upgrade, and how it is reset"
+    )
+    notifications: list[Notification] = Field(
+        [], description="who is told of what happens to a run; one that fails stops nothing"
+    )
 
     @property
     def source_release(self) -> Release:
@@ -243,7 +268,9 @@ def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[I
     Works on plain data, so that a file's findings come in one list and not in two rounds.
     ``any_hop`` leaves it to the caller whether the hop exists: a plan shows that with the rest.
     """
-    return [*(() if any_hop else _hop(data)), *_duplicates(data), *_capacity(data)]
+    staging = [Inconsistency(("rehearsal",), text) for text in staging_findings(data)]
+    hop = [] if any_hop else list(_hop(data))
+    return [*hop, *_duplicates(data), *_capacity(data), *staging]
 
 
 def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:

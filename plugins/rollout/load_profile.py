@@ -39,25 +39,39 @@ DEFAULT_WEIGHTS: dict[Action, int] = {
 
 
 class LoadProfile(BaseModel):
-    """Hold the load part of a cloud file; its JSON is what the load process reads.
-
-    ``rate`` is actions per second of all users together, ``timeout`` seconds per request.
-    ``residents`` are users made at the start that issue the tokens which others validate.
-    ``living_limit`` bounds how many created users exist at once, because at the end every living
-    one is looked up and authenticated: from there on, a create becomes a login. Every object the
-    load makes is named ``<name_prefix>-...``, which is also what the clean-up goes by. Empty
-    ``weights`` mean the default ones.
-    """
+    """Say how much the load does; its JSON is what the load process reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rate: float = Field(default=60.0, gt=0, le=5000)
-    users: int = Field(default=20, ge=1, le=1000)
-    residents: int = Field(default=20, ge=2, le=500)
-    weights: dict[Action, int] = Field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
-    timeout: float = Field(default=30.0, gt=0, le=300)
-    living_limit: int = Field(default=1000, ge=10, le=20000)
-    name_prefix: str = Field(default="load", pattern=r"^[a-z][a-z0-9-]{3,40}$")
+    rate: float = Field(
+        default=60.0, gt=0, le=5000, description="actions per second of all clients together"
+    )
+    users: int = Field(default=20, ge=1, le=1000, description="concurrent clients")
+    residents: int = Field(
+        default=20,
+        ge=2,
+        le=500,
+        description="users made at the start that issue the tokens which others validate",
+    )
+    weights: dict[Action, int] = Field(
+        default_factory=lambda: dict(DEFAULT_WEIGHTS),
+        json_schema_extra={"default": {str(name): each for name, each in DEFAULT_WEIGHTS.items()}},
+        description="how often each action is chosen, relative to the others; empty: the default",
+    )
+    timeout: float = Field(default=30.0, gt=0, le=300, description="seconds per request")
+    living_limit: int = Field(
+        default=1000,
+        ge=10,
+        le=20000,
+        description="how many created users exist at once, because at the end every living one is "
+        "looked up and authenticated: from there on, a create becomes a login",
+    )
+    name_prefix: str = Field(
+        default="load",
+        pattern=r"^[a-z][a-z0-9-]{3,40}$",
+        description="every object the load makes is named `<name_prefix>-...`, which is also what "
+        "the clean-up goes by; a run sets one of its own",
+    )
 
     @field_validator("weights")
     @classmethod

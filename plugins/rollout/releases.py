@@ -59,6 +59,14 @@ def parse_release(text: str) -> Release:
     return release
 
 
+def release_in_words(version: str) -> str:
+    """Return a version with its codename, or as it is where nobody knows it."""
+    try:
+        return str(parse_release(version))
+    except ValueError:
+        return version
+
+
 def check_hop(source: Release, target: Release) -> str | None:
     """Say why an upgrade from source to target is refused, or return None where it is allowed."""
     if target == source:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollout.node_lanes import node_names
-from rollout.releases import parse_release
+from rollout.releases import release_in_words
 from rollout.report_axis import COMPACT, WIDE
 from rollout.report_chart import build_chart
 from rollout.report_checks import group_checks, reasons
@@ -29,12 +29,13 @@ HEADLINES = {
     "failed": "Failed",
     "interrupted": "Interrupted",
     "unproven": "Not proven",
+    "waiting": "Waits for approval",
 }
 
 
 def build_view(record: Data) -> dict[str, Any]:
     """Return the view of a run record (rollout.run_record), whatever is missing in it."""
-    state = _state(record)
+    state = run_state(record)
     steps = steps_rows(record["steps"], record["began"])
     checks = group_checks([v for v in record["verdicts"] if v["gate"] != "preflight"])
     preflight = group_checks([v for v in record["verdicts"] if v["gate"] == "preflight"])
@@ -70,7 +71,7 @@ def build_view(record: Data) -> dict[str, Any]:
     }
 
 
-def _state(record: Data) -> str:
+def run_state(record: Data) -> str:
     """No requests is not no errors: a run without load proves nothing, even if it went through.
 
     A restore is downtime and claims no more than it measured.
@@ -83,6 +84,8 @@ def _state(record: Data) -> str:
 def _summary(record: Data, state: str) -> str:
     if record["restore"]:
         return restore_summary(record["restore"])
+    if state == "unproven" and not _changed_anything(record):
+        return "Nothing was changed: it ended after its checks."
     if state == "unproven":
         return "Every task succeeded, but there was no load: nobody knows whether clients noticed."
     if state == "succeeded":
@@ -92,28 +95,27 @@ def _summary(record: Data, state: str) -> str:
             if not failures
             else f"The upgrade ended well; {count(failures)} failed requests are in the budget."
         )
+    if state == "waiting":
+        return "Nothing goes on before somebody answers; this is what was measured up to now."
     if state == "interrupted":
         return "It was killed, and a later run cleaned up after it; what it had begun is below."
     if record["plan"] is None:
         return "It ended before there was a plan: nothing was touched."
-    if not any(record[key] for key in ("backup", "variable", "versions", "nodes")):
+    if not _changed_anything(record):
         return "It stopped before anything was touched."
     return "It stopped before the next step; what follows says why, and what to do."
+
+
+def _changed_anything(record: Data) -> bool:
+    return any(record[key] for key in ("backup", "variable", "versions", "nodes"))
 
 
 def _releases(record: Data) -> list[str]:
     plan = record["plan"]
     if plan is None:
         return []
-    way = [_named(plan["source"]), _named(plan["target"])]
+    way = [release_in_words(plan["source"]), release_in_words(plan["target"])]
     return way[::-1] if record["restore"] else way
-
-
-def _named(version: str) -> str:
-    try:
-        return str(parse_release(version))
-    except ValueError:
-        return version
 
 
 def _most(failures: Mapping[str, int], names: int = 3) -> str:

@@ -86,6 +86,11 @@ def _deviations(events: Sequence[Event]) -> list[dict[str, Any]]:
             text = event["text"]
         elif event["kind"] == "node" and event["state"] == "note":
             text = f"{event['node']}: {event['text']}"
+        elif event["kind"] == "notification" and event["state"] == "failed":
+            text = (
+                f"notification '{event['happening']}' by {event['via']} (connection "
+                f"{event['connection']}) could not be delivered: {event['error']}; the run went on"
+            )
         elif event["kind"] == "lock" and event["state"] == "broken":
             text = f"the lock of run {event['of']} was broken: {'; '.join(event['done'])}"
         else:

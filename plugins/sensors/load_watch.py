@@ -8,6 +8,7 @@ from airflow.sdk import BaseSensorOperator
 
 from hooks.gate import settle
 from hooks.load_session import LoadSession
+from hooks.page_links import LoadLink
 from hooks.rollout_run import RolloutRun
 from rollout.verdict import failed
 
@@ -22,6 +23,8 @@ class LoadWatchSensor(BaseSensorOperator):
     :param until: id of the task after whose end there is nothing left to watch
     """
 
+    operator_extra_links = (LoadLink(),)
+
     def __init__(self, *, until: str, **kwargs: Any) -> None:
         super().__init__(mode="reschedule", **kwargs)
         self.until = until
@@ -33,6 +36,7 @@ class LoadWatchSensor(BaseSensorOperator):
         run = RolloutRun.from_context(context)
         run.lock.keep_alive()
         session = LoadSession(run)
+        LoadLink().show(self, context, session.generator.web)
         if session.baseline() is None:
             self.log.info("The baseline is being measured")
             return False

@@ -70,7 +70,7 @@ def test_a_wrong_cloud_is_red_and_says_so(
 ) -> None:
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
     monkeypatch.setenv("ROLLOUT_CLOUDS", str(tmp_path))
-    run = dag.test(run_conf={"cloud": "nowhere"})
+    run = dag.test(run_conf={"cloud": "lab"})
     assert run.state == "failed"
     states = {task.task_id: task.state for task in run.get_task_instances()}
     assert (states["plan"], states["write_plan"]) == ("failed", "failed")

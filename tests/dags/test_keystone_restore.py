@@ -82,7 +82,7 @@ def test_a_run_that_fails_at_once_still_settles_and_reports(
 ) -> None:
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
     monkeypatch.setenv("ROLLOUT_CLOUDS", str(tmp_path))
-    run = dag.test(run_conf={"cloud": "nowhere"})
+    run = dag.test(run_conf={"cloud": "lab"})
     assert run.state == "failed"
     states = {task.task_id: task.state for task in run.get_task_instances()}
     assert states["take_lock"] == "failed"

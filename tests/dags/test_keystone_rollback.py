@@ -62,5 +62,5 @@ def test_the_run_is_green_only_if_every_step_succeeded(dag: DAG) -> None:
     steps = {task.task_id for task in dag.tasks if not task.is_teardown} - {leaf.task_id}
     assert steps <= leaf.get_flat_relative_ids(upstream=True)
     assert {task.task_id for task in dag.tasks if task.is_teardown} == {
-        "load.stop_load", "release_lock", "write_report",
+        "load.stop_load", "return_nodes", "release_lock", "write_report",
     }  # fmt: skip

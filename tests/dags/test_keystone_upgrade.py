@@ -75,6 +75,7 @@ def test_the_load_is_watched_beside_the_upgrade(dag: DAG) -> None:
     [
         ("load.stop_load", "load.start_load"),
         ("restore_function_creators", "set_function_creators"),
+        ("return_nodes", "take_lock"),
         ("release_lock", "take_lock"),
         ("restore_isolation", "set_read_committed"),
         ("write_report", None),
@@ -89,6 +90,12 @@ def test_what_was_set_up_is_torn_down_and_its_failure_is_red(
     if setup:
         assert dag.get_task(setup).is_setup
         assert setup in task.upstream_task_ids
+
+
+def test_nodes_are_brought_back_under_the_lock(dag: DAG) -> None:
+    """Whoever stops a task in the middle of a node's cycle leaves that node out."""
+    assert "return_nodes" in dag.get_task("release_lock").upstream_task_ids
+    assert "nodes.upgrade_node" in dag.get_task("return_nodes").get_flat_relative_ids(upstream=True)
 
 
 def test_no_task_can_turn_a_failed_run_green(dag: DAG) -> None:

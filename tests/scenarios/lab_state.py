@@ -11,7 +11,7 @@ from lab import content, database, reset
 from lab.errors import LabError
 from lab.progress import Report
 from lab.topology import DATABASE_CONTAINER, NODES, PROJECT
-from tests.lab_fixtures import tested_hop
+from tests.lab_fixtures import lab_hop
 from tests.scenarios.balancer_strikes import UNKNOWN_CONTAINER
 from tests.scenarios.lab_nodes import remove_container
 
@@ -31,12 +31,12 @@ def reset_all(client: docker.DockerClient) -> None:
     client.containers.get(DATABASE_CONTAINER).start()
     database.wait_until_ready()
     with Report() as report:
-        reset.reset(client, tested_hop().source, report)
+        reset.reset(client, lab_hop().source, report)
 
 
 def at_source(client: docker.DockerClient) -> None:
     """Put the lab back only where it is not at its source release."""
-    if reset.differences(client, tested_hop().source):
+    if reset.differences(client, lab_hop().source):
         reset_all(client)
 
 
@@ -51,5 +51,5 @@ def before_contract(client: docker.DockerClient) -> None:
 
 
 def _source_contract() -> str | None:
-    versions = content.expected_versions(tested_hop().source) or {}
+    versions = content.expected_versions(lab_hop().source) or {}
     return versions.get("keystone_contract")

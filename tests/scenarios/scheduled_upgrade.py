@@ -37,10 +37,14 @@ QUICK_SCHEDULER = {
 
 
 class ScheduledUpgrade:
-    """Hold one DAG run of a running Airflow; its record is in the lab's runs."""
+    """Hold one DAG run of a running Airflow; its record is in the lab's runs.
 
-    def __init__(self, components: Components) -> None:
+    :param reading_seconds: how long whoever answers the approval has read it
+    """
+
+    def __init__(self, components: Components, reading_seconds: float = READING_SECONDS) -> None:
         self.components = components
+        self.reading_seconds = reading_seconds
         self.run_id = ""
         self._session = requests.Session()
 
@@ -79,7 +83,7 @@ class ScheduledUpgrade:
         An answer within a second of the question may meet an executor that has not told yet that
         the task waits; the scheduler then fails the task (apache/airflow#71172).
         """
-        time.sleep(READING_SECONDS)
+        time.sleep(self.reading_seconds)
         path = f"/dags/{DAG}/dagRuns/{self.run_id}/taskInstances/{APPROVAL}/-1/hitlDetails"
         self._call("PATCH", path, {"chosen_options": [option]})
 

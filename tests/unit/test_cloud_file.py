@@ -75,7 +75,8 @@ def test_the_production_example_shows_every_key() -> None:
     absent = [
         key
         for section in (cloud, cloud.upgrade_container, cloud.limits, cloud.limits.load,
-                        cloud.limits.node, cloud.load, cloud.doctor, cloud.tokens, cloud.node_steps)
+                        cloud.limits.node, cloud.load, cloud.doctor, cloud.tokens, cloud.node_steps,
+                        cloud.notifications[0], load_cloud("lab").rehearsal)
         for key in type(section).model_fields
         if f"{key}:" not in shown
     ]  # fmt: skip
@@ -201,7 +202,8 @@ def test_an_unknown_name_in_a_text_is_refused() -> None:
     with pytest.raises(CloudFileError) as caught:
         parse_cloud(changed("keystone:{{ target }}", "keystone:{{ relase }}"), "small.yaml")
     assert str(caught.value) == (
-        "small.yaml: 'relase' is undefined; allowed are name, source and target"
+        "small.yaml: 'relase' is undefined; allowed are name, source and target, in rehearsal also "
+        "python"
     )
 
 
@@ -230,3 +232,35 @@ def test_an_unknown_cloud_is_refused_with_the_known_ones(
 def test_a_relative_path_counts_from_the_project() -> None:
     assert project_path("a/b") == PROJECT / "a" / "b"
     assert project_path("/a/b") == Path("/a/b")
+
+
+def test_nobody_is_told_anything_unless_the_file_says_so() -> None:
+    assert parse_cloud(GOOD, "small.yaml").notifications == []
+    (one,) = parse_cloud(
+        GOOD + "notifications: [{via: slack, connection: chat}]\n", "small.yaml"
+    ).notifications
+    assert one.events == ["started", "halted", "approval_needed", "rolled_back", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("{via: pigeon, connection: c}",
+         "notifications.0.via: Input should be 'apprise', 'smtp' or 'slack' (read 'pigeon')"),
+        ("{via: smtp, connection: mail}",
+         "notifications.0: `to` is missing: allowed is a list of mail addresses"),
+        ("{via: slack, connection: chat, to: [x@y]}",
+         "notifications.0: `to` is for smtp alone: where slack goes is said by connection chat"),
+        ("{via: slack, connection: chat, events: [begun]}",
+         "notifications.0.events.0: Input should be 'started', 'halted', 'approval_needed', "
+         "'rolled_back' or 'finished' (read 'begun')"),
+        ("{via: slack, connection: chat, password: secret}",
+         "notifications.0.password: read unknown key 'password'; allowed: connection, events, to, "
+         "via"),
+        ("{via: slack, connection: 'https://hooks.test/T/B'}",
+         "notifications.0.connection: String should match pattern '^[A-Za-z0-9_.-]+$' (read "
+         "'https://hooks.test/T/B')"),
+    ],
+)  # fmt: skip
+def test_a_wrong_notification_is_named_with_its_line(entry: str, found: str) -> None:
+    assert findings(GOOD + f"notifications:\n  - {entry}\n") == [f"small.yaml:25: {found}"]

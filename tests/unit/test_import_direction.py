@@ -1,4 +1,7 @@
-"""Dependencies point one way: dags → task_groups → operators, sensors → hooks → rollout."""
+"""Dependencies point one way: dags → task_groups → operators, sensors → hooks → rollout.
+
+Beside them stand programs: production → lab → hooks. Nothing that Airflow loads imports these.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,23 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 
 MAY_IMPORT = {
-    "dags": {"task_groups", "operators", "sensors"},
+    "dags": {"task_groups", "operators", "sensors", "forms"},
     "task_groups": {"task_groups", "operators", "sensors"},
     "operators": {"operators", "hooks", "rollout"},
     "sensors": {"sensors", "hooks", "rollout"},
     "hooks": {"hooks", "rollout"},
     "rollout": {"rollout"},
+    "forms": {"forms", "hooks", "rollout"},
+    "pages": {"pages", "hooks", "rollout"},
+    "the plugin": {"pages", "hooks"},
+    "lab": {"lab", "hooks", "rollout"},
+    "production": {"production", "lab"},
+    "bench": {"bench", "lab", "hooks", "rollout"},
+    "keystone_rollout": {"keystone_rollout"},
 }
-OURS = {*MAY_IMPORT, "lab"}
+OURS = {*MAY_IMPORT, "tests"}
+PROGRAMS = {"lab", "production", "bench", "keystone_rollout"}
+"""Packages beside plugins/, started by `python -m`."""
 NOT_IN_ROLLOUT = {
     "airflow", "docker", "paramiko", "requests", "socket", "subprocess", "keystoneauth1",
     "httpx", "urllib", "http", "os", "pathlib", "io", "tempfile", "shutil",
@@ -30,7 +42,9 @@ OPENS_FILES = {"open", "read_text", "write_text", "read_bytes", "write_bytes"}
 
 
 def files(layer: str) -> list[Path]:
-    folder = ROOT / "dags" if layer == "dags" else PLUGINS / layer
+    if layer == "the plugin":
+        return sorted(PLUGINS.glob("*.py"))
+    folder = ROOT / layer if layer == "dags" or layer in PROGRAMS else PLUGINS / layer
     return sorted(folder.rglob("*.py"))
 
 
@@ -59,6 +73,11 @@ def wrong_imports(layer: str, tree: ast.Module) -> set[str]:
     names = set(imported(tree))
     wrong = (names & OURS) - MAY_IMPORT[layer]
     return wrong | (names & NOT_IN_ROLLOUT) if layer == "rollout" else wrong
+
+
+def test_every_package_of_ours_is_a_layer() -> None:
+    found = [*PLUGINS.glob("*/__init__.py"), *ROOT.glob("*/__main__.py")]
+    assert {path.parent.name for path in found} == MAY_IMPORT.keys() - {"dags", "the plugin"}
 
 
 @pytest.mark.parametrize("layer", MAY_IMPORT)
@@ -92,6 +111,12 @@ def test_the_domain_opens_no_files() -> None:
         ("dags", "from hooks.gate import settle", {"hooks"}),
         ("task_groups", "from hooks.gate import settle", {"hooks"}),
         ("operators", "import sensors.load_watch", {"sensors"}),
+        ("operators", "from pages.run_pages_app import make_app", {"pages"}),
+        ("pages", "from operators.write_report import failed_tasks", {"operators"}),
+        ("forms", "from production import paths", {"production"}),
+        ("lab", "from production import paths", {"production"}),
+        ("production", "from hooks.cloud_file import load_cloud", {"hooks"}),
+        ("keystone_rollout", "from rollout.cloud import Cloud", {"rollout"}),
         ("operators", "from hooks.gate import settle", set()),
     ],
 )
@@ -106,7 +131,8 @@ def test_an_open_would_be_seen() -> None:
 
 
 def plugin_stems() -> list[str]:
-    stems = [path.stem for layer in MAY_IMPORT if layer != "dags" for path in files(layer)]
+    layers = MAY_IMPORT.keys() - {"dags", *PROGRAMS}
+    stems = [path.stem for layer in layers for path in files(layer)]
     packages = [path.name for path in PLUGINS.iterdir() if (path / "__init__.py").exists()]
     return sorted({*stems, *packages} - {"__init__"})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import airflow_page, paths
+from lab import airflow, airflow_page, paths
 from lab.airflow_page import COMPONENTS, Components
 from lab.errors import LabError
 
@@ -35,9 +35,9 @@ def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setattr(airflow_page, "UI_PORT", int(probe.getsockname()[1]))
-    monkeypatch.setattr(airflow_page, "UI_HOME", tmp_path / "home")
     monkeypatch.setattr(paths, "LOG", tmp_path)
     return {
+        "AIRFLOW_HOME": str(tmp_path / "home"),
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(tmp_path),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -106,3 +106,10 @@ def test_an_occupied_port_is_refused_before_anything_starts(
         with pytest.raises(LabError, match="is in use by another process"):
             Components(variables).__enter__()
     assert list((tmp_path / "started").iterdir()) == []
+
+
+def test_the_page_asks_for_a_login_only_where_that_is_wanted(tmp_path: Path) -> None:
+    assert airflow.ui_environment({})[airflow.ALL_ADMINS] == "True"
+    wanted = airflow.ui_environment({airflow.ALL_ADMINS: "False"}, tmp_path)
+    assert wanted[airflow.ALL_ADMINS] == "False"
+    assert wanted["AIRFLOW_HOME"] == str(tmp_path), "not beside the runs of make ui"

@@ -73,6 +73,29 @@ def test_what_cannot_be_installed_is_listed(debian: str, user: str, message: str
     assert "RAN" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("programs", "ubuntu", "found"),
+    [
+        (["chromium"], "false", "none"),
+        (["google-chrome"], "false", "none"),
+        ([], "true", "none"),
+        ([], "false", "chromium fonts-liberation"),
+    ],
+)
+def test_a_browser_is_missing_only_where_there_is_none_and_debian_has_one(
+    tmp_path: Path, programs: list[str], ubuntu: str, found: str
+) -> None:
+    for name in programs:
+        (tmp_path / name).touch(0o755)
+    done = bash(
+        f". {SETUP}/requirements.sh; is_debian() {{ false; }}; is_ubuntu() {{ {ubuntu}; }}; "
+        "engine_answers() { true; }; environment_is_current() { true; }; "
+        "base_images_exist() { true; }; has_compose() { true; }; docker() { true; }; "
+        f"mariadb-dump() {{ true; }}; PATH={tmp_path}; find_missing; echo ${{missing:-none}}"
+    )
+    assert done.stdout.strip() == found, done.stderr
+
+
 def test_activate_sets_what_the_lab_itself_sets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

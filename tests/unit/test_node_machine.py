@@ -18,8 +18,12 @@ from rollout.node_lock import under_lock
 from rollout.node_steps import Step
 from tests.unit.local_node import DROPPED, LocalNode, machine, wait_until
 
-# One at a time: a second one that comes in between finds the directory, and says so.
-_SCRIPT = "mkdir busy || echo OVERLAP >>log; echo begin >>log; {}; echo end >>log; rmdir busy"
+# One at a time: a second one that comes in between finds the directory, and says so. It leaves the
+# directory to whoever made it: with two to remove it, the later one's step would fail.
+_SCRIPT = (
+    "if mkdir busy; then last='rmdir busy'; else echo OVERLAP >>log; last=true; fi; "
+    "echo begin >>log; {}; echo end >>log; $last"
+)
 SLOW = _SCRIPT.format("sleep 0.5")
 HELD = _SCRIPT.format("until test -e go; do sleep 0.02; done")
 
@@ -75,8 +79,26 @@ def test_a_status_of_our_own_says_no_more_than_it_means(node: LocalNode, status:
 
 
 def waits_first(node: LocalNode, name: str) -> bool:
-    """Tell whether the newest command that waits for the lock is the one of this name."""
-    return (node.home / "keystone-rollout" / "next").read_text().startswith(f"{name} 13.0.4")
+    """Tell whether the newest command that waits for the lock is the one of this name.
+
+    It says its name before it asks for the lock; only the kernel knows that it does not have it.
+    """
+    named = (node.home / "keystone-rollout" / "next").read_text().startswith(f"{name} 13.0.4")
+    return named and bool(blocked(node))
+
+
+def blocked(node: LocalNode) -> list[int]:
+    """Return the processes of a node that wait for a lock, as the kernel lists them."""
+    found = re.findall(r"-> FLOCK +ADVISORY +WRITE (\d+) ", Path("/proc/locks").read_text())
+    return [int(pid) for pid in found if runs_in(int(pid), node.home)]
+
+
+def runs_in(pid: int, folder: Path) -> bool:
+    """Tell whether a process, which may have ended by now, runs in a folder."""
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except OSError:
+        return False
 
 
 def test_two_commands_never_run_side_by_side(node: LocalNode) -> None:
@@ -94,10 +116,11 @@ def test_two_commands_never_run_side_by_side(node: LocalNode) -> None:
 def test_commands_that_run_side_by_side_would_be_seen(node: LocalNode) -> None:
     override = {"report_release": HELD, "key_fingerprint": _SCRIPT.format("touch go")}
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(machine(node, override).run, Step.REPORT_RELEASE, "13.0.4")
+        first = pool.submit(machine(node, override).run, Step.REPORT_RELEASE, "13.0.4")
         wait_until(node.wrote("begin"))
         machine(node, override).run(Step.KEY_FINGERPRINT, "13.0.4")
-    assert "OVERLAP" in node.log
+        first.result()
+    assert node.log[:3] == ["begin", "OVERLAP", "begin"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])

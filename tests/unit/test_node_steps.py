@@ -7,12 +7,14 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from hooks.cloud_file import load_cloud
+from rollout.cloud import Cloud
 from rollout.node_presets import PRESETS
 from rollout.node_steps import NodeSteps, Step, configuration_files, render
 
@@ -27,8 +29,14 @@ APT = NodeSteps(preset="apt", variables={"repository": "deb http://packages/{{ r
 DNF = NodeSteps(preset="dnf")
 
 
+@cache
+def cloud_file(name: str) -> Cloud:
+    """Return a cloud as its file describes it, which is read once."""
+    return load_cloud(name)
+
+
 def command(cloud_name: str, step: Step, side: str) -> str:
-    cloud = load_cloud(cloud_name)
+    cloud = cloud_file(cloud_name)
     return render(cloud.node_steps, step, getattr(cloud, side), cloud.node_facts)
 
 

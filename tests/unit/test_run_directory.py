@@ -43,6 +43,12 @@ def test_a_run_id_becomes_one_safe_folder(tmp_path: Path) -> None:
     assert directory.load == directory.path / "load"
 
 
+@pytest.mark.parametrize("run_id", [".", "..", "...", "../..", "/", ""])
+def test_no_run_id_leads_out_of_the_folder_of_all_runs(tmp_path: Path, run_id: str) -> None:
+    path = RunDirectory(run_id, tmp_path / "runs").path
+    assert path.resolve().parent == tmp_path / "runs"
+
+
 def test_events_are_read_by_kind_and_the_newest(tmp_path: Path) -> None:
     directory = RunDirectory("run", tmp_path)
     assert directory.events() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -44,6 +44,11 @@ class _Balancer(socketserver.ThreadingTCPServer):
         self.received: dict[int, bytes] = {}
         self.count = 0
 
+    def held(self) -> list[str]:
+        """Return the server of each open connection."""
+        with self.lock:
+            return [server for server, _ in self.open.values()]
+
     def show_sess(self, command: str) -> str:
         assert command == "show sess"
         with self.lock:
@@ -79,22 +84,26 @@ def in_turn() -> Iterator[_Balancer]:
         thread.join()
 
 
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
 def test_a_session_with_the_wanted_server_is_held_and_no_other(in_turn: _Balancer) -> None:
     port = in_turn.server_address[1]
     with held_session("keystone-1", port, in_turn.show_sess):
-        time.sleep(1.5)
-        with in_turn.lock:
-            assert [server for server, _ in in_turn.open.values()] == ["keystone-1"]
+        wait_until(lambda: in_turn.held() == ["keystone-1"])
         kept = in_turn.received[3]
-        time.sleep(1.2)
-        assert len(in_turn.received[3]) > len(kept), "nothing more was sent: uwsgi would give up"
+        # Two bytes, so one of them was sent after the others had been given up.
+        wait_until(lambda: len(in_turn.received[3]) > len(kept) + 1)
+        assert in_turn.held() == ["keystone-1"]
         head, _, body = in_turn.received[3].partition(b"\r\n\r\n")
         assert head.startswith(b"POST /v3/auth/tokens HTTP/1.1\r\n")
         assert b"Content-Length: 100000" in head
         assert body.startswith(b"{ ")
-    time.sleep(0.3)
-    with in_turn.lock:
-        assert in_turn.open == {}
+    wait_until(lambda: in_turn.held() == [])
 
 
 def test_a_server_that_gets_no_request_is_an_error(in_turn: _Balancer) -> None:
@@ -104,6 +113,4 @@ def test_a_server_that_gets_no_request_is_an_error(in_turn: _Balancer) -> None:
         held_session("keystone-1", in_turn.server_address[1], in_turn.show_sess, attempts=2),
     ):
         pass
-    time.sleep(0.3)
-    with in_turn.lock:
-        assert in_turn.open == {}
+    wait_until(lambda: in_turn.held() == [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -15,6 +16,7 @@ from tests.scenarios import scheduled_upgrade
 from tests.scenarios.scheduled_upgrade import APPROVAL, ScheduledUpgrade
 
 RUN = "manual__2026-11-22T18:42:19+00:00"
+READING = 0.2
 RUN_PATH = f"/api/v2/dags/keystone_upgrade/dagRuns/{RUN}"
 
 
@@ -72,7 +74,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 @pytest.fixture
 def upgrade(page: Page) -> ScheduledUpgrade:
-    upgrade = ScheduledUpgrade(cast(Components, None))
+    upgrade = ScheduledUpgrade(cast(Components, None), READING)
     upgrade.trigger({"cloud": "lab", "auto_approve": False})
     return upgrade
 
@@ -87,7 +89,9 @@ def test_a_run_is_triggered_with_its_params(page: Page, upgrade: ScheduledUpgrad
 
 def test_the_approval_is_answered_where_it_was_asked(page: Page, upgrade: ScheduledUpgrade) -> None:
     upgrade.wait_for_approval()
+    asked = time.monotonic()
     upgrade.answer("Reject")
+    assert time.monotonic() - asked >= READING, "whoever answers has read it"
     method, path, body = page.asked[-1]
     assert (method, body) == ("PATCH", {"chosen_options": ["Reject"]})
     assert path == f"{RUN_PATH}/taskInstances/{APPROVAL}/-1/hitlDetails"

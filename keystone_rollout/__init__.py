@@ -1,0 +1,1 @@
+"""The installed distribution: dags, plugins, include and docs are folders beside this file."""

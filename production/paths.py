@@ -1,0 +1,30 @@
+"""Where an Airflow of this project keeps its files: everything under ``.airflow/``."""
+
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parent
+ROOT = SOURCES.parent
+IMAGES = SOURCES / "images"
+REQUIREMENTS = (ROOT / "requirements.txt", SOURCES / "requirements.txt")
+
+STATE = ROOT / ".airflow"
+SECRETS = STATE / "secrets"
+LOGIN = STATE / "login"
+PASSWORDS = LOGIN / "passwords.json"
+CONFIGURATION = STATE / "config"
+RUNS = STATE / "runs"
+REHEARSALS = STATE / "rehearsals"
+"""Beside the runs, where tasks keep the rehearsals' history (plugins/hooks/run_directory.py)."""
+LOGS = STATE / "logs"
+FILES = STATE / "files"
+COMPOSE_ENV = STATE / "compose.env"
+
+
+def make_state_directories() -> None:
+    """Create what the containers mount, for this account alone.
+
+    Docker would make a missing one itself, as root's.
+    """
+    for directory in (STATE, SECRETS, LOGIN, CONFIGURATION, RUNS, REHEARSALS, LOGS, FILES):
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)

@@ -1,0 +1,116 @@
+"""Run steps of a rehearsal without a database and without nodes: only those two are played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import yaml
+
+from hooks.all_nodes import AllNodes
+from hooks.cloud_file import PROJECT, load_cloud
+from hooks.rollout_run import RolloutRun
+from hooks.run_directory import RunDirectory
+from operators.rehearse_upgrade import RehearseUpgradeOperator
+from operators.reset_staging import LoadDumpOperator, ResetStagingOperator
+from rollout.lock_verdict import LockHolder, judge_lock
+from rollout.node_steps import Step
+from rollout.verdict import Verdict
+
+RUN_ID = "scheduled__2026-03-01T02:00:00+00:00"
+LAB = PROJECT / "include" / "clouds" / "lab.yaml"
+
+
+def write_cloud(folder: Path, **changes: Any) -> None:
+    """Write the lab's cloud file with other values at its top level; None takes a key away."""
+    cloud = yaml.safe_load(LAB.read_text(encoding="utf-8"))
+    cloud.update(changes)
+    cloud = {key: value for key, value in cloud.items() if value is not None}
+    (folder / "lab.yaml").write_text(yaml.safe_dump(cloud, sort_keys=False), encoding="utf-8")
+
+
+class PlayedLock:
+    """Hold a cloud's lock in memory, judged as the real one is."""
+
+    def __init__(self, run_id: str, holder: str = "") -> None:
+        self.run_id, self.held_by = run_id, holder
+        self.taken = 0
+
+    def take(self) -> tuple[Verdict, None]:
+        holder = LockHolder(self.held_by, "there", "now", 1) if self.held_by else None
+        verdict = judge_lock("lab", holder, self.run_id, "", 300)
+        if verdict.ok:
+            self.held_by = self.run_id
+            self.taken += 1
+        return verdict, None
+
+    def keep_alive(self) -> None:
+        assert self.held_by == self.run_id
+
+    def release(self) -> bool:
+        mine = self.held_by == self.run_id
+        self.held_by = "" if mine else self.held_by
+        return mine
+
+
+class PlayedNode:
+    """Answer what a node runs, as `report_release` prints it."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+
+    def run(self, step: Step, release: str) -> str:
+        assert step is Step.REPORT_RELEASE
+        return self.answer
+
+    def missing_privileges(self) -> list[str]:
+        return []
+
+
+def context(**params: str) -> dict[str, Any]:
+    """Return what a task of a scheduled rehearsal is given."""
+    given = {"cloud": "lab", "source": "", "target": "", "dump": "", "break_lock": "", **params}
+    return {
+        "params": given,
+        "run_id": RUN_ID,
+        "ti": SimpleNamespace(
+            task_id="step", try_number=2, dag_id="keystone_rehearsal", run_id=RUN_ID,
+            get_dag=lambda dag_id: SimpleNamespace(dag_id=dag_id, is_paused=False),
+        ),
+        "dag_run": SimpleNamespace(triggering_user_name=None),
+    }  # fmt: skip
+
+
+def rollout_run(holder: str = "", run_id: str = RUN_ID) -> tuple[RolloutRun, PlayedLock]:
+    """Return a rehearsal's run of the cloud files' lab, and the lock it finds."""
+    name = f"rehearsal__lab__{run_id}"
+    run, lock = RolloutRun(load_cloud("lab"), RunDirectory(name), "step"), PlayedLock(name, holder)
+    run.lock = lock  # type: ignore[assignment]
+    return run, lock
+
+
+class ResetHere(ResetStagingOperator):
+    """Reset with the real command, and ask played nodes; ``answers`` is what they run."""
+
+    answers: tuple[str, ...] = ()
+
+    def nodes(self, run: RolloutRun) -> AllNodes:
+        """Return the played nodes."""
+        names = run.cloud.node_names
+        return AllNodes(run.cloud, dict(zip(names, map(PlayedNode, self.answers), strict=True)))
+
+
+class LoadHere(LoadDumpOperator):
+    """Load a dump into a cloud whose nodes are played."""
+
+    answers: tuple[str, ...] = ()
+    nodes = ResetHere.nodes  # type: ignore[assignment]
+
+
+class TriggerHere(RehearseUpgradeOperator):
+    """Trigger without a database: the lock is played."""
+
+    def rollout_run(self, context: Any) -> RolloutRun:
+        """Return a run whose lock is free."""
+        return rollout_run(run_id=str(context["run_id"]))[0]

@@ -1,0 +1,81 @@
+"""What the approval shows of load and backup is what the run has recorded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hooks.cloud_file import load_cloud
+from hooks.contract_evidence import backup_evidence, load_evidence
+from hooks.rollout_run import RolloutRun
+from hooks.run_directory import RunDirectory
+from hooks.run_end import was_resumed
+from hooks.run_report import write_report_so_far
+from rollout.approval_text import LoadEvidence
+from rollout.load_samples import Sample
+from rollout.verdict import Verdict
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RolloutRun:
+    return RolloutRun(load_cloud("lab"), RunDirectory("run-1", tmp_path), "approve_contract")
+
+
+def record_session(run: RolloutRun, number: int, failures: int) -> None:
+    run.directory.record("load_started", session=number, web="http://127.0.0.1:8089")
+    folder = run.directory.load / str(number)
+    folder.mkdir(parents=True)
+    lines = [
+        Sample(1000 * number + t, 10, failures, 5, 1000.0 * number + t, 0.1, {120.0: 10},
+               {"get_user": (10, failures)}).to_line()
+        for t in range(20)
+    ]  # fmt: skip
+    (folder / "samples.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def verdict(ok: bool, measured: str = "38 tables restored") -> Verdict:
+    return Verdict(ok, "backup", "run-1.sql", measured, "all")
+
+
+def test_every_session_counts_and_the_newest_baseline(run: RolloutRun) -> None:
+    assert load_evidence(run) == LoadEvidence(0, 0, None, None)
+    record_session(run, 1, failures=1)
+    run.directory.record("baseline", session=1, start=1000, end=1010, p99=240.0)
+    record_session(run, 2, failures=0)
+    run.directory.record("baseline", session=2, start=2000, end=2010, p99=200.0)
+    assert load_evidence(run) == LoadEvidence(400, 20, 120.0, 200.0)
+
+
+def test_a_backup_counts_as_verified_only_by_the_gate_after_it(run: RolloutRun) -> None:
+    assert backup_evidence(run) is None
+    run.directory.record_verdicts("backup", [verdict(True)])
+    run.directory.record("backup", path="/b/run-1.sql", bytes=12)
+    before = backup_evidence(run)
+    assert before is not None
+    assert (before.path, before.size, before.verified, before.measured) == (
+        "/b/run-1.sql", 12, None, "",
+    )  # fmt: skip
+    run.directory.record_verdicts("before expand", [verdict(True)])
+    run.directory.record_verdicts("backup", [verdict(True)])
+    good = backup_evidence(run)
+    assert good is not None
+    assert good.verified == run.directory.events("gate")[-1]["t"]
+    assert good.measured == "38 tables restored"
+    run.directory.record_verdicts("backup", [verdict(False)])
+    bad = backup_evidence(run)
+    assert bad is not None
+    assert bad.verified is None
+
+
+def test_the_report_so_far_says_that_the_run_waits_and_ends_nothing(run: RolloutRun) -> None:
+    record_session(run, 1, failures=0)
+    run.directory.record_verdicts("before approval", [verdict(True)])
+    path = write_report_so_far(run.directory)
+    assert json.loads(path.with_suffix(".json").read_text())["state"] == "waiting"
+    page = path.read_text()
+    assert "Waits for approval" in page
+    assert "Nothing goes on before somebody answers" in page
+    assert run.directory.events("reported") == []
+    assert not was_resumed(run)
