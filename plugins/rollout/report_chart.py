@@ -64,6 +64,7 @@ def build_chart(record: Data, steps: Sequence[Data], layout: Layout) -> dict[str
         "latency": {
             **latency,
             "p99": _line(points, "p99", latency),
+            "p95": _line(points, "p95", latency),
             "p50": _line(points, "p50", latency),
             "baseline": _y(record["load"]["baseline_p99"], latency),
         },
@@ -112,6 +113,7 @@ def _points(series: Sequence[Data], axis: Axis) -> list[dict[str, Any]]:
             "rate": sum(point["requests"] for point in group) / len(group),
             "failures": sum(point["failures"] for point in group),
             "p50": _of(median, group, "p50"),
+            "p95": _of(max, group, "p95"),
             "p99": _of(max, group, "p99"),
         }
         for group in groups

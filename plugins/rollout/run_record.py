@@ -39,6 +39,7 @@ def build_record(
             "failures_by_name": session.failures_by_name,
             "longest_gap": session.longest_gap,
             "p50": session.percentile(50) if session.measured else None,
+            "p95": session.percentile(95) if session.measured else None,
             "p99": session.percentile(99) if session.measured else None,
             "baseline_p99": baseline["p99"] if baseline else None,
             "seconds": len(samples),
@@ -107,6 +108,7 @@ def _point(sample: Sample) -> dict[str, Any]:
         "requests": sample.requests,
         "failures": sample.failures,
         "p50": window.percentile(50) if known else None,
+        "p95": window.percentile(95) if known else None,
         "p99": window.percentile(99) if known else None,
     }
 

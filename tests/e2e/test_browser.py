@@ -209,8 +209,8 @@ def test_its_report_opens_from_the_page_and_has_its_chart(
     assert len(charts) == 1
     for node in ("keystone-1", "keystone-2", "keystone-3"):
         assert charts[0].get_by_text(node).count() > 0, f"{node} has no lane"
-    # The curves: requests, p50 and p99, each with a point for most of the run's seconds.
-    for curve in ("rate-line", "p50", "p99"):
+    # The curves: requests, p50, p95 and p99, each with a point for most of the run's seconds.
+    for curve in ("rate-line", "p50", "p95", "p99"):
         line = charts[0].locator(f"path.{curve}").first.get_attribute("d") or ""
         assert line.count(",") > 30, f"{curve} has hardly any points: {line[:200]}"
     take_picture(report, "report.png", pictures)

@@ -31,7 +31,7 @@ def test_everything_lies_within_the_drawing(make: Any, layout: Layout) -> None:
     xs += [segment["x"] + segment["width"] for segment in segments]
     assert min(xs) >= drawn["left"]
     assert max(xs) <= drawn["right"] + 1.5
-    for path in ("p99", "p50"):
+    for path in ("p99", "p95", "p50"):
         ys = [float(y) for y in re.findall(r",([\d.]+)", drawn["latency"][path])]
         assert all(drawn["latency"]["top"] <= y <= drawn["latency"]["bottom"] for y in ys)
 
@@ -87,7 +87,7 @@ def test_a_hole_in_the_samples_is_not_drawn_across() -> None:
 
 def test_a_second_without_response_times_breaks_only_their_lines() -> None:
     record = example.succeeded()
-    record["load"]["series"][60].update(p50=None, p99=None, requests=0)
+    record["load"]["series"][60].update(p50=None, p95=None, p99=None, requests=0)
     drawn = chart(record)
     assert drawn["rate"]["line"].count("M") == 1
     assert drawn["latency"]["p99"].count("M") == 2
@@ -95,7 +95,7 @@ def test_a_second_without_response_times_breaks_only_their_lines() -> None:
 
 def test_a_long_run_is_thinned_out_and_its_worst_second_stays() -> None:
     record = example.succeeded()
-    point = {"requests": 60, "failures": 0, "p50": 20.0, "p99": 100.0}
+    point = {"requests": 60, "failures": 0, "p50": 20.0, "p95": 60.0, "p99": 100.0}
     began = int(record["began"])
     series = [{"t": began + t, **point} for t in range(4 * 3600)]
     series[7777].update(p99=900.0, failures=1)

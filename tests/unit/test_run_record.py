@@ -29,7 +29,7 @@ def test_a_run_without_events_has_an_empty_record() -> None:
     assert record["began"] is record["ended"] is record["plan"] is None
     assert record["load"] == {
         "requests": 0, "failures": 0, "failures_by_name": {}, "longest_gap": 0.0, "p50": None,
-        "p99": None, "baseline_p99": None, "seconds": 0, "series": [],
+        "p95": None, "p99": None, "baseline_p99": None, "seconds": 0, "series": [],
     }  # fmt: skip
     assert record["verdicts"] == record["steps"] == record["versions"] == record["variable"] == []
     assert record["lock_waits"] == []
@@ -46,9 +46,11 @@ def test_the_load_is_summed_up_and_kept_second_by_second() -> None:
     record = build_record("run", [event(9, "baseline", p99=80.0)], samples, "succeeded")
     load = record["load"]
     assert (load["requests"], load["failures"], load["seconds"]) == (5, 1, 3)
-    assert (load["p50"], load["p99"], load["baseline_p99"]) == (30.0, 90.0, 80.0)
+    assert (load["p50"], load["p95"], load["p99"]) == (30.0, 90.0, 90.0)
+    assert load["baseline_p99"] == 80.0
     assert (load["longest_gap"], load["failures_by_name"]) == (1.6, {"issue_token": 1})
-    assert load["series"][1] == {"t": 11, "requests": 0, "failures": 0, "p50": None, "p99": None}
+    nothing = {"p50": None, "p95": None, "p99": None}
+    assert load["series"][1] == {"t": 11, "requests": 0, "failures": 0, **nothing}
 
 
 def test_verdicts_know_their_gate_and_violated_ones_stand_apart() -> None:
