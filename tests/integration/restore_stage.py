@@ -156,7 +156,7 @@ class Stage:
         context = {
             "params": {"cloud": "example", "backup": "", "confirm": confirm, "break_lock": dead},
             "run_id": run_id,
-            "ti": SimpleNamespace(task_id="task"),
+            "ti": SimpleNamespace(task_id="task", dag_id="keystone_restore"),
         }
         if dead:
             time.sleep(self.cloud.limits.lock_stale_seconds)

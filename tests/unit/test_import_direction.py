@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "the plugin": {"pages", "hooks"},
     "lab": {"lab", "hooks", "rollout"},
     "production": {"production", "lab"},
-    "bench": {"bench", "lab", "hooks", "rollout"},
+    # It measures the load against the tests' small Keystone, which answers faster than a load asks.
+    "bench": {"bench", "lab", "hooks", "rollout", "tests"},
     "keystone_rollout": {"keystone_rollout"},
 }
 OURS = {*MAY_IMPORT, "tests"}
