@@ -75,16 +75,30 @@ class Mailbox:
         return envelope, email.message_from_bytes(envelope.content, policy=email.policy.default)
 
 
+class _OnSocket(Controller):
+    """Serve on a socket that is bound already, so that nobody else takes its port meanwhile."""
+
+    def __init__(self, mailbox: Mailbox, bound: socket.socket) -> None:
+        port = bound.getsockname()[1]
+        super().__init__(mailbox, hostname="127.0.0.1", port=port, ready_timeout=30)
+        self.bound = bound
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self.bound)
+
+
 @contextmanager
 def mail_server(reply: str = "250 taken") -> Iterator[tuple[int, Mailbox]]:
     """Serve SMTP; return the port and the mailbox."""
-    mailbox, port = Mailbox(reply), free_port()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield port, mailbox
-    finally:
-        controller.stop()
+    mailbox = Mailbox(reply)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        controller = _OnSocket(mailbox, bound)
+        controller.start()
+        try:
+            yield controller.port, mailbox
+        finally:
+            controller.stop()
 
 
 @contextmanager

@@ -85,8 +85,8 @@ def test_a_mail_arrives_at_everybody_with_what_happened(
 ) -> None:
     with mail_server() as (port, mailbox):
         (event,) = told(directory, connect("smtp", port))
+    assert (event["state"], event["happening"], event["via"]) == ("sent", "halted", "smtp"), event
     envelope, mail = mailbox.mail()
-    assert (event["state"], event["happening"], event["via"]) == ("sent", "halted", "smtp")
     assert envelope.mail_from == "a@here.test"
     assert envelope.rcpt_tos == ["b@there.test", "c@there.test"]
     assert mail["Subject"] == MESSAGE.subject
