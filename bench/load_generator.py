@@ -6,7 +6,6 @@ The load of the upgrade runs for a few seconds against a small Keystone in this 
 
 from __future__ import annotations
 
-import socket
 import tempfile
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import psutil
 from hooks.load_generator import KeystoneAccount, LoadGeneratorHook
 from rollout.load_profile import LoadProfile
 from rollout.load_samples import merge
+from tests.free_port import free_port
 from tests.unit.in_memory_keystone import ADMIN_PASSWORD, serve
 
 SECONDS = 10
@@ -68,7 +68,7 @@ class Cost:
 def measure(profile: LoadProfile, seconds: float = SECONDS) -> Cost:
     """Return what a load of that profile costs; LoadFailed if a request of it failed."""
     with serve() as keystone, tempfile.TemporaryDirectory() as folder:
-        load = LoadGeneratorHook(Path(folder) / "load", web_port=_free_port())
+        load = LoadGeneratorHook(Path(folder) / "load", web_port=free_port())
         account = KeystoneAccount(keystone.auth_url, "admin", ADMIN_PASSWORD)
         try:
             pid = load.start(profile, account, run_time_seconds=int(START_S + seconds)).pid
@@ -103,12 +103,6 @@ def _used(pid: int) -> float:
     living = [child.cpu_times() for child in process.children(recursive=True)]
     gone = own.children_user + own.children_system
     return float(own.user + own.system + gone + sum(each.user + each.system for each in living))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

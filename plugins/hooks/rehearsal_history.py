@@ -12,11 +12,12 @@ from pathlib import Path
 
 from hooks.report_file import render_page
 from hooks.run_directory import RunDirectory, folder_name, rehearsals_folder, runs_folder
+from hooks.run_pages import OF_A_HISTORY, OF_A_REHEARSAL
 from rollout.history_view import build_history_view
 from rollout.rehearsal_row import NO_DATA, Row, is_row, row_of, row_without_data
 
-DATA, PAGE = "history.json", "history.html"
-REPORT, RECORD = "report.html", "report.json"
+PAGE, DATA = OF_A_HISTORY
+REPORT, RECORD = OF_A_REHEARSAL
 
 
 class HistoryUnreadable(RuntimeError):

@@ -13,7 +13,8 @@ import airflow.providers.slack.notifications.slack_webhook  # noqa: F401  (missi
 import pytest
 from airflow.sdk import DAG
 
-from tests.local_receivers import free_port, webhook
+from tests.free_port import free_port
+from tests.local_receivers import webhook
 
 ROOT = Path(__file__).resolve().parents[2]
 

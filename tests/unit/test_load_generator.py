@@ -19,6 +19,7 @@ from hooks.load_process import LoadProcess
 from rollout.load_ledger import parse_ledger
 from rollout.load_profile import ACTIONS, LoadProfile
 from rollout.load_samples import Window, merge
+from tests.free_port import free_port
 from tests.unit.in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
 # Every action equally often: rare ones must come up within seconds.
@@ -44,12 +45,6 @@ def keystone() -> Iterator[InMemoryKeystone]:
 @pytest.fixture
 def account(keystone: InMemoryKeystone) -> KeystoneAccount:
     return KeystoneAccount(keystone.auth_url, "admin", ADMIN_PASSWORD)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from hooks.run_directory import RunDirectory
 from rollout.cloud import Cloud
 from rollout.notification_settings import Notification
 from rollout.notification_text import Message
-from tests.local_receivers import free_port, mail_server, silent_server, webhook
+from tests.free_port import free_port
+from tests.local_receivers import mail_server, silent_server, webhook
 
 TOKEN = "T0SECRET1/B0SECRET2/x0SECRET3"
 MESSAGE = Message(

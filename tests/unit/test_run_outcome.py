@@ -22,7 +22,8 @@ from operators.lock_control import TakeLockOperator
 from rollout.cloud import Cloud
 from rollout.notification_settings import Notification
 from rollout.verdict import Verdict
-from tests.local_receivers import Webhook, free_port, webhook
+from tests.free_port import free_port
+from tests.local_receivers import Webhook, webhook
 
 GAP = Verdict(False, "load gap", "locust", "12 s", "at most 10 s", "it stops", "look at HAProxy")
 
