@@ -74,7 +74,7 @@ bench-load: ## what one process of the load can do, and what the default rate co
 
 lint: setup ## ruff and mypy
 	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
-	  $(python) -m mypy plugins include lab production keystone_rollout
+	  $(python) -m mypy plugins include lab production
 
 ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 	@$(python) -m lab ui
@@ -95,7 +95,7 @@ airflow-down: ## stop it; its database, secrets, logs and reports stay
 
 connections: ## print the Airflow connections that CLOUD=<name> needs, to fill in
 	@test -x $(python) || lab/setup.sh >&2
-	@$(python) -m hooks.cloud_connections "$(CLOUD)"
+	@$(python) -m keystone_rollout.cli.connections "$(CLOUD)"
 
 wheel: ## a distribution for an Airflow that exists, in dist/
 	@test -x $(python) || lab/setup.sh >&2
@@ -104,11 +104,11 @@ wheel: ## a distribution for an Airflow that exists, in dist/
 
 sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
 	@test -x $(python) || lab/setup.sh >&2
-	@$(python) -m hooks.node_sudoers "$(CLOUD)" --account "$(ACCOUNT)"
+	@$(python) -m keystone_rollout.cli.sudoers "$(CLOUD)" --account "$(ACCOUNT)"
 
 reference: ## write docs/cloud-file.md, the reference of the cloud file, from its model
 	@test -x $(python) || lab/setup.sh >&2
-	@$(python) -m hooks.reference_page
+	@$(python) -m keystone_rollout.cli.reference
 
 clean: ## remove everything of this project from this machine, and nothing else
 	@lab/clean.sh

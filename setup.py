@@ -1,4 +1,4 @@
-"""Put the project's folders, as they are, below one package: nothing else claims a name."""
+"""Put the project's folders below the one package that the wheel claims."""
 
 from pathlib import Path
 
@@ -6,25 +6,33 @@ from setuptools import setup
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = "keystone_rollout"
-FOLDERS = ("dags", "plugins", "include")
-# Of the documentation only what is shown on the DAGs' pages and printed on their way.
-PAGES = "docs"
+# Where each folder is in the wheel. Of the documentation only the pages: DAGs show them.
+FOLDERS = {
+    PACKAGE: "plugins/keystone_rollout",
+    f"{PACKAGE}.dags": "dags",
+    f"{PACKAGE}.include": "include",
+    f"{PACKAGE}.plugins.operators": "plugins/operators",
+    f"{PACKAGE}.plugins.sensors": "plugins/sensors",
+}
+DOCS = f"{PACKAGE}.docs"
 
 
-def folders() -> dict[str, str]:
-    """Return the folder of each package: every one that holds a file."""
-    found = {PACKAGE: PACKAGE, f"{PACKAGE}.{PAGES}": PAGES}
-    for name in FOLDERS:
-        for path in [ROOT / name, *sorted((ROOT / name).rglob("*"))]:
+def packages() -> dict[str, str]:
+    """Return the folder of each package: every one below FOLDERS."""
+    found = {DOCS: "docs"}
+    for package, folder in FOLDERS.items():
+        top = ROOT / folder
+        for path in [top, *sorted(top.rglob("*"))]:
             if path.is_dir() and path.name != "__pycache__":
-                relative = path.relative_to(ROOT)
-                found[".".join((PACKAGE, *relative.parts))] = str(relative)
+                found[".".join((package, *path.relative_to(top).parts))] = str(
+                    path.relative_to(ROOT)
+                )
     return found
 
 
 setup(
-    packages=list(folders()),
-    package_dir=folders(),
-    package_data={"": ["*", ".airflowignore"], f"{PACKAGE}.{PAGES}": ["*.md"]},
-    exclude_package_data={"": ["*.pyc"], f"{PACKAGE}.{PAGES}": ["*.json"]},
+    packages=list(packages()),
+    package_dir=packages(),
+    package_data={"": ["*"], DOCS: ["*.md"]},
+    exclude_package_data={"": ["*.pyc"], DOCS: ["*.json"]},
 )

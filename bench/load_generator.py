@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from hooks.load_generator import KeystoneAccount, LoadGeneratorHook
-from rollout.load_profile import LoadProfile
-from rollout.load_samples import merge
+from keystone_rollout.domain.load.credentials import KeystoneAccount
+from keystone_rollout.domain.load.profile import LoadProfile
+from keystone_rollout.domain.load.samples import merge
+from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from tests.free_port import free_port
 from tests.unit.in_memory_keystone import ADMIN_PASSWORD, serve
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, chain
 
-from forms.run_params import cloud_params
+from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.trigger_form import cloud_params
 from operators.plan_parts import (
     EstimateStepsOperator,
     PlanHopOperator,
@@ -17,7 +18,6 @@ from operators.plan_parts import (
     ReadSchemaOperator,
     WritePlanOperator,
 )
-from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_plan",

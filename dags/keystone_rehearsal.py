@@ -7,13 +7,20 @@ from datetime import UTC, datetime
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, chain
 
-from forms.run_params import all_params, lock_params, rehearsal_params
-from operators.keep_rehearsal import KeepRehearsalOperator
-from operators.rehearsal_dags import RehearsalDag, rehearsal_dags
-from operators.rehearsal_operator import ReleaseRehearsalLockOperator, TakeRehearsalLockOperator
-from operators.rehearse_upgrade import RehearseUpgradeOperator
-from operators.reset_staging import CheckStagingOperator, LoadDumpOperator, ResetStagingOperator
-from task_groups.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.rehearsal_dags import RehearsalDag, rehearsal_dags
+from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.trigger_form import all_params, lock_params, rehearsal_params
+from operators.rehearsal.keep_rehearsal import KeepRehearsalOperator
+from operators.rehearsal.rehearsal_operator import (
+    ReleaseRehearsalLockOperator,
+    TakeRehearsalLockOperator,
+)
+from operators.rehearsal.rehearse_upgrade import RehearseUpgradeOperator
+from operators.rehearsal.reset_staging import (
+    CheckStagingOperator,
+    LoadDumpOperator,
+    ResetStagingOperator,
+)
 
 
 def rehearsal_dag(made: RehearsalDag) -> DAG:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, chain
 
-from forms.run_params import all_params, cloud_params, lock_params, restore_params
+from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.trigger_form import (
+    all_params,
+    cloud_params,
+    lock_params,
+    restore_params,
+)
 from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
-from operators.restore_confirm import ConfirmRestoreOperator
-from operators.restore_nodes import RestoreNodesOperator
-from operators.restore_plan import PlanRestoreOperator
-from operators.restore_settle import DropScratchSchemaOperator, SettleServersOperator
-from operators.restore_stop import StopKeystoneOperator
-from operators.restore_swap import SwapSchemasOperator
-from operators.restore_verify import VerifyRestoreOperator
+from operators.restore.confirm import ConfirmRestoreOperator
+from operators.restore.nodes import RestoreNodesOperator
+from operators.restore.plan import PlanRestoreOperator
+from operators.restore.settle import DropScratchSchemaOperator, SettleServersOperator
+from operators.restore.stop import StopKeystoneOperator
+from operators.restore.swap import SwapSchemasOperator
+from operators.restore.verify import VerifyRestoreOperator
 from operators.write_report import WriteReportOperator
-from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_restore",

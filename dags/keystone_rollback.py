@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, TaskGroup, chain
 
-from forms.run_params import all_params, cloud_params, load_params, lock_params
+from keystone_rollout.dag_parts.load_group import load_group
+from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.trigger_form import (
+    all_params,
+    cloud_params,
+    load_params,
+    lock_params,
+)
 from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
@@ -14,8 +21,6 @@ from operators.rollback_control import CheckWayBackOperator, TellLeftBehindOpera
 from operators.upgrade_node import UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
-from task_groups.load_group import load_group
-from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_rollback",

@@ -8,7 +8,9 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup, chain, task
 
-from forms.run_params import (
+from keystone_rollout.dag_parts.load_group import SURVIVE_EXECUTOR, load_group
+from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.trigger_form import (
     all_params,
     cloud_params,
     load_params,
@@ -34,8 +36,6 @@ from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
 from operators.verify_nodes import VerifyNodesOperator
 from operators.write_report import WriteReportOperator
 from sensors.schema_head import SchemaHeadSensor
-from task_groups.load_group import SURVIVE_EXECUTOR, load_group
-from task_groups.runbook_page import document_tasks, page
 
 with DAG(
     dag_id="keystone_upgrade",

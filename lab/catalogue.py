@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from keystone_rollout.domain.releases.catalogue import Series, catalogue
+from keystone_rollout.domain.releases.release import Release, check_hop, parse_release
 from lab import paths
 from lab.errors import LabError
-from rollout.catalogue import Series, catalogue
-from rollout.releases import Release, check_hop, parse_release
 
 SUITES = {"bullseye": ("2.7", "3.9"), "bookworm": ("3.11",)}
 """The Pythons of each Debian suite that the lab has a base image of."""

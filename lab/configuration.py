@@ -7,14 +7,14 @@ import sys
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from keystone_rollout.domain.releases.catalogue import Option
+from keystone_rollout.domain.releases.release import Release
 from lab import paths
 from lab.catalogue import Build
 from lab.errors import LabError
 from lab.hop import Hop
 from lab.secrets import Secrets
 from lab.topology import ADMIN, DATABASE, NODE_ACCOUNT, PUBLIC_URL, READER
-from rollout.catalogue import Option
-from rollout.releases import Release
 
 
 def connection_url(password: str) -> str:
@@ -71,7 +71,14 @@ def write_sudoers(source: Release, target: Release) -> None:
     """
     environment = {**os.environ, "PYTHONPATH": str(paths.PLUGINS)}
     environment.pop("ROLLOUT_CLOUDS", None)
-    command = [sys.executable, "-m", "hooks.node_sudoers", "lab", "--account", NODE_ACCOUNT]
+    command = [
+        sys.executable,
+        "-m",
+        "keystone_rollout.cli.sudoers",
+        "lab",
+        "--account",
+        NODE_ACCOUNT,
+    ]
     command += ["--source", source.version, "--target", target.version]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

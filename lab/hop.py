@@ -5,12 +5,16 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from keystone_rollout.domain.releases.catalogue import Option
+from keystone_rollout.domain.releases.release import (
+    needed_options,
+    own_cache_reasons,
+    parse_release,
+)
 from lab import distribution, paths
 from lab.catalogue import Build, choose_builds, find_release
 from lab.errors import LabError
 from lab.topology import MEMCACHED, MEMCACHED_TARGET
-from rollout.catalogue import Option
-from rollout.releases import needed_options, own_cache_reasons, parse_release
 
 
 @dataclass(frozen=True)

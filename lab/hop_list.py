@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keystone_rollout.domain.releases.catalogue import Series, catalogue
 from lab.errors import LabError
-from rollout.catalogue import Series, catalogue
 
 
 @dataclass(frozen=True)

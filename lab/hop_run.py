@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hooks.load_generator import LoadGeneratorError, LoadGeneratorHook
+from keystone_rollout.domain.releases.release import parse_release
+from keystone_rollout.hooks.locust.generator import LoadGeneratorError, LoadGeneratorHook
 from lab import distribution, rehearsal, version_tables
 from lab import up as bring_up
 from lab.catalogue import choose_builds
@@ -21,7 +22,6 @@ from lab.progress import Report
 from lab.publishable import publishable
 from lab.rehearsal import OnEvent
 from lab.upgrade_run import UpgradeRun
-from rollout.releases import parse_release
 
 Bring = Callable[[Hop, Report], None]
 """Gets the lab to the source release of a hop, with all that its upgrade needs."""

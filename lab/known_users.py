@@ -13,11 +13,11 @@ from typing import Any
 
 import requests
 
+from keystone_rollout.domain.load.credentials import derive_password
+from keystone_rollout.domain.load.ledger import LedgerError, parse_ledger
 from lab import seed
 from lab.errors import LabError
 from lab.topology import PUBLIC_URL
-from rollout.load_credentials import derive_password
-from rollout.load_ledger import LedgerError, parse_ledger
 
 THREADS = 8
 TIMEOUT_S = 30.0

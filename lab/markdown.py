@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rollout import report_words
+from keystone_rollout.domain import units as report_words
 
 Rows = Sequence[Sequence[str]]
 NOT_MEASURED = "–"

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from hooks.run_directory import RunDirectory
+from keystone_rollout.hooks.files.run_directory import RunDirectory
 from lab import known_users, version_tables
 from lab.errors import LabError
 from lab.known_users import KnownUser

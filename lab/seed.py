@@ -12,9 +12,9 @@ from keystoneauth1.adapter import Adapter
 from keystoneauth1.exceptions import Conflict
 from keystoneauth1.identity import v3
 
+from keystone_rollout.domain.load.credentials import derive_password
 from lab.progress import Step
 from lab.topology import PUBLIC_URL
-from rollout.load_credentials import derive_password
 
 USERS = 2000
 PROJECTS = 200

@@ -1,27 +1,3 @@
-"""Tell Airflow what this project adds to it: the pages of its runs."""
+"""Tell Airflow about the pages that this project adds to it."""
 
-from __future__ import annotations
-
-from functools import cached_property
-from typing import Any
-
-from airflow.plugins_manager import AirflowPlugin
-
-from hooks.run_pages import PREFIX
-
-
-class RolloutPlugin(AirflowPlugin):
-    """Mount the pages in the api-server.
-
-    Every process of Airflow loads this file, each task's too, and only one of them serves pages:
-    what is needed for that is imported when it is asked for.
-    """
-
-    name = "keystone_rollout"
-
-    @cached_property
-    def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
-        """Return the application and where it is mounted."""
-        from pages.run_pages_app import make_app
-
-        return [{"name": "Keystone rollout", "app": make_app(), "url_prefix": PREFIX}]
+from keystone_rollout.web.plugin import RolloutPlugin as RolloutPlugin

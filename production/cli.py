@@ -127,5 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--celery", action="store_true", help="run tasks in a worker")
     commands.add_parser("down", help="stop Airflow; nothing is lost")
     connections = commands.add_parser("connections", help="store the connections of a file")
-    connections.add_argument("file", type=Path, help="as `python -m hooks.cloud_connections` made")
+    connections.add_argument(
+        "file", type=Path, help="as `python -m keystone_rollout.cli.connections` made"
+    )
     return parser

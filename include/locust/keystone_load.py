@@ -23,13 +23,13 @@ from locust import FastHttpUser, constant_throughput, events
 from locust.env import Environment
 
 from keystone_calls import KeystoneCalls
+from keystone_rollout.domain.load.profile import Action, LoadProfile
 from load_setup import SetupFailed, prepare
 from load_target import TargetRefused, check_target
 from load_world import Administrator, World
 from population import LoadUser, Population
 from recorder import FailureWriter, Ledger, SampleWriter
 from role_actions import create_role_assignment, list_role_assignments
-from rollout.load_profile import Action, LoadProfile
 from token_actions import issue_admin_token, issue_token, validate_token
 from user_actions import (
     authenticate_created_user,

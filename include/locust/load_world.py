@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from keystone_rollout.domain.load.credentials import derive_password
+from keystone_rollout.domain.load.profile import LoadProfile
 from population import AdminTokens, LoadUser, Population, TokenPool
 from recorder import Ledger
-from rollout.load_credentials import derive_password
-from rollout.load_profile import LoadProfile
 
 
 @dataclass(frozen=True)

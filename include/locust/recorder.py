@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rollout.load_samples import Sample, response_time_bucket
+from keystone_rollout.domain.load.samples import Sample, response_time_bucket
 
 # Fernet tokens begin with the version byte 0x80, which base64 turns into gAAAA.
 _FERNET_TOKEN = re.compile(r"gAAAA[\w-]{20,}=*")

@@ -7,13 +7,13 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from hooks.contract_evidence import contract_evidence
-from hooks.gate import open_gate
-from hooks.page_links import ReportLink
-from hooks.rollout_run import RolloutRun
-from hooks.run_outcome import tell_approval_needed
-from hooks.run_report import write_report_so_far
-from rollout.approval_text import approval_text
+from keystone_rollout.procedures.run.contract_evidence import contract_evidence
+from keystone_rollout.procedures.run.gate import open_gate
+from keystone_rollout.procedures.run.outcome import tell_approval_needed
+from keystone_rollout.procedures.run.report import write_report_so_far
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.views.messages.approval import approval_text
+from keystone_rollout.web.links import ReportLink
 
 
 class ApproveContractOperator(ApprovalOperator):

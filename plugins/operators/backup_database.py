@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from hooks.all_nodes import AllNodes, report_in_words
-from hooks.backup_store import BackupStore
-from hooks.database_backup import DatabaseBackup
-from hooks.gate import settle
-from hooks.rollout_run import RolloutRun
+from keystone_rollout.domain.recovery.backup_facts import BackupFacts
+from keystone_rollout.hooks.database.backup import DatabaseBackup
+from keystone_rollout.hooks.files.backups import BackupStore
+from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
-from rollout.backup_facts import BackupFacts
 
 
 class BackupDatabaseOperator(RolloutOperator):

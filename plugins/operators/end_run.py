@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.rollout_run import RolloutRun
-from hooks.run_end import end_safely, was_resumed
+from keystone_rollout.procedures.run.end import end_safely, was_resumed
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 from operators.write_report import failed_tasks
 

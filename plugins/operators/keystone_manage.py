@@ -12,13 +12,17 @@ from airflow.sdk.execution_time.timeout import timeout
 from docker.errors import DockerException
 from docker.types import Mount
 
-from hooks.cloud_file import project_path
-from hooks.gate import open_gate
-from hooks.phase_configuration import PARENT, PhaseConfiguration
-from hooks.phase_container import DeliveringClient, PhaseContainer, PhaseContainerError
-from hooks.rollout_run import RolloutRun
-from hooks.upgrade_image import DOCKER
-from rollout.keystone_log import error_lines, symptoms, unaccepted
+from keystone_rollout.domain.schema.keystone_log import error_lines, symptoms, unaccepted
+from keystone_rollout.hooks.docker.container import (
+    DeliveringClient,
+    PhaseContainer,
+    PhaseContainerError,
+)
+from keystone_rollout.hooks.docker.image import DOCKER
+from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.phase_configuration import PARENT, PhaseConfiguration
+from keystone_rollout.procedures.run.gate import open_gate
+from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class KeystoneManageOperator(DockerOperator):

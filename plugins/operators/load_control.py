@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.gate import open_gate, settle
-from hooks.load_session import LoadSession
-from hooks.page_links import LoadLink
-from hooks.rollout_run import RolloutRun
-from hooks.writes_check import check_writes
+from keystone_rollout.procedures.load.session import LoadSession
+from keystone_rollout.procedures.load.writes_check import check_writes
+from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.web.links import LoadLink
 from operators.rollout_operator import RolloutOperator
 
 ENOUGH_REQUESTS_SECONDS = 300.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.gate import hold_lock
-from hooks.interrupted_run import InterruptedRun
-from hooks.phase_container import PhaseContainer
-from hooks.rollout_run import RolloutRun
-from hooks.run_outcome import tell_started
+from keystone_rollout.hooks.docker.container import PhaseContainer
+from keystone_rollout.procedures.run.gate import hold_lock
+from keystone_rollout.procedures.run.interrupted import InterruptedRun
+from keystone_rollout.procedures.run.outcome import tell_started
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
 

@@ -6,20 +6,23 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.function_creators import FunctionCreators
-from hooks.gate import open_gate, settle
-from hooks.keystone_database import KeystoneDatabase
-from hooks.lock_watch import LockWatch, LockWatchError
-from hooks.node_verdicts import before_contract, verify_nodes
-from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
-from hooks.read_committed import ReadCommitted
-from hooks.rollout_run import RolloutRun
+from keystone_rollout.domain.schema.failure import PhaseOutcome, describe_failure
+from keystone_rollout.domain.schema.forecast import forecast
+from keystone_rollout.domain.schema.lock_waits import LockWaits
+from keystone_rollout.domain.schema.state import blocked_by
+from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.hooks.database.function_creators import FunctionCreators
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.lock_watch import LockWatch, LockWatchError
+from keystone_rollout.hooks.database.read_committed import ReadCommitted
+from keystone_rollout.hooks.files.phase_configuration import (
+    PhaseConfigurationError,
+    phase_configuration,
+)
+from keystone_rollout.procedures.node.verdicts import before_contract, verify_nodes
+from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.keystone_manage import KeystoneManageOperator
-from rollout.lock_waits import LockWaits
-from rollout.migration_state import blocked_by
-from rollout.phase_failure import PhaseOutcome, describe_failure
-from rollout.phase_forecast import forecast
-from rollout.version_table import Phase
 
 
 class PhaseOperator(KeystoneManageOperator):

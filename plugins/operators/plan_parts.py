@@ -7,17 +7,17 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.cloud_file import CloudFileError
-from hooks.page_links import PlanLink
-from hooks.past_runs import read_estimate
-from hooks.plan_file import record_part, recorded_parts, write_plan
-from hooks.plan_reader import PlanReader
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
+from keystone_rollout.domain.releases.hop_plan import hop_part
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import CloudFileError
+from keystone_rollout.hooks.files.past_runs import read_estimate
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.plan.file import record_part, recorded_parts, write_plan
+from keystone_rollout.procedures.plan.reader import PlanReader
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.views.plan.view import findings
+from keystone_rollout.web.links import PlanLink
 from operators.rollout_operator import RolloutOperator
-from rollout.hop_plan import hop_part
-from rollout.plan_view import findings
-from rollout.verdict import Verdict
 
 
 class PlanPartOperator(RolloutOperator):

@@ -6,16 +6,16 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.all_nodes import AllNodes, report_in_words
-from hooks.cloud_file import CloudFileError
-from hooks.gate import settle
-from hooks.keystone_database import KeystoneDatabase
-from hooks.plan_reader import migration_fields
-from hooks.preflight_checks import PreflightChecks
-from hooks.rollout_run import RolloutRun
-from hooks.upgrade_image import UpgradeImage
+from keystone_rollout.domain.schema.state import MigrationState
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.docker.image import UpgradeImage
+from keystone_rollout.hooks.files.cloud_file import CloudFileError
+from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.procedures.plan.reader import migration_fields
+from keystone_rollout.procedures.preflight.checks import PreflightChecks
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
-from rollout.migration_state import MigrationState
 
 
 class PlanUpgradeOperator(RolloutOperator):

@@ -7,11 +7,11 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from hooks.gate import settle
-from hooks.notification import warn_unreachable
-from hooks.preflight_checks import PreflightChecks
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.preflight.checks import PreflightChecks
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.notification import warn_unreachable
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
 

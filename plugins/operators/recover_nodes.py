@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.left_out_nodes import NodesStayOut, bring_back
-from hooks.page_links import StatisticsLink
-from hooks.rollout_run import RolloutRun
+from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.web.links import StatisticsLink
 from operators.rollout_operator import RolloutOperator
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.gate import settle
-from hooks.keystone_database import KeystoneDatabase
-from hooks.rollout_run import RolloutRun
+from keystone_rollout.domain.recovery.rollback import judge_way_back, left_behind
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
-from rollout.rollback import judge_way_back, left_behind
 
 
 class CheckWayBackOperator(RolloutOperator):

@@ -6,8 +6,8 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from hooks.gate import hold_lock
-from hooks.rollout_run import RolloutRun
+from keystone_rollout.procedures.run.gate import hold_lock
+from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class RolloutOperator(BaseOperator):

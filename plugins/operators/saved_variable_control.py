@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.function_creators import FunctionCreators
-from hooks.phase_container import PhaseContainer
-from hooks.read_committed import ReadCommitted
-from hooks.rollout_run import RolloutRun
-from hooks.saved_variable import SavedVariable
+from keystone_rollout.hooks.database.function_creators import FunctionCreators
+from keystone_rollout.hooks.database.read_committed import ReadCommitted
+from keystone_rollout.hooks.database.saved_variable import SavedVariable
+from keystone_rollout.hooks.docker.container import PhaseContainer
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from airflow.providers.ssh.operators.ssh import SSHOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.cycle_notes import CycleNotes
-from hooks.cycle_parts import node_cycle
-from hooks.gate import open_gate
-from hooks.node_machine import NodeMachine, StepFailed
-from hooks.page_links import StatisticsLink
-from hooks.rollout_run import RolloutRun
-from rollout.node_cycle import CycleFailed, TakenOver, parse_release_report
-from rollout.node_steps import Step
+from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
+from keystone_rollout.procedures.node.cycle import node_cycle
+from keystone_rollout.procedures.node.notes import CycleNotes
+from keystone_rollout.procedures.run.gate import open_gate
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.web.links import StatisticsLink
 
 
 class NodeOperator(SSHOperator):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.gate import open_gate, settle
-from hooks.node_verdicts import after_rollback, before_contract, verify_nodes
-from hooks.page_links import StatisticsLink
-from hooks.rollout_run import RolloutRun
+from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
+from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.web.links import StatisticsLink
 from operators.rollout_operator import RolloutOperator
 
 

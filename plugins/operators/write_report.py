@@ -6,10 +6,10 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from hooks.page_links import ReportLink
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.run_outcome import end_with_report
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.outcome import end_with_report
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.web.links import ReportLink
 
 
 def failed_tasks(context: Any) -> tuple[list[str], bool]:

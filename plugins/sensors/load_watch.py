@@ -6,11 +6,11 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator
 
-from hooks.gate import settle
-from hooks.load_session import LoadSession
-from hooks.page_links import LoadLink
-from hooks.rollout_run import RolloutRun
-from rollout.verdict import failed
+from keystone_rollout.domain.verdict import failed
+from keystone_rollout.procedures.load.session import LoadSession
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.web.links import LoadLink
 
 ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 

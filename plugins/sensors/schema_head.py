@@ -6,10 +6,10 @@ from typing import Any
 
 from airflow.providers.common.sql.sensors.sql import SqlSensor
 
-from hooks.rollout_run import RolloutRun
-from hooks.sql_text import sql
-from rollout.head_question import head_question
-from rollout.version_table import Phase
+from keystone_rollout.domain.schema.head_question import head_question
+from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.hooks.database.sql import sql
+from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class SchemaHeadSensor(SqlSensor):

@@ -8,15 +8,16 @@ from typing import Any
 
 import yaml
 
-from hooks.all_nodes import AllNodes
-from hooks.cloud_file import PROJECT, load_cloud
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from operators.rehearse_upgrade import RehearseUpgradeOperator
-from operators.reset_staging import LoadDumpOperator, ResetStagingOperator
-from rollout.lock_verdict import LockHolder, judge_lock
-from rollout.node_steps import Step
-from rollout.verdict import Verdict
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.run.lock import LockHolder, judge_lock
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.project import PROJECT
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.node.all_nodes import AllNodes
+from keystone_rollout.procedures.run.run import RolloutRun
+from operators.rehearsal.rehearse_upgrade import RehearseUpgradeOperator
+from operators.rehearsal.reset_staging import LoadDumpOperator, ResetStagingOperator
 
 RUN_ID = "scheduled__2026-03-01T02:00:00+00:00"
 LAB = PROJECT / "include" / "clouds" / "lab.yaml"

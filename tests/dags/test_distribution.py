@@ -30,15 +30,20 @@ def project_files() -> set[str]:
     """Return what has to be in the wheel, by its path there."""
     found = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
     found |= set((ROOT / "docs").glob("*.md"))
-    names = {f"{PACKAGE}/{path.relative_to(ROOT)}" for path in found if path.suffix != ".pyc"}
-    return names | {f"{PACKAGE}/__init__.py", f"{PACKAGE}/__main__.py"}
+    found -= {ROOT / "plugins" / name for name in ("rollout_plugin.py", ".airflowignore")}
+    names = {str(path.relative_to(ROOT)) for path in found if path.suffix != ".pyc"}
+    package = f"plugins/{PACKAGE}/"
+    return {
+        name.removeprefix("plugins/") if name.startswith(package) else f"{PACKAGE}/{name}"
+        for name in names
+    }
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the distribution from a copy, without a network and without an environment."""
     source = tmp_path_factory.mktemp("source")
-    for name in (*FOLDERS, "docs", PACKAGE):
+    for name in (*FOLDERS, "docs"):
         shutil.copytree(
             ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
         )
@@ -133,6 +138,69 @@ def test_only_one_name_is_claimed(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {PACKAGE}
 
 
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.argv = [""]
+for top in ("keystone_rollout", "operators", "sensors"):
+    package = importlib.import_module(top)
+    for each in pkgutil.walk_packages(package.__path__, f"{top}."):
+        if each.name.endswith(".__main__"):
+            continue
+        if each.name.split(".")[1] in ("dags", "include", "docs", "plugins"):
+            continue
+        importlib.import_module(each.name)
+        print("imported", each.name)
+"""
+
+
+def plugin_modules() -> set[str]:
+    """Return the name of every module of plugins/, as it is imported."""
+    paths = [path.relative_to(ROOT / "plugins") for path in (ROOT / "plugins").rglob("*.py")]
+    names = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
+    tops = {"keystone_rollout", "operators", "sensors"}
+    return names - {"rollout_plugin", "keystone_rollout.__main__"} - tops
+
+
+def names_imported(printed: str) -> set[str]:
+    return set(re.findall(r"^imported (\S+)$", printed, re.M))
+
+
+def test_every_module_can_be_imported_from_the_wheel(
+    airflow: dict[str, str], installed: Path
+) -> None:
+    assert names_imported(run([str(installed), "-c", IMPORT_ALL], airflow)) == plugin_modules()
+
+
+def test_every_module_can_be_imported_from_a_checkout() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    assert names_imported(run([sys.executable, "-c", IMPORT_ALL], environment)) == plugin_modules()
+
+
+LOADED = """
+from airflow import plugins_manager
+plugins, errors = plugins_manager._get_plugins()
+import sys
+files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+tops = {name.split(".")[0] for name, file in files.items() if file.startswith(sys.argv[1])}
+print([(one.name, one.__module__) for one in plugins], errors, sorted(tops))
+"""
+
+
+@pytest.mark.parametrize("syntax", ["glob", "regexp"])
+def test_airflow_loads_one_plugin_from_a_checkout_and_no_file_beside_it(
+    syntax: str, tmp_path: Path
+) -> None:
+    environment = clean_environment() | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX": syntax,
+    }
+    said = run([sys.executable, "-c", LOADED, str(ROOT / "plugins")], environment, errors=True)
+    plugin = "[('keystone_rollout', 'keystone_rollout.web.plugin')]"
+    assert f"{plugin} {{}} ['keystone_rollout', 'rollout_plugin']" in said
+
+
 def test_the_settings_lead_to_dags_that_airflow_can_read(
     airflow: dict[str, str], installed: Path, package: Path
 ) -> None:
@@ -155,7 +223,7 @@ def test_a_dag_that_cannot_be_read_would_be_seen(airflow: dict[str, str], instal
         check=False,
     )
     assert done.returncode == 1
-    assert "No module named 'forms'" in done.stdout
+    assert "No module named 'operators'" in done.stdout
 
 
 def test_airflow_serves_the_pages_that_its_tasks_link_to(
@@ -169,7 +237,7 @@ def test_airflow_serves_the_pages_that_its_tasks_link_to(
 def test_one_command_stores_the_connections_of_a_cloud(
     airflow: dict[str, str], installed: Path, tmp_path: Path
 ) -> None:
-    asked = [str(installed), "-m", "hooks.cloud_connections", "production-example"]
+    asked = [str(installed), "-m", "keystone_rollout.cli.connections", "production-example"]
     file = tmp_path / "connections.yaml"
     file.write_text(run(asked, airflow).replace("FILL-IN", "sesame"))
     said = command(installed, airflow, "connections", "import", "--overwrite", str(file))
@@ -180,13 +248,19 @@ def test_one_command_stores_the_connections_of_a_cloud(
 
 
 def test_its_other_commands_work_from_there_too(airflow: dict[str, str], installed: Path) -> None:
-    printed = run([str(installed), "-m", "hooks.node_sudoers", "production-example"], airflow)
+    printed = run(
+        [str(installed), "-m", "keystone_rollout.cli.sudoers", "production-example"], airflow
+    )
     assert "Cmnd_Alias KEYSTONE_ROLLOUT" in printed
 
 
 def test_a_checkout_says_that_it_is_none() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", PACKAGE], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", PACKAGE],
+        cwd=ROOT / "plugins",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert "is a Git checkout and not an installed distribution" in done.stderr

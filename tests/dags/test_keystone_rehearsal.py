@@ -25,12 +25,12 @@ from rehearsal_stage import (
     write_cloud,
 )
 
-from hooks.page_links import HistoryLink
-from hooks.run_directory import RunDirectory
-from operators.rehearse_upgrade import REHEARSED
-from operators.reset_staging import CheckStagingOperator
-from rollout.load_samples import Sample
-from rollout.run_record import build_record
+from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.web.links import HistoryLink
+from operators.rehearsal.rehearse_upgrade import REHEARSED
+from operators.rehearsal.reset_staging import CheckStagingOperator
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["check_staging", "take_lock", "reset_staging", "load_dump", "run_upgrade"]
@@ -333,13 +333,13 @@ from airflow.sdk import DAG, task
 from airflow.sdk import Param
 sys.path.insert(0, {tests!r})
 from rehearsal_stage import TriggerHere
-from operators.keep_rehearsal import KeepRehearsalOperator
+from operators.rehearsal.keep_rehearsal import KeepRehearsalOperator
 
 with DAG("keystone_upgrade", schedule=None, params={{"auto_approve": False, "fail": "no",
          "cloud": "?", "source": "?", "target": "?"}}):
     @task
     def report(run_id=None, params=None):
-        from hooks.run_directory import RunDirectory
+        from keystone_rollout.hooks.files.run_directory import RunDirectory
         directory = RunDirectory(run_id)
         record = json.loads(Path({record!r}).read_text())
         directory.write_json("report.json", {{**record, "run_id": run_id, "asked": dict(params)}})

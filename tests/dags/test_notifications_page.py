@@ -14,11 +14,10 @@ import pytest
 import yaml
 from apprise import Apprise
 
-from hooks.cloud_file import parse_cloud
-from hooks.notification import SECONDS
-from hooks.notifier_choice import make_notifier, problem
-from rollout.notification_settings import HAPPENINGS, Notification
-from rollout.notification_text import Message
+from keystone_rollout.domain.cloud.notifications import HAPPENINGS, Message, Notification
+from keystone_rollout.hooks.files.cloud_file import parse_cloud
+from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
+from keystone_rollout.procedures.run.notification import SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")

@@ -11,11 +11,17 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.serialization.serialized_objects import DagSerialization
 
-from hooks.cloud_file import load_cloud
-from hooks.page_links import HistoryLink, LoadLink, ReportLink, StatisticsLink, report_address
+from keystone_rollout.domain.cloud.model import LoadBalancer
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.web.links import (
+    HistoryLink,
+    LoadLink,
+    ReportLink,
+    StatisticsLink,
+    report_address,
+)
 from operators.load_control import StartLoadOperator
 from operators.upgrade_node import UpgradeNodeOperator
-from rollout.cloud import LoadBalancer
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 NODES = {"recover_nodes", "return_nodes", "packages.stage_packages", "nodes.upgrade_first_node",

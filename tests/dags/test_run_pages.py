@@ -20,9 +20,9 @@ import pytest
 import uvicorn
 from airflow.sdk import DAG
 
-from hooks.page_links import report_address
-from hooks.run_directory import RunDirectory
-from hooks.run_pages import history_address
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.files.run_pages import history_address
+from keystone_rollout.web.links import report_address
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 FOLDER = "manual__2026-03-01T10_00_00_00_00"
@@ -237,7 +237,7 @@ plugins_manager.ensure_plugins_loaded()
 plugins, errors = plugins_manager._get_plugins()
 assert [one.name for one in plugins] == ["keystone_rollout"], plugins
 assert not errors, errors
-assert "pages.run_pages_app" not in sys.modules
+assert "keystone_rollout.web.app" not in sys.modules
 assert "operators" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

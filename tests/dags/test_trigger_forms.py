@@ -11,8 +11,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
-from forms.run_params import cloud_params, load_params
-from rollout.run_overrides import OVERRIDES
+from keystone_rollout.dag_parts.trigger_form import cloud_params, load_params
+from keystone_rollout.domain.cloud.overrides import OVERRIDES
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOUDS = ROOT / "include" / "clouds"

@@ -9,8 +9,7 @@ from typing import Any
 import docker
 import pytest
 
-from hooks import restore_checks
-from hooks.keystone_database import (
+from keystone_rollout.hooks.database.keystone import (
     ADMINISTRATOR_NEEDS,
     KEYSTONE_NEEDS,
     SEE_SESSIONS,
@@ -18,6 +17,7 @@ from hooks.keystone_database import (
     has_global_right,
     missing_privileges,
 )
+from keystone_rollout.procedures.restore import checks as restore_checks
 from lab import database
 from lab.topology import DATABASE_PORT, HOST
 from tests.docs.granted_accounts import ACCOUNTS, Server, accounts, do_everything, statements

@@ -9,9 +9,9 @@ from airflow.models.connection import Connection
 from airflow.providers.ssh.hooks.ssh import SSHHook
 from airflow.secrets.local_filesystem import load_connections_dict
 
-from hooks.cloud_connections import connections_text
-from hooks.cloud_file import load_cloud
-from rollout.connection_list import FILL_IN
+from keystone_rollout.cli.connections import connections_text
+from keystone_rollout.domain.cloud.connections import FILL_IN
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 CLOUD = load_cloud("production-example")
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIEYeLCyZSDjzbAmDC2zC9nbsWU0WrgTDBcLXgyIuOPZt"

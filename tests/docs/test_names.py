@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from rollout.cloud import Cloud
+from keystone_rollout.domain.cloud.model import Cloud
 from tests.docs.documentation import ROOT, Found, pages
 
 SCHEMA: dict[str, Any] = Cloud.model_json_schema(by_alias=True)
 DOTTED = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 FILE = re.compile(r"\.(md|py|yaml|yml|json|jsonl|html|txt|conf|cfg|svg|list|sql|css|cnf|log|sh)$")
-WIRING = [*(ROOT / "dags").glob("*.py"), *(ROOT / "plugins" / "task_groups").glob("*.py")]
+DAG_PARTS = ROOT / "plugins" / "keystone_rollout" / "dag_parts"
+WIRING = [*(ROOT / "dags").glob("*.py"), *DAG_PARTS.glob("*.py")]
 PICTURE = ROOT / "docs" / "images" / "phases.svg"
 
 

@@ -21,8 +21,8 @@ import pytest
 import requests
 import yaml
 
-from hooks.run_directory import folder_name
-from hooks.run_pages import history_address, run_page_address
+from keystone_rollout.hooks.files.run_directory import folder_name
+from keystone_rollout.hooks.files.run_pages import history_address, run_page_address
 from lab import paths as lab_paths
 from lab.compose import find_command
 from production import paths, secret_files

@@ -19,24 +19,24 @@ import pytest
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.backup_load import BackupLoad
-from hooks.backup_store import BackupStore
-from hooks.cloud_file import load_cloud
-from hooks.database_backup import DatabaseBackup
-from hooks.restore_history import RestoreHistory
-from hooks.run_directory import RunDirectory
-from hooks.schema_comparison import SchemaReader, structures_differ
+from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.recovery.backup_facts import BackupFacts
+from keystone_rollout.domain.recovery.restore_record import restore_section
+from keystone_rollout.hooks.database.backup import DatabaseBackup
+from keystone_rollout.hooks.database.comparison import SchemaReader, structures_differ
+from keystone_rollout.hooks.database.loader import BackupLoad
+from keystone_rollout.hooks.database.restore_history import RestoreHistory
+from keystone_rollout.hooks.files.backups import BackupStore
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
-from operators.restore_confirm import ConfirmRestoreOperator
-from operators.restore_nodes import RestoreNodesOperator
-from operators.restore_plan import PlanRestoreOperator
-from operators.restore_settle import DropScratchSchemaOperator, SettleServersOperator
-from operators.restore_stop import StopKeystoneOperator
-from operators.restore_swap import SwapSchemasOperator
-from operators.restore_verify import VerifyRestoreOperator
-from rollout.backup_facts import BackupFacts
-from rollout.cloud import Cloud, cloud_from_data
-from rollout.restore_record import restore_section
+from operators.restore.confirm import ConfirmRestoreOperator
+from operators.restore.nodes import RestoreNodesOperator
+from operators.restore.plan import PlanRestoreOperator
+from operators.restore.settle import DropScratchSchemaOperator, SettleServersOperator
+from operators.restore.stop import StopKeystoneOperator
+from operators.restore.swap import SwapSchemasOperator
+from operators.restore.verify import VerifyRestoreOperator
 from tests.integration.local_sshd import local_sshd
 from tests.unit.in_memory_haproxy import Balancer, in_memory_haproxy
 from tests.unit.in_memory_keystone import ADMIN_PASSWORD, serve

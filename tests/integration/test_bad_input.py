@@ -63,8 +63,8 @@ EXPECTED = [
 
 
 def test_all_findings_come_in_one_list(broken_cloud: Path) -> None:
-    from hooks.cloud_file import load_cloud
-    from hooks.preflight_checks import PreflightChecks
+    from keystone_rollout.hooks.files.cloud_file import load_cloud
+    from keystone_rollout.procedures.preflight.checks import PreflightChecks
 
     findings = [verdict for verdict in PreflightChecks(load_cloud("lab")).run() if not verdict.ok]
     listed = {(verdict.check, verdict.object): verdict for verdict in findings}
@@ -79,8 +79,8 @@ def test_all_findings_come_in_one_list(broken_cloud: Path) -> None:
 
 
 def test_a_wrong_password_is_a_finding(broken_cloud: Path) -> None:
-    from hooks.cloud_file import load_cloud
-    from hooks.preflight_checks import PreflightChecks
+    from keystone_rollout.hooks.files.cloud_file import load_cloud
+    from keystone_rollout.procedures.preflight.checks import PreflightChecks
 
     path = broken_cloud / "lab.yaml"
     cloud = yaml.safe_load(path.read_text())

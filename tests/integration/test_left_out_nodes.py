@@ -8,11 +8,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.left_out_nodes import NodesStayOut, bring_back
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.servers_out import ServersOut
+from keystone_rollout.hooks.database.servers_out import ServersOut
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
+from keystone_rollout.procedures.run.run import RolloutRun
 from lab import balancer, database
 from lab.topology import BACKEND
 

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from hooks.acknowledged_writes import AcknowledgedWritesHook
-from hooks.load_generator import KeystoneAccount, LoadGeneratorHook
-from rollout.load_ledger import parse_ledger
-from rollout.load_limits import LoadLimits
-from rollout.load_profile import ACTIONS, LoadProfile
-from rollout.load_samples import Window, merge
-from rollout.load_verdict import judge
-from rollout.verdict import failed
+from keystone_rollout.domain.load.credentials import KeystoneAccount
+from keystone_rollout.domain.load.ledger import parse_ledger
+from keystone_rollout.domain.load.limits import LoadLimits
+from keystone_rollout.domain.load.profile import ACTIONS, LoadProfile
+from keystone_rollout.domain.load.samples import Window, merge
+from keystone_rollout.domain.load.verdict import judge
+from keystone_rollout.domain.verdict import failed
+from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWritesHook
+from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 
 pytestmark = pytest.mark.lab
 

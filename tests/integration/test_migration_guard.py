@@ -18,14 +18,21 @@ import docker
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.cloud_file import load_cloud
-from hooks.function_creators import FunctionCreators
-from hooks.keystone_database import KeystoneDatabase
-from hooks.phase_container import LABEL_CLOUD, LABEL_COMMAND, PhaseContainer, PhaseContainerError
-from hooks.read_committed import ReadCommitted
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.upgrade_image import UpgradeImage
+from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.hooks.database.function_creators import FunctionCreators
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.read_committed import ReadCommitted
+from keystone_rollout.hooks.docker.container import (
+    LABEL_CLOUD,
+    LABEL_COMMAND,
+    PhaseContainer,
+    PhaseContainerError,
+)
+from keystone_rollout.hooks.docker.image import UpgradeImage
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.keystone_manage import DoctorOperator
 from operators.migrate_schema import PhaseOperator
 from operators.saved_variable_control import (
@@ -33,8 +40,6 @@ from operators.saved_variable_control import (
     RestoreIsolationOperator,
     SetReadCommittedOperator,
 )
-from rollout.cloud import Cloud, cloud_from_data
-from rollout.version_table import Phase
 
 pytestmark = pytest.mark.lab
 
@@ -151,10 +156,10 @@ def kill_in_the_middle(cloud: Cloud, folder: Path) -> None:
     script = (
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from hooks.rollout_run import RolloutRun\n"
-        "from hooks.run_directory import RunDirectory\n"
+        "from keystone_rollout.procedures.run.run import RolloutRun\n"
+        "from keystone_rollout.hooks.files.run_directory import RunDirectory\n"
         "from operators.migrate_schema import PhaseOperator\n"
-        "from rollout.cloud import cloud_from_data\n"
+        "from keystone_rollout.domain.cloud.model import cloud_from_data\n"
         "cloud = cloud_from_data(json.load(sys.stdin))\n"
         "run = RolloutRun(cloud, RunDirectory('guard', Path(sys.argv[1])), 'expand')\n"
         "PhaseOperator(task_id='expand', phase='expand').run_phase(run, {})\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import docker
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.node_machine import NodeMachine
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.node.machine import NodeMachine
 from lab import engine, paths
 from lab.nodes import SUDOERS
 from lab.topology import NODES

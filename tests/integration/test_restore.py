@@ -12,15 +12,15 @@ import pytest
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk.exceptions import AirflowFailException
 
-from hooks.all_nodes import AllNodes
-from hooks.backup_load import BackupLoad
-from hooks.restore_checks import RestoreChecks
-from hooks.restore_history import RestoreHistory
-from hooks.schema_comparison import SchemaReader
-from hooks.schema_swap import SchemaSwap
-from operators.restore_settle import SettleServersOperator
-from operators.restore_stop import StopKeystoneOperator
-from operators.restore_swap import SwapSchemasOperator
+from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.loader import BackupLoad
+from keystone_rollout.hooks.database.restore_history import RestoreHistory
+from keystone_rollout.hooks.database.swap import SchemaSwap
+from keystone_rollout.hooks.node.all_nodes import AllNodes
+from keystone_rollout.procedures.restore.checks import RestoreChecks
+from operators.restore.settle import SettleServersOperator
+from operators.restore.stop import StopKeystoneOperator
+from operators.restore.swap import SwapSchemasOperator
 from tests.integration.restore_stage import (
     LIVE,
     LOST,
@@ -190,7 +190,7 @@ def test_more_loss_than_agreed_stops_it_and_everything_is_put_back(upgraded: Sta
 def test_a_locked_table_stops_it_and_everything_is_put_back(
     upgraded: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hooks.schema_swap.LOCK_WAIT_SECONDS", 1)
+    monkeypatch.setattr("keystone_rollout.hooks.database.swap.LOCK_WAIT_SECONDS", 1)
     phrase = upgraded.phrase()
     holder: Any = MySqlHook(mysql_conn_id="lab_database_admin", schema=LIVE).get_conn()
     try:

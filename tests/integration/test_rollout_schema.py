@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.cycle_notes import CycleNotes
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.servers_out import ServersOut
-from hooks.upgrade_lock import UpgradeLock
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.cycle import TakenOver
+from keystone_rollout.hooks.database.servers_out import ServersOut
+from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.node.notes import CycleNotes
+from keystone_rollout.procedures.run.run import RolloutRun
 from lab import database
-from rollout.cloud import Cloud
-from rollout.node_cycle import TakenOver
 
 pytestmark = pytest.mark.lab
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import docker
 
-from hooks.load_process import LoadProcess
+from keystone_rollout.hooks.locust.process import LoadProcess
 from lab.upgrade_run import UpgradeRun
 from tests.scenarios.forwarder import Forwarder
 from tests.scenarios.moments import Moment

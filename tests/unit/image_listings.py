@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rollout.image_listing import image_migrations
-from rollout.image_migrations import ImageMigrations
-from rollout.migration_state import MigrationState
-from rollout.version_table import REPOSITORIES, RecordedVersions
+from keystone_rollout.domain.schema.listing import image_migrations
+from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.state import MigrationState
+from keystone_rollout.domain.schema.versions import REPOSITORIES, RecordedVersions
 
 LISTINGS = Path(__file__).parent / "listings"
 

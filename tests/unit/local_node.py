@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hooks.cloud_file import load_cloud
-from hooks.node_machine import NodeMachine
-from rollout.cloud import Cloud, cloud_from_data
+from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.node.machine import NodeMachine
 
 DROPPED = -1
 WAIT_SECONDS = 20.0

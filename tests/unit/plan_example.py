@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hooks.cloud_file import load_cloud
-from rollout.hop_plan import hop_part
-from rollout.migration_script import read_script
+from keystone_rollout.domain.releases.hop_plan import hop_part
+from keystone_rollout.domain.scripts.migration_script import read_script
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 TITLE = '"""Let badges have colours."""\n'
 SCRIPTS = {

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rollout.load_samples import Sample, merge, response_time_bucket
-from rollout.run_record import build_record
-from rollout.verdict import Verdict
+from keystone_rollout.domain.load.samples import Sample, merge, response_time_bucket
+from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.domain.verdict import Verdict
 
 BEGAN = 1772359200.0  # 2026-03-01 10:00:00 UTC
 SOURCE, TARGET = "12.0.3", "13.0.4"

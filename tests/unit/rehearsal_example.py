@@ -8,7 +8,7 @@ from typing import Any
 
 import record_example
 
-from hooks.rehearsal_history import RehearsalHistory
+from keystone_rollout.procedures.rehearsal.history import RehearsalHistory
 
 DAY = 86400.0
 FACTORS = (1.0, 1.06, 0.97, 1.02, 1.1, 0.95, 1.0, 1.04, 0.98, 1.05, 1.01, 1.9)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollout.approval_text import (
+from keystone_rollout.views.messages.approval import (
     BackupEvidence,
     ContractEvidence,
     LoadEvidence,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hooks.backup_store import BackupNotUsable, BackupStore
-from hooks.cloud_file import load_cloud
-from rollout.backup_facts import BackupFacts
+from keystone_rollout.domain.recovery.backup_facts import BackupFacts
+from keystone_rollout.hooks.files.backups import BackupNotUsable, BackupStore
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 BEFORE = {"keystone-1": "12.0.3 running", "keystone-2": "12.0.3 running"}
 MIXED = {"keystone-1": "13.0.4 running", "keystone-2": "12.0.3 running"}

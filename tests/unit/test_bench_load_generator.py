@@ -9,7 +9,7 @@ import pytest
 
 from bench import load_generator
 from bench.load_generator import Cost, LoadFailed, describe, measure
-from rollout.load_profile import LoadProfile
+from keystone_rollout.domain.load.profile import LoadProfile
 from tests.unit.in_memory_keystone import InMemoryKeystone
 
 

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from bench.plain_script import plain_script
-from hooks.cloud_file import load_cloud
-from rollout.node_steps import Step, render
+from keystone_rollout.domain.node.steps import Step, render
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 
 def test_the_plain_script_is_valid_shell_in_the_order_of_the_runbook(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rollout.catalogue import Catalogue, Check, catalogue
+from keystone_rollout.domain.releases.catalogue import Catalogue, Check, catalogue
 
 NUMBERS = range(10, 31)
 

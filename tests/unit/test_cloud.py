@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from hooks.cloud_file import load_cloud
-from rollout.cloud import Inconsistency, cloud_from_data, inconsistencies
+from keystone_rollout.domain.cloud.model import Inconsistency, cloud_from_data, inconsistencies
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 
 def test_a_node_is_found_by_its_name() -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hooks.cloud_file import CLOUDS, PROJECT, CloudFileError, load_cloud, parse_cloud, project_path
+from keystone_rollout.hooks.files.cloud_file import (
+    CLOUDS,
+    CloudFileError,
+    load_cloud,
+    parse_cloud,
+    project_path,
+)
+from keystone_rollout.hooks.files.project import PROJECT
 
 GOOD = """\
 name: small
@@ -62,13 +69,13 @@ def test_the_runs_own_releases_replace_the_files() -> None:
     assert cloud.upgrade_container.image == "keystone:14.2.0"
 
 
-@pytest.mark.parametrize("path", sorted((PROJECT / CLOUDS).glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((CLOUDS).glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_committed_cloud_loads(path: Path) -> None:
     assert load_cloud(path.stem).name == path.stem
 
 
 def test_the_production_example_shows_every_key() -> None:
-    text = (PROJECT / CLOUDS / "production-example.yaml").read_text(encoding="utf-8")
+    text = (CLOUDS / "production-example.yaml").read_text(encoding="utf-8")
     cloud = load_cloud("production-example")
     assert (len(cloud.nodes), len(cloud.load_balancers)) == (3, 2)
     shown = text.replace("#", "")

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from hooks.reference_page import PAGE, main
-from rollout import cloud_reference
-from rollout.cloud import Cloud
-from rollout.cloud_reference import keys_without_meaning, reference_page
-from rollout.schema_words import allowed, otherwise
+from keystone_rollout.cli.reference import PAGE, main
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.views import cloud_reference
+from keystone_rollout.views.cloud_reference import keys_without_meaning, reference_page
+from keystone_rollout.views.schema_words import allowed, otherwise
 
 ROOT = Path(__file__).resolve().parents[2]
 

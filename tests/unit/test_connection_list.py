@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hooks import cloud_connections
-from hooks.cloud_file import cloud_path, load_cloud
-from hooks.notifier_choice import problem
+from keystone_rollout.cli import connections as cloud_connections
+from keystone_rollout.domain.cloud.connections import FILL_IN, wanted_connections
+from keystone_rollout.domain.cloud.notifications import Notification
+from keystone_rollout.hooks.files.cloud_file import cloud_path, load_cloud
+from keystone_rollout.hooks.notifiers.choice import problem
 from lab import connections, keys, paths, secrets
-from rollout.connection_list import FILL_IN, wanted_connections
-from rollout.notification_settings import Notification
 
 NAMED_IN_PRODUCTION = {
     "production_keystone_reader": "mysql",

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.contract_evidence import backup_evidence, load_evidence
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.run_end import was_resumed
-from hooks.run_report import write_report_so_far
-from rollout.approval_text import LoadEvidence
-from rollout.load_samples import Sample
-from rollout.verdict import Verdict
+from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.contract_evidence import backup_evidence, load_evidence
+from keystone_rollout.procedures.run.end import was_resumed
+from keystone_rollout.procedures.run.report import write_report_so_far
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.views.messages.approval import LoadEvidence
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.database_url import DatabaseUrlError, limit_lock_wait
+from keystone_rollout.domain.schema.database_url import DatabaseUrlError, limit_lock_wait
 
 URL = "mysql+pymysql://keystone:s3cret@db.example.org:3306/keystone"
 ADDED = "init_command=SET+SESSION+lock_wait_timeout=5"

@@ -9,8 +9,8 @@ import pytest
 from test_cloud_file import GOOD
 from test_rehearsal_rules import STAGING
 
-from hooks.declared_rehearsals import DeclaredRehearsal, declared_rehearsals
-from operators.rehearsal_dags import RehearsalDag, rehearsal_dags
+from keystone_rollout.dag_parts.rehearsal_dags import RehearsalDag, rehearsal_dags
+from keystone_rollout.hooks.files.declared_rehearsals import DeclaredRehearsal, declared_rehearsals
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import pytest
 from in_memory_haproxy import Balancer, Server, in_memory_haproxy
 
-from hooks.cloud_file import load_cloud
-from hooks.haproxy_runtime import (
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.haproxy.rotation import Rotation
+from keystone_rollout.hooks.haproxy.runtime import (
     HaproxyError,
     HaproxyRuntimeHook,
     ServerState,
     administrative_state,
 )
-from hooks.rotation import Rotation
-from rollout.cloud import Cloud
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, port: int, name: str = "test_haproxy") -> None:

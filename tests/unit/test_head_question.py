@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from image_listings import image_of
 
-from hooks.run_directory import RunDirectory
-from hooks.sql_text import sql
-from rollout.head_question import head_question
-from rollout.version_table import Phase
+from keystone_rollout.domain.schema.head_question import head_question
+from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.hooks.database.sql import sql
+from keystone_rollout.hooks.files.run_directory import RunDirectory
 from sensors.schema_head import SchemaHeadSensor
 
 

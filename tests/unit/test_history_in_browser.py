@@ -10,9 +10,9 @@ import record_example
 import rehearsal_example as example
 from playwright.sync_api import Browser
 
-from hooks.rehearsal_history import PAGE, RehearsalHistory
-from hooks.report_file import render_report
-from hooks.run_directory import rehearsals_folder
+from keystone_rollout.hooks.files.run_directory import rehearsals_folder
+from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
+from keystone_rollout.procedures.run.report_file import render_report
 from tests.browser import chromium, take_picture, visit
 
 pytestmark = pytest.mark.browser

@@ -10,11 +10,11 @@ import pytest
 import rehearsal_example as example
 from test_report_file import Page
 
-from hooks.report_file import render_page
-from rollout.history_trend import BOTTOM, LEFT, RIGHT, TOP, build_trend
-from rollout.history_view import build_history_view
-from rollout.rehearsal_drift import DURATION, RATIO, drift
-from rollout.rehearsal_row import Row, p99_ratio, row_of, row_without_data
+from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.views.history.drift import DURATION, RATIO, drift
+from keystone_rollout.views.history.row import Row, p99_ratio, row_of, row_without_data
+from keystone_rollout.views.history.trend import BOTTOM, LEFT, RIGHT, TOP, build_trend
+from keystone_rollout.views.history.view import build_history_view
 
 
 def rows(nights: int = len(example.FACTORS)) -> list[Row]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from local_node import LocalNode
 
-from hooks.cloud_file import load_cloud
-from hooks.hop_checks import HopChecks
-from hooks.node_machine import NodeMachine, StepFailed
-from rollout.cloud import Cloud, Node, cloud_from_data
-from rollout.verdict import Verdict
+from keystone_rollout.domain.cloud.model import Cloud, Node, cloud_from_data
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
+from keystone_rollout.procedures.preflight.hop import HopChecks
 
 
 def cloud(folder: Path, source: str, target: str, on_nodes: str = "") -> Cloud:

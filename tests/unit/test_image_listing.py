@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from image_listings import LISTINGS, image_of, listing
 
-from rollout.image_listing import LISTING_COMMAND, image_migrations
-from rollout.image_migrations import ImageMigrations
-from rollout.version_table import Phase, VersionTable
+from keystone_rollout.domain.schema.listing import LISTING_COMMAND, image_migrations
+from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.versions import Phase, VersionTable
 
 BASE = "27e647c0fad4"
 RELEASES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.keystone_conf import option_values, override_text
+from keystone_rollout.domain.cloud.keystone_conf import option_values, override_text
 
 
 @pytest.mark.parametrize(

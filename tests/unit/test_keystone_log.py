@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from rollout.keystone_log import database_errors, error_lines, symptoms, unaccepted
+from keystone_rollout.domain.schema.keystone_log import (
+    database_errors,
+    error_lines,
+    symptoms,
+    unaccepted,
+)
 
 GOOD = """\
 2026-03-01 10:00:00.001 7 INFO migrate.versioning.api [-] 24 -> 25... 

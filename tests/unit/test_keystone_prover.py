@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
-from hooks.keystone_api import NodeProver, ProofFailed, beyond_cache
+from keystone_rollout.hooks.keystone.api import NodeProver, ProofFailed, beyond_cache
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from keystone_rollout.domain.releases.catalogue import Check, Series, catalogue
+from keystone_rollout.domain.releases.release import check_hop, parse_release
 from lab import paths
 from lab.catalogue import SUITES, Build, choose_builds, common_suite, find_release
 from lab.errors import LabError
-from rollout.catalogue import Check, Series, catalogue
-from rollout.releases import check_hop, parse_release
 
 
 def chosen(source: str, target: str) -> tuple[str, str, str]:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hooks.cloud_file import load_cloud
-from hooks.node_sudoers import node_sudoers
+from keystone_rollout.cli.sudoers import node_sudoers
+from keystone_rollout.domain.releases.catalogue import Option
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 from lab import configuration, connections, keys, paths
 from lab.catalogue import choose_builds, find_release
 from lab.errors import LabError
 from lab.hop import Hop
 from lab.secrets import Secrets
 from lab.topology import MEMCACHED_CONTAINERS, NODES, PORTS
-from rollout.catalogue import Option
 
 SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw", "seed-key")
 

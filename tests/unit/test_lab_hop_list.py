@@ -2,10 +2,10 @@
 
 import pytest
 
+from keystone_rollout.domain.releases.catalogue import catalogue
+from keystone_rollout.domain.releases.release import check_hop, parse_release
 from lab.errors import LabError
 from lab.hop_list import all_hops, long_way, pick_hops
-from rollout.catalogue import catalogue
-from rollout.releases import check_hop, parse_release
 
 
 def test_every_adjacent_hop_and_every_allowed_skip_is_there_once() -> None:

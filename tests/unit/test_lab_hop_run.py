@@ -12,7 +12,7 @@ from pathlib import Path
 import hop_example
 import pytest
 
-from hooks.load_process import LoadProcess
+from keystone_rollout.hooks.locust.process import LoadProcess
 from lab import airflow_process, hop_run, paths
 from lab.airflow_process import AirflowProcess, AirflowSite
 from lab.errors import LabError

@@ -11,7 +11,7 @@ import hop_example
 import pytest
 import yaml
 
-from hooks.cloud_file import load_cloud
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 from lab.errors import LabError
 from lab.hop_clouds import RATE, write_clouds
 from lab.known_users import Logins

@@ -9,6 +9,7 @@ from pathlib import Path
 import hop_example
 import pytest
 
+from keystone_rollout.domain.load.profile import LoadProfile
 from lab import seed, version_tables
 from lab.errors import LabError
 from lab.known_users import Logins
@@ -16,7 +17,6 @@ from lab.odyssey_page import Odyssey, Stage
 from lab.odyssey_resume import known_so_far, name_prefix, stopped_way
 from lab.peak_memory import Machine
 from lab.secrets import generate
-from rollout.load_profile import LoadProfile
 
 AT_ONCE = 10
 GREEN, RED = "12-13", "13-14"

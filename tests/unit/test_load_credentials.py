@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollout.load_credentials import derive_password
+from keystone_rollout.domain.load.credentials import derive_password
 
 
 def test_the_same_input_gives_the_same_password() -> None:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from hooks import load_generator
-from hooks.acknowledged_writes import AcknowledgedWritesHook
-from hooks.load_generator import KeystoneAccount, LoadGeneratorError, LoadGeneratorHook
-from hooks.load_process import LoadProcess
-from rollout.load_ledger import parse_ledger
-from rollout.load_profile import ACTIONS, LoadProfile
-from rollout.load_samples import Window, merge
+from keystone_rollout.domain.load.ledger import parse_ledger
+from keystone_rollout.domain.load.profile import ACTIONS, LoadProfile
+from keystone_rollout.domain.load.samples import Window, merge
+from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWritesHook
+from keystone_rollout.hooks.locust import generator as load_generator
+from keystone_rollout.hooks.locust.generator import (
+    KeystoneAccount,
+    LoadGeneratorError,
+    LoadGeneratorHook,
+)
+from keystone_rollout.hooks.locust.process import LoadProcess
 from tests.free_port import free_port
 from tests.unit.in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rollout.load_ledger import LedgerError, parse_ledger
+from keystone_rollout.domain.load.ledger import LedgerError, parse_ledger
 
 
 def line(event: str, user: str = "u1", generation: int = 0) -> str:

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from keystone_rollout.domain.load.profile import ACTIONS, DEFAULT_WEIGHTS, LoadProfile
 from load_target import TargetRefused, check_target
-from rollout.load_profile import ACTIONS, DEFAULT_WEIGHTS, LoadProfile
 
 
 def test_the_default_draws_every_action_and_validates_most() -> None:

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from keystone_rollout.domain.load.samples import merge, parse_samples
 from recorder import FailureWriter, Ledger, LineFile, SampleWriter, scrub
-from rollout.load_samples import merge, parse_samples
 
 
 def read(path: Path) -> list[int]:

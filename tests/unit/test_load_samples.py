@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rollout.load_samples import (
+from keystone_rollout.domain.load.samples import (
     Sample,
     SampleError,
     merge,

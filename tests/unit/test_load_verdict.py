@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from rollout.load_limits import LoadLimits
-from rollout.load_samples import Sample, Window, merge
-from rollout.load_verdict import judge, judge_baseline, judge_session, window_since
-from rollout.verdict import Verdict, failed
+from keystone_rollout.domain.load.limits import LoadLimits
+from keystone_rollout.domain.load.samples import Sample, Window, merge
+from keystone_rollout.domain.load.verdict import judge, judge_baseline, judge_session, window_since
+from keystone_rollout.domain.verdict import Verdict, failed
 
 NOW = 1000.0
 LIMITS = LoadLimits(

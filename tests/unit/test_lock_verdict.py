@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.lock_verdict import LockHolder, judge_lock
+from keystone_rollout.domain.run.lock import LockHolder, judge_lock
 
 DEAD = LockHolder("manual__1", "host-a:/airflow", "2026-01-02 03:04:05", 900)
 WORDS = "held by run manual__1 of host-a:/airflow since 2026-01-02 03:04:05, heartbeat 900 s ago"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.lock_waits import LockWaits, OpenTransaction, WaitingQuery, statement_head
+from keystone_rollout.domain.schema.lock_waits import (
+    LockWaits,
+    OpenTransaction,
+    WaitingQuery,
+    statement_head,
+)
 
 ALTER = WaitingQuery(7, 0, "ALTER TABLE trust ADD expires_at_int BIGINT")
 HOLDER = OpenTransaction(3, "report", 340)

@@ -11,9 +11,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from in_memory_haproxy import Balancer, in_memory_haproxy
 from tenacity import wait_none
 
-from hooks.cloud_file import load_cloud
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.migrate_schema import refuse_anything_old
 
 CLOSED_PORT = 1

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from rollout.migration_script import read_script
-from rollout.script_effects import ScriptEffects
+from keystone_rollout.domain.scripts.migration_script import read_script
+from keystone_rollout.domain.scripts.script_effects import ScriptEffects
 
 IMPORTS = """
 import migrate

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from image_listings import alembic, image_of, legacy, numbers
 
-from rollout.migration_state import MigrationState, blocked_by, refused
-from rollout.version_table import Phase, RecordedVersions, recorded_versions
+from keystone_rollout.domain.schema.state import MigrationState, blocked_by, refused
+from keystone_rollout.domain.schema.versions import Phase, RecordedVersions, recorded_versions
 
 BASE = "27e647c0fad4"
 YOGA_EXPAND, YOGA_CONTRACT = "29e87d24a316", "e25ffa003242"

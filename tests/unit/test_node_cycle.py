@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from rollout.node_cycle import (
+from keystone_rollout.domain.node.cycle import (
     CycleFailed,
     NodeCycle,
     RunningRelease,
     TakenOver,
     parse_release_report,
 )
-from rollout.node_steps import Step
+from keystone_rollout.domain.node.steps import Step
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
 

@@ -12,10 +12,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 from paramiko import SSHException
 
-from hooks import node_machine
-from hooks.node_machine import CHANGING, StepFailed
-from rollout.node_lock import under_lock
-from rollout.node_steps import Step
+from keystone_rollout.domain.node.command_lock import under_lock
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.hooks.node import machine as node_machine
+from keystone_rollout.hooks.node.machine import CHANGING, StepFailed
 from tests.unit.local_node import DROPPED, LocalNode, machine, wait_until
 
 # One at a time: a second one that comes in between finds the directory, and says so. It leaves the
@@ -298,7 +298,7 @@ def test_a_connection_that_cannot_be_opened_fails_at_once(node: LocalNode) -> No
 def test_a_node_that_comes_back_late_is_waited_for(
     node: LocalNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hooks.node_session.RECONNECT_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("keystone_rollout.hooks.node.session.RECONNECT_PAUSE_SECONDS", 0.05)
 
     def drop() -> bool:
         node.refusals = [ConnectionRefusedError("no"), SSHException("no"), EOFError("no")]

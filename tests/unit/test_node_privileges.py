@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from rollout.node_presets import PRESETS
-from rollout.node_privileges import (
+from keystone_rollout.domain.node.presets import PRESETS
+from keystone_rollout.domain.node.privileges import (
     check_command,
     covers,
     in_sudoers,
     privilege_problem,
     unlisted_commands,
 )
-from rollout.node_steps import (
+from keystone_rollout.domain.node.steps import (
     NodeSteps,
     Step,
     configuration_files,
     render,
     render_privileges,
 )
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 FACTS = {
     "name": "cloud",

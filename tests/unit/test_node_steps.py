@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from hooks.cloud_file import load_cloud
-from rollout.cloud import Cloud
-from rollout.node_presets import PRESETS
-from rollout.node_steps import NodeSteps, Step, configuration_files, render
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.presets import PRESETS
+from keystone_rollout.domain.node.steps import NodeSteps, Step, configuration_files, render
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 CLOUDS = ["lab", "production-example"]
 FACTS = {

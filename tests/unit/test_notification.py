@@ -17,15 +17,14 @@ import airflow.providers.slack.notifications.slack_webhook
 import airflow.providers.smtp.notifications.smtp  # noqa: F401
 import pytest
 
-import hooks.notification
-import hooks.notifier_choice
-from hooks.cloud_file import load_cloud
-from hooks.notification import tell, warn_unreachable, without_secrets
-from hooks.notifier_choice import connection_of, problem
-from hooks.run_directory import RunDirectory
-from rollout.cloud import Cloud
-from rollout.notification_settings import Notification
-from rollout.notification_text import Message
+import keystone_rollout.hooks.notifiers.choice
+import keystone_rollout.procedures.run.notification
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.cloud.notifications import Message, Notification
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.notifiers.choice import connection_of, problem
+from keystone_rollout.procedures.run.notification import tell, warn_unreachable, without_secrets
 from tests.free_port import free_port
 from tests.local_receivers import mail_server, silent_server, webhook
 
@@ -150,8 +149,8 @@ def test_a_mail_server_that_refuses_is_recorded(directory: RunDirectory, connect
 def test_servers_that_hang_cost_the_bounded_time_once_and_hold_nobody_else_up(
     directory: RunDirectory, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert hooks.notification.SECONDS == 10
-    monkeypatch.setattr("hooks.notification.SECONDS", 2)
+    assert keystone_rollout.procedures.run.notification.SECONDS == 10
+    monkeypatch.setattr("keystone_rollout.procedures.run.notification.SECONDS", 2)
     with silent_server() as hung, webhook() as server:
         silent = [connect("smtp", hung), connect("apprise", hung)]
         began = time.monotonic()
@@ -239,7 +238,7 @@ def test_a_provider_that_is_not_installed_is_named_and_the_others_go_on(
             raise ModuleNotFoundError("No module named 'airflow.providers.slack'")
         return importlib.import_module(name)
 
-    monkeypatch.setattr(hooks.notifier_choice, "import_module", without_slack)
+    monkeypatch.setattr(keystone_rollout.hooks.notifiers.choice, "import_module", without_slack)
     with mail_server() as (port, mailbox):
         slack, mail = connect("slack", port), connect("smtp", port)
         lacking, sent = told(directory, slack, mail)

@@ -7,8 +7,14 @@ from typing import Any
 
 import record_example as example
 
-from hooks.cloud_file import load_cloud
-from rollout.notification_text import Message, Topic, approval_needed, ended, started
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.views.messages.notification import (
+    Message,
+    Topic,
+    approval_needed,
+    ended,
+    started,
+)
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 REPORT = "/runs/1/report.html"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hooks import outside_command
-from hooks.cloud_file import PROJECT
-from hooks.outside_command import CommandFailed, run_outside
+from keystone_rollout.hooks.files.project import PROJECT
+from keystone_rollout.hooks.processes import command as outside_command
+from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
 
 
 def python(code: str) -> list[str]:

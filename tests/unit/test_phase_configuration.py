@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.phase_configuration import PhaseConfigurationError, phase_configuration
-from hooks.phase_container import DeliveringClient
-from rollout.cloud import Cloud, cloud_from_data
+from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.hooks.docker.container import DeliveringClient
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.phase_configuration import (
+    PhaseConfigurationError,
+    phase_configuration,
+)
 
 URL = "mysql+pymysql://keystone:s3cret@database/keystone"
 OWN = ["--config-dir", "/etc/keystone-rollout.d"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from image_listings import alembic, legacy
 
-from rollout.lock_waits import LockWaits, OpenTransaction, WaitingQuery
-from rollout.phase_failure import PhaseOutcome, describe_failure
-from rollout.version_table import Phase
+from keystone_rollout.domain.schema.failure import PhaseOutcome, describe_failure
+from keystone_rollout.domain.schema.lock_waits import LockWaits, OpenTransaction, WaitingQuery
+from keystone_rollout.domain.schema.versions import Phase
 
 CRITICAL = "2026-03-01 10:00:00.200 7 CRITICAL keystone [-] Unhandled error: DBMigrationError: "
 TIMEOUT = (

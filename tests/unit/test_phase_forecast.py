@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from image_listings import alembic, legacy
 
-from rollout.migration_state import MigrationState
-from rollout.phase_forecast import Does, forecast, forecasts
-from rollout.version_table import Phase
+from keystone_rollout.domain.schema.forecast import Does, forecast, forecasts
+from keystone_rollout.domain.schema.state import MigrationState
+from keystone_rollout.domain.schema.versions import Phase
 
 NOTHING = (
     "migrate does nothing in this release: since Zed there are no data migrations, and db_sync "

@@ -9,15 +9,15 @@ import image_listings
 import pytest
 from in_memory_haproxy import Balancer, in_memory_haproxy
 
-from hooks.all_nodes import AllNodes
-from hooks.cloud_file import CloudFileError, load_cloud
-from hooks.plan_reader import PlanReader
-from hooks.table_sizes import read_table_sizes
-from hooks.upgrade_image import UpgradeImageError
-from rollout.cloud import Cloud
-from rollout.image_migrations import ImageMigrations, Migration
-from rollout.node_steps import Step
-from rollout.version_table import RecordedVersions
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.schema.migrations import ImageMigrations, Migration
+from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.hooks.database.table_sizes import read_table_sizes
+from keystone_rollout.hooks.docker.image import UpgradeImageError
+from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
+from keystone_rollout.hooks.node.all_nodes import AllNodes
+from keystone_rollout.procedures.plan.reader import PlanReader
 
 SCRIPT = "def upgrade(engine):\n    engine.execute('ALTER TABLE badge ADD x INT')\n"
 

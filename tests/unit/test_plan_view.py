@@ -9,14 +9,14 @@ import plan_example as example
 import pytest
 from test_report_file import Page
 
-from hooks.plan_file import record_part, write_plan
-from hooks.report_file import render_page
-from hooks.run_directory import RunDirectory
-from rollout.cloud import Cloud, cloud_from_data
-from rollout.hop_plan import conditions, hop_part
-from rollout.plan_tables import table_rows
-from rollout.plan_text import WIDTH, plan_text
-from rollout.plan_view import build_plan_view, findings
+from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.releases.hop_plan import conditions, hop_part
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.plan.file import record_part, write_plan
+from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.views.plan.tables import table_rows
+from keystone_rollout.views.plan.text import WIDTH, plan_text
+from keystone_rollout.views.plan.view import build_plan_view, findings
 
 
 def text_of(parts: dict[str, object]) -> str:
@@ -28,7 +28,7 @@ def flat(text: str) -> str:
 
 
 def cloud(source: str, target: str, **other: object) -> Cloud:
-    from hooks.cloud_file import load_cloud
+    from keystone_rollout.hooks.files.cloud_file import load_cloud
 
     data = load_cloud("lab").model_dump(by_alias=True)
     return cloud_from_data({**data, "source": source, "target": target, **other}, any_hop=True)

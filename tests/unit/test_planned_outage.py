@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import pytest
 from in_memory_haproxy import Balancer, in_memory_haproxy
 
-from hooks.all_nodes import AllNodes, report_in_words
-from hooks.backend_servers import BackendServers
-from hooks.cloud_file import load_cloud
-from hooks.haproxy_runtime import HaproxyError
-from hooks.planned_outage import OutageFailed, PlannedOutage
-from rollout.cloud import Cloud
-from rollout.node_cycle import Machine
-from rollout.node_steps import Step
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.cycle import Machine
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.haproxy.backend_servers import BackendServers
+from keystone_rollout.hooks.haproxy.runtime import HaproxyError
+from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.procedures.restore.outage import OutageFailed, PlannedOutage
 
 NODES = ["keystone-1", "keystone-2", "keystone-3"]
 OLD, NEW = "12.0.3", "13.0.4"

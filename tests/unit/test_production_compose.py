@@ -12,7 +12,7 @@ import pytest
 import yaml
 from airflow.configuration import conf
 
-from hooks.run_directory import rehearsals_folder
+from keystone_rollout.hooks.files.run_directory import rehearsals_folder
 from lab import paths as lab_paths
 from lab.compose import find_command
 from production import paths, secret_files, settings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.production_dump import ProductionDump
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
 
 GOOD = (
     b"-- MariaDB dump 10.19  Distrib 10.11\n--\n-- Host: db    Database: keystone\n"

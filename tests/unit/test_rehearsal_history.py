@@ -11,8 +11,12 @@ import pytest
 import record_example
 import rehearsal_example as example
 
-from hooks.rehearsal_history import HistoryUnreadable, RehearsalHistory, history_folder
-from rollout.rehearsal_row import row_of
+from keystone_rollout.procedures.rehearsal.history import (
+    HistoryUnreadable,
+    RehearsalHistory,
+    history_folder,
+)
+from keystone_rollout.views.history.row import row_of
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import sys
 import pytest
 from test_cloud_file import GOOD, findings
 
-from hooks.cloud_file import parse_cloud
-from rollout.rehearsal import check_schedule, judge_reset, judge_staging
-from rollout.rehearsal_dump import judge_dump, judge_dump_release
-from rollout.version_table import RecordedVersions
+from keystone_rollout.domain.cloud.rehearsal import check_schedule, judge_reset, judge_staging
+from keystone_rollout.domain.recovery.rehearsal_dump import judge_dump, judge_dump_release
+from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.hooks.files.cloud_file import parse_cloud
 
 STAGING = "staging: true\nrehearsal:\n  schedule: 0 2 * * *\n  reset: [bin/reset, '{{ source }}']\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.releases import (
+from keystone_rollout.domain.releases.release import (
     Release,
     check_hop,
     hop_path,

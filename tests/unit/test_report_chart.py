@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import record_example as example
 
-from rollout.report_axis import COMPACT, WIDE, Layout
-from rollout.report_chart import build_chart, nice_ceiling
-from rollout.report_tables import steps_rows
+from keystone_rollout.views.report.axis import COMPACT, WIDE, Layout
+from keystone_rollout.views.report.chart import build_chart, nice_ceiling
+from keystone_rollout.views.report.tables import steps_rows
 
 
 def chart(record: dict[str, Any], layout: Layout = WIDE) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import record_example as example
 
-from hooks.report_file import TEMPLATES, render_report, write_report
-from hooks.run_directory import RunDirectory
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.report_file import TEMPLATES, render_report, write_report
 
 RUNS = [
     example.succeeded,

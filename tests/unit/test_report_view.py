@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 import record_example as example
 
-from hooks.report_file import render_report
-from rollout.node_lanes import lane_segments
-from rollout.report_checks import group_checks
-from rollout.report_tables import lock_waits_rows, node_row, steps_rows, variable_rows, writes_row
-from rollout.report_view import build_view
-from rollout.report_words import clock, duration, elapsed, milliseconds, moment, size
+from keystone_rollout.domain.units import clock, duration, elapsed, milliseconds, moment, size
+from keystone_rollout.procedures.run.report_file import render_report
+from keystone_rollout.views.report.checks import group_checks
+from keystone_rollout.views.report.lanes import lane_segments
+from keystone_rollout.views.report.tables import (
+    lock_waits_rows,
+    node_row,
+    steps_rows,
+    variable_rows,
+    writes_row,
+)
+from keystone_rollout.views.report.view import build_view
 
 
 def values(view: dict[str, Any]) -> list[str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from in_memory_haproxy import Balancer, Server, in_memory_haproxy
 
-from hooks.all_nodes import AllNodes
-from hooks.cloud_file import load_cloud
-from hooks.restore_checks import RestoreChecks
-from rollout.node_cycle import Machine, RunningRelease
-from rollout.node_steps import Step
-from rollout.verdict import Verdict
+from keystone_rollout.domain.node.cycle import Machine, RunningRelease
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.node.all_nodes import AllNodes
+from keystone_rollout.procedures.restore.checks import RestoreChecks
 
 NODES = ["keystone-1", "keystone-2", "keystone-3"]
 COMPLETE = "-- MariaDB dump 10\n-- Host: h    Database: keystone\n-- Dump completed\n"

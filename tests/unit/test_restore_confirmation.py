@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from rollout.restore_confirmation import (
+from keystone_rollout.domain.recovery.confirmation import (
     agreed_bound,
     objection,
     phrase,
     proposed_bound,
     refusal,
 )
-from rollout.schema_difference import Difference, TableDifference
+from keystone_rollout.domain.schema.difference import Difference, TableDifference
 
 BACKUP = "manual__2026-03-01T10_00_00.sql"
 

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from image_listings import numbers
 
-from rollout.restore_record import downtime_in_words, restore_section
-from rollout.restore_verdicts import judge_caches, judge_loss, judge_versions, judge_writers
-from rollout.schema_difference import Difference, TableDifference
+from keystone_rollout.domain.recovery.restore_record import downtime_in_words, restore_section
+from keystone_rollout.domain.recovery.verdicts import (
+    judge_caches,
+    judge_loss,
+    judge_versions,
+    judge_writers,
+)
+from keystone_rollout.domain.schema.difference import Difference, TableDifference
 
 
 def test_later_events_win_and_a_run_that_is_no_restore_has_no_section() -> None:

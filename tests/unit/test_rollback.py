@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from image_listings import LISTINGS, alembic, image_of, legacy
 
-from hooks.cloud_file import load_cloud
-from rollout.catalogue import catalogue
-from rollout.cloud import Cloud
-from rollout.contract_heads import contract_mark, contracted_past
-from rollout.migration_state import MigrationState
-from rollout.rollback import judge_way_back, left_behind
-from rollout.version_table import Phase, RecordedVersions
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.recovery.rollback import judge_way_back, left_behind
+from keystone_rollout.domain.releases.catalogue import catalogue
+from keystone_rollout.domain.schema.contract_heads import contract_mark, contracted_past
+from keystone_rollout.domain.schema.state import MigrationState
+from keystone_rollout.domain.schema.versions import Phase, RecordedVersions
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 ZED = ("29e87d24a316", "e25ffa003242")
 CONTRACTED = "c88cdce8f248"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hooks.run_directory import EVENTS, RunDirectory, runs_folder
-from rollout.verdict import Verdict
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.run_directory import EVENTS, RunDirectory, runs_folder
 
 TIMES = 300
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.run_end import was_resumed
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.end import was_resumed
+from keystone_rollout.procedures.run.run import RolloutRun
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_gate_after_the_report_tells_it(
     kinds: list[str], resumed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(100))
-    monkeypatch.setattr("hooks.run_directory.time.time", lambda: next(clock))
+    monkeypatch.setattr("keystone_rollout.hooks.files.run_directory.time.time", lambda: next(clock))
     run = RolloutRun(load_cloud("lab"), RunDirectory("run-1", tmp_path), "task")
     for kind in kinds:
         run.directory.record(kind)

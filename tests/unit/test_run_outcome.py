@@ -12,16 +12,21 @@ from typing import Any
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.run_end import end_safely
-from hooks.run_outcome import end_with_report, tell_approval_needed, tell_started, topic
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.cloud.notifications import Notification
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.end import end_safely
+from keystone_rollout.procedures.run.outcome import (
+    end_with_report,
+    tell_approval_needed,
+    tell_started,
+    topic,
+)
+from keystone_rollout.procedures.run.run import RolloutRun
 from operators.approve_contract import ApproveContractOperator
 from operators.lock_control import TakeLockOperator
-from rollout.cloud import Cloud
-from rollout.notification_settings import Notification
-from rollout.verdict import Verdict
 from tests.free_port import free_port
 from tests.local_receivers import Webhook, webhook
 

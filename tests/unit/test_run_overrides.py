@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hooks.cloud_file import CloudFileError, load_cloud
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from rollout.run_overrides import OVERRIDES, deviations, given_overrides, override
+from keystone_rollout.domain.cloud.overrides import OVERRIDES, deviations, given_overrides, override
+from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.run import RolloutRun
 
 GIVEN = {
     "load_rate": 12.5,

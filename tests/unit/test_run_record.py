@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import record_example as example
 
-from rollout.load_samples import Sample
-from rollout.run_record import build_record
+from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.record import build_record
 
 
 def event(t: float, kind: str, **fields: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hooks.cloud_file import parse_cloud
+from keystone_rollout.hooks.files.cloud_file import parse_cloud
 from tests.scenarios.scenario_cloud import (
     connection_variable,
     merged,

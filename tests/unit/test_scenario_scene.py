@@ -9,7 +9,7 @@ from typing import Any, cast
 import docker
 import pytest
 
-from hooks.load_process import LoadProcess
+from keystone_rollout.hooks.locust.process import LoadProcess
 from lab.upgrade_run import UpgradeRun
 from tests.scenarios import moments
 from tests.scenarios.scene import Lines, Scene, load_processes, wait_for

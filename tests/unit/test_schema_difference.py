@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollout.schema_difference import (
+from keystone_rollout.domain.schema.difference import (
     Column,
     Difference,
     TableDifference,

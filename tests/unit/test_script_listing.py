@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from rollout.image_migrations import Migration
-from rollout.script_listing import script_texts, scripts_command
-from rollout.version_table import Phase
+from keystone_rollout.domain.schema.migrations import Migration
+from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.domain.scripts.script_listing import script_texts, scripts_command
 
 EXPAND = Migration(Phase.EXPAND, "101", "101_badge")
 CONTRACT = Migration(Phase.CONTRACT, "101", "101_badge")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import record_example
 
-from hooks.cloud_file import load_cloud
-from hooks.past_runs import past_runs, read_estimate
-from hooks.run_directory import RunDirectory
-from rollout.step_estimate import NODE, STAGE, PastRun, estimate, past_run
+from keystone_rollout.domain.run.estimate import NODE, STAGE, PastRun, estimate, past_run
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.past_runs import past_runs, read_estimate
+from keystone_rollout.hooks.files.run_directory import RunDirectory
 
 HOP = (12, 13)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hooks.cloud_file import load_cloud
-from hooks.node_sudoers import main, node_sudoers
-from rollout.node_steps import render_privileges
-from rollout.sudoers_text import sudoers_text
+from keystone_rollout.cli.sudoers import main, node_sudoers
+from keystone_rollout.domain.node.steps import render_privileges
+from keystone_rollout.domain.node.sudoers import sudoers_text
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOUDS = ["lab", "production-example"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollout.table_moves import half_moved, rename_statement, replaced_schema
+from keystone_rollout.domain.schema.table_moves import half_moved, rename_statement, replaced_schema
 
 
 def test_all_tables_move_in_one_statement_the_live_ones_first() -> None:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from rollout.load_samples import Sample, Window, merge
-from rollout.unwritten_failures import UNREADABLE, with_unwritten_failures
+from keystone_rollout.domain.load.samples import Sample, Window, merge
+from keystone_rollout.domain.load.unwritten_failures import UNREADABLE, with_unwritten_failures
 
 
 def window() -> Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollout.verdict import Verdict, failed
+from keystone_rollout.domain.verdict import Verdict, failed
 
 BAD = Verdict(
     ok=False,

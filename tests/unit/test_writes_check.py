@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
-from hooks.cloud_file import load_cloud
-from hooks.rollout_run import RolloutRun
-from hooks.run_directory import RunDirectory
-from hooks.writes_check import check_writes
-from rollout.load_credentials import derive_password
+from keystone_rollout.domain.load.credentials import derive_password
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.load.writes_check import check_writes
+from keystone_rollout.procedures.run.run import RolloutRun
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 

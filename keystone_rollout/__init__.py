@@ -1,1 +1,0 @@
-"""The installed distribution: dags, plugins, include and docs are folders beside this file."""

@@ -1,1 +1,0 @@
-"""What a person fills in to trigger a DAG."""

@@ -1,0 +1,1 @@
+"""Upgrade a Keystone cluster from release to release while it serves."""

@@ -1,0 +1,49 @@
+"""Say who is told of what happens to a run, and by which way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Happening = Literal["started", "halted", "approval_needed", "rolled_back", "finished"]
+HAPPENINGS: tuple[Happening, ...] = get_args(Happening)
+Way = Literal["apprise", "smtp", "slack"]
+
+
+class Notification(BaseModel):
+    """Name one receiver; the secret it takes to reach it stays in the Airflow connection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    via: Way = Field(description="Airflow provider whose notifier is used")
+    connection: str = Field(
+        min_length=1,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="Airflow connection with address, account and password",
+    )
+    to: list[str] = Field([], description="mail addresses; smtp only, where they are needed")
+    events: list[Happening] = Field(
+        list(HAPPENINGS), min_length=1, description="of what to tell; left out: of everything"
+    )
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Notification:
+        if self.via == "smtp" and not self.to:
+            raise ValueError("`to` is missing: allowed is a list of mail addresses")
+        if self.via != "smtp" and self.to:
+            raise ValueError(
+                f"`to` is for smtp alone: where {self.via} goes is said by connection "
+                f"{self.connection}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Message:
+    """Hold one notification as plain text; the subject is one line."""
+
+    happening: Happening
+    subject: str
+    body: str

@@ -1,0 +1,104 @@
+"""Describe when and how a staging cloud rehearses its upgrade by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from croniter import CroniterError, croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from keystone_rollout.domain.verdict import Verdict
+
+CRON_FIELDS = 5
+_ANY_TIME = datetime(2026, 1, 1)
+
+NOT_STAGING = (
+    "a rehearsal resets its cloud, and this one is not marked as staging; it never is reset then. "
+    "Allowed: `staging: true` in the same file, or no section rehearsal"
+)
+
+
+def check_schedule(text: str) -> str:
+    """Return a cron expression that comes true at some time; ValueError says what is wrong."""
+    try:
+        cron = croniter(text, _ANY_TIME)
+        cron.get_next(datetime)
+    except CroniterError as error:
+        problem = str(error)
+    else:
+        if len(cron.expanded) == CRON_FIELDS:
+            return text
+        problem = f"it has {len(cron.expanded)} fields"
+    raise ValueError(
+        f"read {text!r}: no cron expression that Airflow could follow ({problem}); allowed are "
+        'five fields, minute hour day month weekday, in UTC: "0 2 * * *" is every night at two'
+    )
+
+
+class Rehearsal(BaseModel):
+    """Say when a staging cloud is reset and upgraded, and how it is reset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schedule: Annotated[str, AfterValidator(check_schedule)] = Field(
+        description="cron expression, in UTC"
+    )
+    reset: list[str] = Field(
+        min_length=1,
+        description="program and arguments that put the cloud back to the source release, run "
+        "without a shell in the project's folder",
+    )
+    reset_seconds: int = Field(
+        1800, ge=10, description="after which that program, or after_dump, is ended"
+    )
+    dump: str | None = Field(
+        None, description="dump of production, .sql or .sql.gz, that is upgraded instead"
+    )
+    after_dump: list[str] = Field(
+        [],
+        description="program and arguments that give the loaded dump the administrator of this "
+        "cloud, run like reset",
+    )
+    history: int = Field(100, ge=1, le=1000, description="rehearsals that the history keeps")
+
+
+def staging_findings(data: Mapping[str, Any]) -> Iterator[str]:
+    """Return why a cloud may not rehearse, from plain data; nothing where it does not want to."""
+    if data.get("rehearsal") is not None and data.get("staging") is not True:
+        yield NOT_STAGING
+
+
+def judge_staging(cloud: str, staging: bool, declared: bool) -> Verdict:
+    """Return whether a cloud may be reset: marked as staging, and it says how.
+
+    Fails closed: what is not marked is production.
+    """
+    words = "staging" if staging else "not marked as staging"
+    return Verdict(
+        ok=staging and declared,
+        check="staging",
+        object=cloud,
+        measured=words if declared else f"{words}, and it has no section rehearsal",
+        limit="`staging: true` and a section `rehearsal` in its file",
+        consequence="a rehearsal resets its cloud, so nothing was touched",
+        next_step="name a staging cloud with param cloud; only if this is one, mark it in "
+        f"include/clouds/{cloud}.yaml",
+    )
+
+
+def judge_reset(node: str, report: str, serves_source: bool, source: str) -> Verdict:
+    """Return whether a node is back at the source release; ``report`` is what it runs, in words.
+
+    An upgrade of nodes that were never reset finds nothing to do, ends green, and proves nothing.
+    """
+    return Verdict(
+        ok=serves_source,
+        check="reset",
+        object=node,
+        measured=report,
+        limit=f"{source} running",
+        consequence="an upgrade from here would prove nothing, so none is started",
+        next_step="read what the reset command printed; correct it, or param source",
+    )

@@ -1,0 +1,257 @@
+"""Take one node from the source to the target release while the others serve.
+
+The whole cycle is one unit: nothing may interleave with it. It looks at the truth before each
+act, so that it can be killed and started again at any point. Whatever fails after the node left
+the rotation leads back to the old release, and to the node serving again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from keystone_rollout.domain.node.steps import Step
+
+
+@dataclass(frozen=True)
+class RunningRelease:
+    """Say what a node has installed, and whether the running service is that release."""
+
+    installed: str
+    running: bool
+    stale: bool = False
+
+    def serves(self, release: str) -> bool:
+        """Tell whether the service runs, and runs this release."""
+        return self.running and not self.stale and self.installed == release
+
+    def __str__(self) -> str:
+        if not self.running:
+            return f"{self.installed} installed, service stopped"
+        if self.stale:
+            return f"{self.installed} installed, service still runs what was there before"
+        return f"{self.installed} running"
+
+
+def parse_release_report(text: str) -> RunningRelease:
+    """Read what step `report_release` printed; ValueError quotes anything else."""
+    match = re.fullmatch(r"\s*(\S+)\s+(\d+)\s+(\d+|stopped)\s*", text)
+    if match is None:
+        raise ValueError(f"report_release printed {text.strip()!r}; expected: version epoch epoch")
+    version, installed, started = match.groups()
+    if started == "stopped":
+        return RunningRelease(version, running=False)
+    return RunningRelease(version, running=True, stale=int(started) < int(installed))
+
+
+class Rotation(Protocol):
+    """Take a server out of every load balancer and put it back."""
+
+    def check_capacity(self, server: str) -> None: ...
+    def drain(self, server: str) -> None: ...
+    def wait_no_sessions(self, server: str) -> None: ...
+    def maint(self, server: str) -> None: ...
+    def ready(self, server: str) -> None: ...
+    def wait_up(self, server: str) -> None: ...
+    def is_serving(self, server: str) -> bool: ...
+
+
+class Machine(Protocol):
+    """Run steps on the node itself."""
+
+    def run(self, step: Step, release: str) -> str: ...
+
+
+class Prover(Protocol):
+    """Show with real tokens that the node serves, past the load balancer."""
+
+    def prove(self) -> str: ...
+
+
+class CycleFailed(Exception):
+    """Say why a node is not on the target release, and where it was left."""
+
+
+class TakenOver(Exception):
+    """Say that another attempt works on the node: this one must not act any more."""
+
+
+@dataclass
+class NodeCycle:
+    """Hold one node's way from the source to the target release.
+
+    ``note`` is called with (state, text) at each change: found, drain, maint, stopped, installed,
+    started, proved, up ... It may raise TakenOver, which ends the cycle without another act.
+    """
+
+    node: str
+    server: str
+    source: str
+    target: str
+    rotation: Rotation
+    machine: Machine
+    prover: Prover
+    note: Callable[[str, str], None]
+    proof: str = field(default="", init=False)
+    _may_serve: bool = field(default=True, init=False)
+    """Whether a balancer may send requests to the server: until maint, and from ready on."""
+
+    def run(self) -> bool:
+        """Run the cycle; return False where the node already served the target release.
+
+        Raises CycleFailed once the node is back in rotation on the old release, or with the
+        reason why it could not be brought back.
+        """
+        if self._already_done():
+            return False
+        self._check_kept()
+        self.rotation.check_capacity(self.server)
+        self._leave_rotation()
+        try:
+            self._replace(self.target)
+            self._prove(self.target)
+            self._enter_rotation()
+        except TakenOver:
+            raise
+        except BaseException as error:  # an interrupt, too, must not leave the node out
+            raise CycleFailed(self._go_back(error)) from error
+        return True
+
+    def recover(self) -> str:
+        """Bring back a node that an interrupted run left out; return how.
+
+        A service that is whole and proves it serves as it is. Anything else goes back to the
+        source release, which every schema before contract serves. Raises CycleFailed where the
+        node stays out.
+        """
+        try:
+            report = self._report()
+            self.note("found", str(report))
+            if report.serves(self.target) or report.serves(self.source):
+                self.proof = self.prover.prove()
+                self._enter_rotation()
+                return f"{self.node} was whole ({report}) and is ready and UP again"
+        except TakenOver:
+            raise
+        except Exception as error:
+            self.note("going back", f"{error}")
+        try:
+            self._return_to_source()
+        except TakenOver:
+            raise
+        except Exception as error:
+            raise CycleFailed(
+                f"{self.node}, which an interrupted run took out of rotation, cannot be brought "
+                f"back to {self.source}: {error}. It stays OUT of rotation; the others serve. "
+                f"Next: repair it (is the machine up?), then start the run again"
+            ) from error
+        return f"{self.node} is back on {self.source}, ready and UP"
+
+    def _report(self) -> RunningRelease:
+        return parse_release_report(self.machine.run(Step.REPORT_RELEASE, self.target))
+
+    def _already_done(self) -> bool:
+        report = self._report()
+        self.note("found", str(report))
+        if not report.serves(self.target) or not self.rotation.is_serving(self.server):
+            return False
+        self.proof = self.prover.prove()
+        self.note("done", f"already serves {self.target}; {self.proof}")
+        return True
+
+    def _check_kept(self) -> None:
+        """Refuse to stop anything unless both releases are on the node: there and back again."""
+        for release in (self.target, self.source):
+            lacking = self.machine.run(Step.CHECK_KEPT, release).split("\n")
+            lacking = [line for line in lacking if line.strip()]
+            if lacking:
+                raise RuntimeError(
+                    f"{self.node} lacks {', '.join(lacking)}, without which it could not be taken "
+                    f"to {release}; limit 0 files missing. Next: put it back (the staging of an "
+                    "upgrade does), and find out who removed it"
+                )
+
+    def _leave_rotation(self) -> None:
+        try:
+            self.note("drain", "no new requests")
+            self.rotation.drain(self.server)
+            self.rotation.wait_no_sessions(self.server)
+            # Another server may have died meanwhile: this one still serves if it is let.
+            self.rotation.check_capacity(self.server)
+            self.rotation.maint(self.server)
+            self._may_serve = False
+            self.note("maint", "0 sessions, out of rotation")
+        except TakenOver:
+            raise
+        except BaseException as error:
+            # Nothing was stopped yet, so the node can serve again at once.
+            raise CycleFailed(self._put_back(_words(error))) from error
+
+    def _put_back(self, reason: str) -> str:
+        try:
+            self._enter_rotation()
+        except TakenOver:
+            raise
+        except Exception as error:
+            return (
+                f"{reason}. {self.node} is NOT back in rotation ({error}), though nothing was "
+                f"stopped. Next: start the upgrade again, which brings it back first, or set "
+                f"server {self.server} ready by hand"
+            )
+        return f"{reason}. {self.node} is ready and UP again, nothing was stopped. Clear this task"
+
+    def _replace(self, release: str) -> None:
+        self.machine.run(Step.STOP, release)
+        self.note("stopped", "service stopped")
+        self.machine.run(Step.ENABLE_REPOSITORY, release)
+        self.machine.run(Step.INSTALL, release)
+        self.machine.run(Step.CONFIGURE, release)
+        self.note("installed", release)
+        self.machine.run(Step.START, release)
+        self.note("started", release)
+
+    def _prove(self, release: str) -> None:
+        self.proof = self.prover.prove()
+        report = self._report()
+        if not report.serves(release):
+            raise CycleFailed(f"{self.node} reports {report}; expected {release} running")
+        self.note("proved", self.proof)
+
+    def _enter_rotation(self) -> None:
+        self._may_serve = True
+        self.rotation.ready(self.server)
+        self.rotation.wait_up(self.server)
+        self.note("up", "ready and UP, stable")
+
+    def _return_to_source(self) -> None:
+        if self._may_serve:
+            self.rotation.maint(self.server)
+            self._may_serve = False
+        self._replace(self.source)
+        self._prove(self.source)
+        self._enter_rotation()
+
+    def _go_back(self, reason: BaseException) -> str:
+        self.note("going back", _words(reason))
+        failed = f"{self.node} could not be taken to {self.target}: {_words(reason)}"
+        try:
+            self._return_to_source()
+        except TakenOver:
+            raise
+        except Exception as error:
+            return (
+                f"{failed}. Going back to {self.source} failed too ({error}): {self.node} is OUT "
+                "of rotation, the others serve. Next: repair the cause and start the upgrade "
+                f"again, which brings it back first, or set server {self.server} ready by hand"
+            )
+        return (
+            f"{failed}. {self.node} is back on {self.source}, ready and UP; no further node is "
+            "started. Remove the cause, then clear this task"
+        )
+
+
+def _words(error: BaseException) -> str:
+    """Return an error's text; an interrupt has none."""
+    return f"{error}" or type(error).__name__

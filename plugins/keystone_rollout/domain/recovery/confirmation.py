@@ -1,0 +1,84 @@
+"""Ask for a phrase that names the backup and bounds the loss, and read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.units import duration, moment
+
+MARGIN_WRITES = 100
+SHOWN_TABLES = 8
+
+
+def phrase(backup: str, writes: int) -> str:
+    """Return what an operator has to say to lose up to so many writes to a backup."""
+    return f"restore {backup}, losing at most {writes} writes"
+
+
+def proposed_bound(total: int) -> int:
+    """Return a bound that still holds when the cloud went on being written to for a while."""
+    wanted = total + max(MARGIN_WRITES, total // 10)
+    return -(-wanted // MARGIN_WRITES) * MARGIN_WRITES
+
+
+def agreed_bound(said: str, backup: str) -> int | None:
+    """Return how many writes may be lost to this very backup; None where nobody agreed to it."""
+    match = re.fullmatch(
+        re.escape(f"restore {backup}, losing at most ") + r"(\d+) writes", said.strip()
+    )
+    return int(match[1]) if match else None
+
+
+def objection(said: str, backup: str, total: int) -> str | None:
+    """Say why a confirmation does not allow this restore, or return None where it does."""
+    if not said.strip():
+        return "param confirm is empty"
+    bound = agreed_bound(said, backup)
+    if bound is None:
+        return f"param confirm says {said!r}, which does not name {backup} and how much may be lost"
+    if total > bound:
+        return f"{total} writes would be lost, param confirm allows {bound}"
+    return None
+
+
+def refusal(reason: str, section: Mapping[str, Any], source: str) -> str:
+    """Return everything an operator has to know before agreeing, with the phrase to say at its end.
+
+    ``section`` is domain.recovery.restore_record's; ``source`` names the release to go back to.
+    """
+    loss = Difference.from_list(section["planned"])
+    affected = loss.affected
+    tables = "; ".join(str(table) for table in affected[:SHOWN_TABLES])
+    if len(affected) > SHOWN_TABLES:
+        tables += f"; and {len(affected) - SHOWN_TABLES} more tables"
+    blind = sum(not table.by_key for table in loss.tables)
+    parts = [
+        f"{reason}. Nothing was touched",
+        f"Going back to {source} from backup {section['backup']}, taken {moment(section['taken'])} "
+        f"({duration(section['age_seconds'])} ago), undoes {loss.sentence()}",
+        f"By table: {tables}" if tables else "",
+        f"Tables compared by their number of rows only, for lack of a common primary key: {blind}"
+        if blind
+        else "",
+        ""
+        if section["swap_needed"]
+        else "The schema already stands where the backup does and "
+        "stays as it is; only nodes are taken back",
+        _expected_downtime(section["last_downtime"]),
+        str(section["hint"]),
+        f"Next: to do it, start keystone_restore again with param confirm: "
+        f"{phrase(section['backup'], proposed_bound(loss.total))}",
+    ]
+    return ". ".join(part for part in parts if part)
+
+
+def _expected_downtime(last: Sequence[float] | None) -> str:
+    if last is None:
+        return "Nobody is served meanwhile; for how long has never been measured here"
+    return (
+        f"Nobody is served meanwhile; the last time it took {duration(last[0])} until the first "
+        f"server served, {duration(last[1])} until all did"
+    )

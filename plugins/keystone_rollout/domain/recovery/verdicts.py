@@ -1,0 +1,65 @@
+"""Judge what a restore measures before and after the one step that cannot be taken back lightly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.domain.units import count
+from keystone_rollout.domain.verdict import Verdict
+
+NOT_MOVED = "no table was moved; settle_servers starts everything again as it was"
+
+
+def judge_writers(schema: str, sessions: Sequence[str]) -> Verdict:
+    """Check that nobody is left who could write behind the back of the last count."""
+    return Verdict(
+        not sessions,
+        "writers",
+        schema,
+        "; ".join(sessions[:5]) + (f"; {len(sessions) - 5} more" if len(sessions) > 5 else "")
+        or "0 sessions",
+        "0 sessions in the schema, the reader's apart",
+        NOT_MOVED,
+        "find out who that is and stop it, then start keystone_restore again",
+    )
+
+
+def judge_loss(backup: str, lost: Difference, bound: int) -> Verdict:
+    """Check that no more is lost than somebody agreed to, counted without a writer."""
+    return Verdict(
+        lost.total <= bound,
+        "lost writes",
+        backup,
+        lost.sentence(),
+        f"at most {count(bound)}, as param confirm says",
+        NOT_MOVED,
+        "start keystone_restore again, with a confirmation of the new number",
+    )
+
+
+def judge_versions(measured: RecordedVersions, backup: RecordedVersions, schema: str) -> Verdict:
+    """Check that the live schema stands where the backup does."""
+    return Verdict(
+        measured == backup,
+        "schema versions",
+        schema,
+        str(measured),
+        f"{backup}, as in the backup",
+        "the old release does not find the tables it knows",
+        "find out who migrated the schema since, then start keystone_restore again",
+    )
+
+
+def judge_caches(stale: Mapping[str, str]) -> Verdict:
+    """Check that no cache is left that was filled from the database that is not there any more."""
+    return Verdict(
+        not stale,
+        "caches",
+        "memcached",
+        "; ".join(stale.values()) or "emptied, as far as node_steps.variables.memcached names any",
+        "emptied before the first node was started",
+        "until they expire, rows may be served that the database does not have",
+        "restart memcached, or wait for [cache] expiration_time; everything else is done",
+    )

@@ -1,0 +1,121 @@
+"""Estimate how long each step takes from what earlier upgrades of the same cloud took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from keystone_rollout.domain.releases.release import parse_release
+from keystone_rollout.domain.run.record import build_record
+
+UPGRADE = "keystone_upgrade"
+NODE, STAGE = "one node", "stage packages on one node"
+LAST_STEP = "upgrade_succeeded"
+NO_PAST_RUN = "no past run here: a rehearsal measures it"
+_Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """Hold what one earlier upgrade took, in seconds; failed steps are left out.
+
+    ``total`` is the time in which some step ran, without the wait for an approval; None where
+    the run did not go through. ``out`` is how long each node took no requests.
+    """
+
+    cloud: str
+    hop: tuple[int, int]
+    steps: Mapping[str, tuple[float, ...]]
+    out: tuple[float, ...]
+    total: float | None
+
+
+def past_run(events: Sequence[Mapping[str, Any]]) -> PastRun | None:
+    """Read an upgrade from its events; None for any other run.
+
+    Raises KeyError, TypeError or ValueError for a record that was written by something else.
+    """
+    record = build_record("", events, [], "")
+    plan = record["plan"]
+    if record["dag"] != UPGRADE or plan is None:
+        return None
+    nodes = record["nodes"].values()
+    return PastRun(
+        plan["cloud"],
+        hop_of(plan["source"], plan["target"]),
+        _seconds(record["steps"], plan["nodes"]),
+        tuple(node["out_of_rotation"] for node in nodes if _went_well(node)),
+        _total(record["steps"]),
+    )
+
+
+def hop_of(source: str, target: str) -> tuple[int, int]:
+    """Return a hop by the numbers of its releases: patches do not change what it takes."""
+    return parse_release(source).major, parse_release(target).major
+
+
+def _went_well(node: _Record) -> bool:
+    return node["since"] is None and node["state"] in ("done", "up") and node["out_of_rotation"] > 0
+
+
+def _seconds(steps: Iterable[_Record], nodes: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """Return each kind of step with its times; a step that was repeated took its longest one.
+
+    The shorter ones are of cleared tasks that found their work done.
+    """
+    longest: dict[str, float] = {}
+    for step in steps:
+        if step["state"] == "finished":
+            took = step["ended"] - step["began"]
+            longest[step["name"]] = max(took, longest.get(step["name"], 0.0))
+    kinds: dict[str, list[float]] = {}
+    names = set(nodes)
+    for name, took in longest.items():
+        kind = NODE if name in names else STAGE if name.startswith("stage ") else name
+        kinds.setdefault(kind, []).append(took)
+    return {kind: tuple(times) for kind, times in kinds.items()}
+
+
+def _total(steps: Sequence[_Record]) -> float | None:
+    states = {step["state"] for step in steps}
+    if states != {"finished"} or LAST_STEP not in {step["name"] for step in steps}:
+        return None
+    covered, until = 0.0, 0.0
+    for step in sorted(steps, key=lambda each: each["began"]):
+        covered += max(0.0, step["ended"] - max(step["began"], until))
+        until = max(until, step["ended"])
+    return covered
+
+
+def estimate(runs: Sequence[PastRun], cloud: str, hop: tuple[int, int]) -> dict[str, Any]:
+    """Return the estimate as plain data, from runs in the order in which they happened.
+
+    Every line counts runs of the same cloud and hop; where there is none, those of its other hops.
+    """
+    own = [run for run in runs if run.cloud == cloud]
+    same = [run for run in own if run.hop == hop]
+    kinds = dict.fromkeys(kind for run in (*reversed(same), *reversed(own)) for kind in run.steps)
+    steps = [
+        {"step": kind, **found}
+        for kind in kinds
+        if (found := _line(same, own, lambda run, kind=kind: run.steps.get(kind, ())))
+    ]
+    return {
+        "runs": len(same),
+        "runs_of_other_hops": len(own) - len(same),
+        "steps": steps,
+        "total": _line(same, own, lambda run: () if run.total is None else (run.total,)),
+        "out_of_rotation": _line(same, own, lambda run: run.out),
+    }
+
+
+def _line(same: Sequence[PastRun], own: Sequence[PastRun], times: Any) -> dict[str, Any] | None:
+    for runs, other in ((same, False), (own, True)):
+        measured = [found for run in runs if (found := times(run))]
+        seconds = [each for found in measured for each in found]
+        if seconds:
+            return {"median": round(median(seconds), 1), "worst": round(max(seconds), 1),
+                    "runs": len(measured), "other_hop": other}  # fmt: skip
+    return None

@@ -1,0 +1,84 @@
+"""Hold the migrations that an upgrade image carries, in the order in which it runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keystone_rollout.domain.schema.versions import Phase, VersionTable
+
+
+@dataclass(frozen=True)
+class Migration:
+    """Identify one migration: the version it records, and its script's name without .py."""
+
+    phase: Phase
+    version: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class ImageMigrations:
+    """Hold what the image's `db_sync` would run, and where it records that.
+
+    ``table``: where the schema's version stands once this image has migrated it.
+    ``migrations``: those that this table records, in order within each phase.
+    ``base``: with alembic the revision below both branches, with which a database is stamped
+    that is taken over from `migrate_version`; otherwise empty.
+    ``legacy``: with alembic the migrations of the `migrate_version` repositories that the image
+    still carries (Zed and 2023.1 do); where there are none it takes no such database over.
+    """
+
+    table: VersionTable
+    migrations: tuple[Migration, ...]
+    base: str = ""
+    legacy: tuple[Migration, ...] = ()
+
+    def of(self, phase: Phase) -> tuple[Migration, ...]:
+        """Return a phase's migrations in order; none for `migrate` with alembic."""
+        return tuple(each for each in self.migrations if each.phase is phase)
+
+    def head(self, phase: Phase) -> str:
+        """Return the version a phase ends at; empty where the release has no such migrations."""
+        own = self.of(phase)
+        return own[-1].version if own else ""
+
+    def heads(self) -> dict[str, str]:
+        """Return the head of every phase as plain data, for templates and the report."""
+        return {phase.value: self.head(phase) for phase in Phase}
+
+    def has(self, phase: Phase) -> bool:
+        """Tell whether a phase does anything in this release: with alembic `migrate` does not."""
+        return bool(self.of(phase))
+
+    def legacy_head(self, phase: Phase) -> int:
+        """Return the number at which a database has to stand to be taken over (Yoga's head)."""
+        return max(int(each.version) for each in self.legacy if each.phase is phase)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, for the run record."""
+        return {
+            "table": self.table.value,
+            "base": self.base,
+            "migrations": [[each.phase.value, each.version, each.name] for each in self.migrations],
+            "legacy": [[each.phase.value, each.version, each.name] for each in self.legacy],
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> ImageMigrations:
+        """Rebuild what ``to_dict`` gave; KeyError where a field is missing."""
+        own, legacy = (
+            tuple(Migration(Phase(phase), version, name) for phase, version, name in fields[key])
+            for key in ("migrations", "legacy")
+        )
+        return cls(VersionTable(fields["table"]), own, fields["base"], legacy)
+
+    def __str__(self) -> str:
+        """Return the heads: `44/44/44`, or the heads of alembic's branches by name."""
+        if self.table is VersionTable.MIGRATE:
+            return "/".join(self.heads().values())
+        return ", ".join(f"{phase} {head}" for phase, head in self.heads().items() if head)

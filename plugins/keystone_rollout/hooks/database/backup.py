@@ -1,0 +1,85 @@
+"""Dump the keystone schema, restore the dump into a scratch schema, and compare."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.recovery.backup_verdict import TableState, judge_backup
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.sql import sql
+
+SCRATCH = "keystone_rollout_scratch"
+
+
+class BackupFailed(RuntimeError):
+    """Say which program failed, and what it printed."""
+
+
+class DatabaseBackup:
+    """Make one verified dump.
+
+    The dump reads one consistent snapshot (--single-transaction) and never blocks clients.
+    """
+
+    def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self.database = KeystoneDatabase(cloud)
+        self.client = DatabaseClient(self.database.administrator)
+        self.schema = self.database.schema
+        self.folder = folder
+
+    def dump(self, name: str) -> Path:
+        """Write the dump and return its path; it has that name only once it is complete."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.folder / f"{name}.sql"
+        part = path.with_suffix(".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            self.client.dump(
+                ["--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob",
+                 self.schema],
+                stream,
+            )  # fmt: skip
+        part.replace(path)
+        return path
+
+    def verify(self, name: str) -> tuple[Path, Verdict]:
+        """Dump, restore into the scratch schema, compare, and drop the scratch schema again.
+
+        Raises BackupFailed where dumping or restoring fails.
+        """
+        try:
+            return self._verify(name)
+        except DatabaseClientFailed as error:
+            raise BackupFailed(
+                f"{error}. Nothing was changed. Next: free space or repair, then clear this task"
+            ) from error
+
+    def _verify(self, name: str) -> tuple[Path, Verdict]:
+        before = self._tables(self.schema)
+        path = self.dump(name)
+        after = self._tables(self.schema)
+        admin = self.database.administrator
+        try:
+            admin.run([f"DROP DATABASE IF EXISTS {SCRATCH}", f"CREATE DATABASE {SCRATCH}"])
+            with path.open("rb") as stream:
+                self.client.load(SCRATCH, stream)
+            restored = self._tables(SCRATCH)
+        finally:
+            admin.run(f"DROP DATABASE IF EXISTS {SCRATCH}")
+        return path, judge_backup(before, after, restored, str(path))
+
+    def _tables(self, schema: str) -> dict[str, TableState]:
+        admin = self.database.administrator
+        states = {}
+        for (raw,) in admin.get_records(sql("select_table_names"), {"schema": schema}):
+            table = raw.decode() if isinstance(raw, bytes | bytearray) else raw
+            # Identifiers cannot be parameters; this one comes from information_schema.
+            quoted = f"`{schema}`.`{table}`"
+            checksum = admin.get_first(f"CHECKSUM TABLE {quoted}")[1]
+            rows = admin.get_first(f"SELECT COUNT(*) FROM {quoted}")[0]  # noqa: S608
+            states[table] = TableState(int(checksum), int(rows))
+        return states

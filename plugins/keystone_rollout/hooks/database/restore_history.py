@@ -1,0 +1,90 @@
+"""Keep each restore in the cloud's own database, so that any later run can go on with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.hooks.database.own_schema import RolloutTable
+
+RESTORED, PUT_BACK, SUPERSEDED = "restored", "put back", "superseded"
+
+
+@dataclass(frozen=True)
+class OpenRestore:
+    """Hold a restore of which nothing has come yet; times are epoch seconds."""
+
+    replaced: str
+    backup: str
+    began: float
+    swapped: float | None
+    lost: Difference | None
+    served: float | None
+    ended: float | None
+
+
+@dataclass(frozen=True)
+class Downtime:
+    """Hold for how long nobody served, in seconds."""
+
+    until_first: float
+    until_all: float
+
+
+class RestoreHistory:
+    """Write and read the restores of one cloud's schema."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.live = cloud.databases.schema_name
+        self.table = RolloutTable(cloud, "schema_restore")
+
+    def open(self) -> OpenRestore | None:
+        """Return the restore that was begun last and has not ended."""
+        rows = self.table.rows("select_open_restore", live=self.live)
+        if not rows:
+            return None
+        replaced, backup, began, swapped, lost, served, ended = rows[0]
+        return OpenRestore(
+            replaced=str(replaced),
+            backup=str(backup),
+            began=float(began),
+            swapped=None if swapped is None else float(swapped),
+            lost=None if lost is None else Difference.from_list(json.loads(lost)),
+            served=None if served is None else float(served),
+            ended=None if ended is None else float(ended),
+        )
+
+    def last_downtime(self) -> Downtime | None:
+        """Return what was measured the last time; None where no restore was."""
+        rows = self.table.rows("select_last_downtime", live=self.live)
+        if not rows or None in rows[0]:
+            return None
+        began, served, ended = (float(each) for each in rows[0])
+        return Downtime(served - began, ended - began)
+
+    def begin(self, replaced: str, backup: str, run_id: str, began: float) -> None:
+        """Write down that the first server leaves now; it is the open restore from here on."""
+        self.table.write("insert_schema_restore", replaced=replaced, live=self.live, backup=backup,
+                         run_id=run_id, began=began)  # fmt: skip
+
+    def keep_lost(self, replaced: str, lost: Difference) -> None:
+        """Write down what moving the tables undoes."""
+        self.table.write("update_restore_lost", replaced=replaced, lost=json.dumps(lost.to_list()))
+
+    def keep_swapped(self, replaced: str, at: float) -> None:
+        """Write down that the tables were moved; the first time counts."""
+        self.table.write("update_restore_swapped", replaced=replaced, at=at)
+
+    def keep_served(self, replaced: str, at: float) -> None:
+        """Write down that a server serves again; the first time counts."""
+        self.table.write("update_restore_served", replaced=replaced, at=at)
+
+    def keep_ended(self, replaced: str, at: float) -> None:
+        """Write down that all servers serve again; the first time counts."""
+        self.table.write("update_restore_ended", replaced=replaced, at=at)
+
+    def close(self, replaced: str, outcome: str) -> None:
+        """Write down what came of a restore; no later run goes on with it."""
+        self.table.write("update_restore_outcome", replaced=replaced, outcome=outcome)

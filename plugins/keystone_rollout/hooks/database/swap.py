@@ -1,0 +1,133 @@
+"""Put a loaded backup into the live schema's place; the live tables stay, in a schema aside.
+
+RENAME TABLE refuses tables with triggers, and views. Their definitions are written to files beside
+the backups first, so that they outlive a crash, and made again where their tables have gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from airflow.providers.mysql.hooks.mysql import MySqlHook
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.schema.difference import quoted
+from keystone_rollout.domain.schema.table_moves import SCRATCH, half_moved, rename_statement
+from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
+from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.loader import BackupLoad
+from keystone_rollout.hooks.files.cloud_file import project_path
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_SECONDS = 30
+"""For the tables' metadata locks; whoever holds one has no business here while nobody serves."""
+
+_DEFINITIONS = ["--no-data", "--skip-lock-tables", "--skip-comments"]
+
+
+class SchemaSwap:
+    """Move the live tables aside and the restored ones in, for one restore.
+
+    :param replaced: schema that takes the live tables; its name identifies the restore
+    """
+
+    def __init__(self, cloud: Cloud, replaced: str) -> None:
+        connection = cloud.databases.administrator
+        self.admin = MySqlHook(mysql_conn_id=connection)
+        self.client = DatabaseClient(self.admin)
+        self.load = BackupLoad(cloud)
+        self.live = SchemaReader(connection, cloud.databases.schema_name)
+        self.kept = SchemaReader(connection, SCRATCH)
+        self.replaced = SchemaReader(connection, replaced)
+        self.folder = project_path(cloud.backup_directory)
+
+    def done(self) -> bool:
+        """Tell whether the tables were moved, by the tables themselves.
+
+        Raises RuntimeError, naming what is where, if a crash left some of them half-way.
+        """
+        replaced = self.replaced.tables()
+        mixed = half_moved(self.live.tables(), self.kept.tables(), replaced)
+        if mixed:
+            raise RuntimeError(
+                f"the swap is half-done: {mixed}. Nothing is lost. Next: move the tables with "
+                f"RENAME TABLE so that all of the old ones are in {self.replaced.schema} and all "
+                f"of the backup's in {self.live.schema}, then start keystone_restore again"
+            )
+        return bool(replaced)
+
+    def move(self) -> None:
+        """Move all tables in one statement; afterwards `finish` makes triggers and views again."""
+        self.admin.run(
+            f"CREATE DATABASE IF NOT EXISTS {quoted(self.replaced.schema)} "
+            f"{self.load.character_set()}",
+            autocommit=True,
+        )
+        self._save_definitions(self.live)
+        self._save_definitions(self.kept)
+        self._drop_definitions(self.live)
+        self._drop_definitions(self.kept)
+        rename = rename_statement(
+            self.live.tables(), self.kept.tables(), self.live.schema, self.replaced.schema
+        )
+        self.admin.run(
+            [f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}", rename], autocommit=True
+        )
+
+    def finish(self) -> None:
+        """Make triggers and views again, each kind where its tables are now.
+
+        Those of the tables that were moved aside are nothing that anybody has to wait for.
+        """
+        self._make_definitions(self._file(self.kept), self.live)
+        try:
+            self._make_definitions(self._file(self.live), self.replaced)
+        except DatabaseClientFailed as error:
+            log.warning(
+                "Triggers and views of %s stay in file %s: %s",
+                self.replaced.schema, self._file(self.live), error,
+            )  # fmt: skip
+
+    def undo(self) -> None:
+        """Give the live schema back what a move that did not happen took from it."""
+        if self.replaced.tables():
+            raise RuntimeError(f"{self.replaced.schema} holds tables: there is nothing to undo")
+        self._make_definitions(self._file(self.live), self.live)
+        self._file(self.kept).unlink(missing_ok=True)
+        self.admin.run(f"DROP DATABASE IF EXISTS {quoted(self.replaced.schema)}", autocommit=True)
+
+    def _file(self, schema: SchemaReader) -> Path:
+        return self.folder / f"{self.replaced.schema}.{schema.schema}.definitions"
+
+    def _save_definitions(self, schema: SchemaReader) -> None:
+        path = self._file(schema)
+        if path.exists():  # of an attempt that was interrupted: what it saved is dropped by now
+            return
+        part = path.with_suffix(".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            views = schema.views()
+            if views:
+                options = [*_DEFINITIONS, "--skip-triggers", "--skip-add-drop-table"]
+                self.client.dump([*options, schema.schema, *views], stream)
+            if schema.triggers():
+                options = [*_DEFINITIONS, "--no-create-info", "--triggers"]
+                self.client.dump([*options, schema.schema], stream)
+        part.replace(path)
+
+    def _drop_definitions(self, schema: SchemaReader) -> None:
+        for kind, names in (("TRIGGER", schema.triggers()), ("VIEW", schema.views())):
+            for name in names:
+                statement = f"DROP {kind} IF EXISTS {quoted(schema.schema, name)}"
+                self.admin.run(statement, autocommit=True)
+
+    def _make_definitions(self, path: Path, schema: SchemaReader) -> None:
+        if not path.exists():  # made already, or never taken away
+            return
+        self._drop_definitions(schema)
+        with path.open("rb") as stream:
+            self.client.load(schema.schema, stream)
+        path.unlink()

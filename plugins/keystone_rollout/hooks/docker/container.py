@@ -1,0 +1,152 @@
+"""Keep one keystone-manage container per cloud, and settle what a killed task left behind.
+
+A task that dies leaves its container running, and the migration in it goes on. A second one beside
+it would run the same statements, so every start waits for the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.docker.hooks.docker import DockerHook
+from airflow.sdk.exceptions import AirflowException
+from docker.errors import DockerException, NotFound
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.schema.keystone_log import error_lines
+from keystone_rollout.hooks.docker.image import DOCKER
+
+LABEL_CLOUD = "org.keystone-rollout.cloud"
+LABEL_COMMAND = "org.keystone-rollout.command"
+POLL_SECONDS = 0.5
+TELL_SECONDS = 30.0
+LOG_LINES = 5
+
+log = logging.getLogger(__name__)
+
+
+class PhaseContainerError(RuntimeError):
+    """Say what about an earlier container keeps the next one from being started."""
+
+
+class PhaseContainer:
+    """Find, wait for and remove the one container in which a cloud's keystone-manage runs."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.name = f"keystone-rollout-phase-{cloud.name}"
+        self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
+
+    def labels(self, arguments: list[str]) -> dict[str, str]:
+        """Return what tells a human, and `docker ps --filter`, whose container this is."""
+        return {LABEL_CLOUD: self.cloud.name, LABEL_COMMAND: " ".join(arguments)}
+
+    def settle_earlier(self) -> str:
+        """Wait for an earlier container's end, log how it ended, remove it; say what was found.
+
+        Call it before anything that must not run beside a migration: a phase, a backup. Raises
+        PhaseContainerError where the container still runs limits.phase_seconds after its start,
+        or where Docker cannot be asked.
+        """
+        try:
+            return self._settle()
+        except (DockerException, AirflowException, OSError) as error:
+            raise PhaseContainerError(
+                f"whether {self.name} still runs is not known: Docker at {DOCKER} answers {error}; "
+                "allowed is one container per cloud, so nothing was started. Next: repair Docker, "
+                "then start the upgrade again"
+            ) from error
+
+    def remove(self) -> int:
+        """Remove the container and return the exit status it ended with."""
+        status = int(self._inspect()["State"]["ExitCode"])
+        self._client.remove_container(self.name, force=True)
+        return status
+
+    def discard(self) -> None:
+        """Remove the container unless it runs: one that could not be started, for example."""
+        with suppress(NotFound):
+            if not self._inspect()["State"]["Running"]:
+                self.remove()
+
+    def _settle(self) -> str:
+        try:
+            found = self._inspect()
+        except NotFound:
+            return f"no earlier container of cloud {self.cloud.name}"
+        command = found["Config"]["Labels"].get(LABEL_COMMAND, "unknown command")
+        what = f"{self.name} ({command}) of an earlier attempt"
+        state = found["State"]
+        if state["Status"] == "created":
+            self.remove()
+            return self._tell(f"{what} was never started; removed")
+        waited = self._wait_until_ended(what) if state["Running"] else 0.0
+        lines = self._client.logs(self.name).decode(errors="replace").splitlines()
+        status, errors = self.remove(), error_lines(lines)
+        for line in errors[:LOG_LINES]:
+            log.error("%s: %s", self.name, line)
+        return self._tell(
+            f"{what} {f'was waited for {waited:.1f} s' if waited else 'had ended'}: exit status "
+            f"{status}, {len(errors)} error line(s); removed"
+        )
+
+    def _wait_until_ended(self, what: str) -> float:
+        """Return for how many seconds it was waited."""
+        began = told = time.monotonic()
+        limit = self.cloud.limits.phase_seconds
+        while (state := self._inspect()["State"])["Running"]:
+            age = _seconds_since(state["StartedAt"])
+            if age > limit:
+                raise PhaseContainerError(
+                    f"{what} still runs: measured {age:.0f} s since its start, limit {limit} s "
+                    "(limits.phase_seconds). Two migrations side by side would break the schema, "
+                    f"so nothing was started. Next: read `docker logs {self.name}` and the "
+                    "database's process list; let it end, or raise the limit, then start the "
+                    "upgrade again"
+                )
+            if time.monotonic() - told > TELL_SECONDS or told == began:
+                log.warning("%s still runs, %.0f s since its start: waiting for it", what, age)
+                told = time.monotonic()
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - began
+
+    def _tell(self, text: str) -> str:
+        log.warning(text)
+        return text
+
+    def _inspect(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.inspect_container(self.name)
+        return found
+
+    @property
+    def _client(self) -> Any:
+        return self.hook.api_client
+
+
+class DeliveringClient:
+    """Pass everything on to a Docker API client; put a file in before a container's start.
+
+    A container's own file system is the one place for it that ends with the container.
+    """
+
+    def __init__(self, client: Any, folder: str, archive: bytes) -> None:
+        self._client = client
+        self._folder = folder
+        self._archive = archive
+
+    def start(self, container: str, *args: Any, **kwargs: Any) -> None:
+        """Start a container once it has the file; RuntimeError where Docker does not take it."""
+        if not self._client.put_archive(container, self._folder, self._archive):
+            raise RuntimeError(f"Docker did not take the file for {self._folder}: not started")
+        self._client.start(container, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def _seconds_since(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -1,0 +1,113 @@
+"""Find and check verified backups in a cloud's backup directory."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.recovery.backup_facts import BackupFacts
+from keystone_rollout.domain.recovery.dump_scan import scan_dump
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import project_path
+
+
+class BackupNotUsable(RuntimeError):
+    """Say which backup was asked for, and what is wrong with it."""
+
+
+class BackupStore:
+    """Keep each backup with a description of what it was taken of."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.folder = project_path(cloud.backup_directory)
+
+    def describe(self, path: Path, facts: BackupFacts) -> None:
+        """Write down what a backup is good for; only a verified one may be described."""
+        part = path.with_suffix(".json.part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            json.dump(facts.to_dict(), stream, indent=1, sort_keys=True)
+        part.replace(path.with_suffix(".json"))
+
+    def free_name(self, stem: str) -> str:
+        """Return a name under which no verified backup would be overwritten.
+
+        A task that is cleared after contract would otherwise replace the only way back.
+        """
+        for name in itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2))):
+            if not (self.folder / f"{name}.json").exists():
+                break
+        return name
+
+    def facts(self, path: Path) -> BackupFacts:
+        """Return a backup's description; BackupNotUsable where it has none, or not one of ours."""
+        description = path.with_suffix(".json")
+        try:
+            facts = BackupFacts.from_dict(json.loads(description.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise BackupNotUsable(
+                f"{path.name} was never verified by an upgrade: {description.name} says nothing "
+                f"about it ({error})"
+            ) from error
+        ours = (self.cloud.name, self.cloud.databases.schema_name)
+        if (facts.cloud, facts.schema) != ours:
+            raise BackupNotUsable(
+                f"{path.name} is of schema {facts.schema} of cloud {facts.cloud}, expected schema "
+                f"{ours[1]} of cloud {ours[0]}"
+            )
+        return facts
+
+    def find(self, name: str, release: str) -> Path:
+        """Return the backup of a name, or the newest one that brings a release back.
+
+        Raises BackupNotUsable; without a name it says of every backup why it is none.
+        """
+        if name:
+            path = self.folder / name
+            if Path(name).name != name or path.suffix != ".sql" or not path.is_file():
+                raise BackupNotUsable(f"{name!r} is not a backup in {self.folder}: {self._there()}")
+            self._check_release(path, release)
+            return path
+        usable: list[tuple[float, Path]] = []
+        reasons: list[str] = []
+        for path in sorted(self.folder.glob("*.sql")):
+            try:
+                usable.append((self._check_release(path, release).taken, path))
+            except BackupNotUsable as error:
+                reasons.append(str(error))
+        if not usable:
+            raise BackupNotUsable(
+                f"no backup in {self.folder} brings {release} back: "
+                + ("; ".join(reasons) or "there is none")
+            )
+        return max(usable)[1]
+
+    def judge(self, path: Path) -> Verdict:
+        """Read a backup from its first to its last line."""
+        try:
+            with path.open("rb") as stream:
+                problems = scan_dump(stream, self.cloud.databases.schema_name)
+            measured = "; ".join(problems[:3]) or f"complete, {path.stat().st_size} bytes"
+        except OSError as error:
+            problems = [str(error)]
+            measured = f"not readable: {error}"
+        return Verdict(
+            not problems, "backup file", path.name, measured,
+            "one schema, complete, readable", "nothing was touched",
+            "name another backup of this cloud with param backup",
+        )  # fmt: skip
+
+    def _check_release(self, path: Path, release: str) -> BackupFacts:
+        facts = self.facts(path)
+        if not facts.served_by(release):
+            raise BackupNotUsable(
+                f"{path.name} was taken while the nodes were at {facts.nodes_in_words}: none "
+                f"served {release} from it"
+            )
+        return facts
+
+    def _there(self) -> str:
+        return ", ".join(path.name for path in sorted(self.folder.glob("*.sql"))) or "there is none"

@@ -1,0 +1,63 @@
+"""Find the pages that runs have written, for whoever asks with a browser; nothing else is found.
+
+Addresses have the shape of the folders, so that a page's relative links lead to the same pages
+when it is opened as a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keystone_rollout.hooks.files.run_directory import folder_name, rehearsals_folder, runs_folder
+
+PREFIX = "/rollout"
+"""Where the pages are mounted in Airflow's api-server."""
+
+HISTORY = "history.html"
+OF_A_RUN = ("report.html", "report.json", "plan.html", "plan.txt", "plan.json")
+OF_A_HISTORY = (HISTORY, "history.json")
+OF_A_REHEARSAL = ("report.html", "report.json")
+
+
+def run_page_address(run_id: str, page: str) -> str:
+    """Return the address of a run's page, from the api-server's root on."""
+    return f"{PREFIX}/runs/{folder_name(run_id)}/{page}"
+
+
+def history_address(cloud: str) -> str:
+    """Return the address of a cloud's rehearsals, from the api-server's root on."""
+    return f"{PREFIX}/history/{folder_name(cloud)}/{HISTORY}"
+
+
+def run_page(run_id: str, page: str) -> Path | None:
+    """Return a run's page, or None where there is none.
+
+    ``run_id`` is a run's id or its folder's name. A name that leads out of the folder of all runs
+    leads nowhere, nor does a link that somebody has put there.
+    """
+    if page not in OF_A_RUN:
+        return None
+    return _inside(runs_folder(), folder_name(run_id), page)
+
+
+def history_page(cloud: str, page: str) -> Path | None:
+    """Return the history of a cloud's rehearsals, or None where there is none; see run_page."""
+    if page not in OF_A_HISTORY:
+        return None
+    return _inside(rehearsals_folder(), folder_name(cloud), page)
+
+
+def rehearsal_page(cloud: str, rehearsal: str, page: str) -> Path | None:
+    """Return what a history keeps of one rehearsal, or None where it has it not; see run_page."""
+    if page not in OF_A_REHEARSAL:
+        return None
+    return _inside(rehearsals_folder(), folder_name(cloud), folder_name(rehearsal), page)
+
+
+def _inside(folder: Path, *names: str) -> Path | None:
+    path = folder.joinpath(*names)
+    try:
+        expected = folder.resolve().joinpath(*names)
+        return path if path.is_file() and path.resolve() == expected else None
+    except OSError:  # a name that is too long for any file
+        return None

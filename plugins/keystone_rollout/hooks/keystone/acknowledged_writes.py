@@ -1,0 +1,226 @@
+"""Check that no write which Keystone acknowledged to the load has been lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.exceptions import ClientException
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session
+
+from keystone_rollout.domain.load.credentials import KeystoneAccount, derive_password
+from keystone_rollout.domain.load.ledger import LedgerUser, parse_ledger
+from keystone_rollout.domain.verdict import Verdict
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+THREADS = 8
+NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class AcknowledgedWrites:
+    """Hold what became of the users in the ledger.
+
+    ``missing`` were created and are gone, ``unable`` exist but cannot log in with the password
+    that was acknowledged last, ``undead`` were deleted and still exist; ``unanswered`` could not
+    be checked. ``uncertain`` counts users whose deletion was sent but never answered: either
+    outcome is right. ``stale`` are deleted, but a node still reads them from a cache.
+    """
+
+    created: int = 0
+    deleted: int = 0
+    authenticated: int = 0
+    uncertain: int = 0
+    missing: list[str] = field(default_factory=list)
+    unable: list[str] = field(default_factory=list)
+    undead: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, int | list[str]]:
+        """Return the fields as plain values, for the run record's JSON."""
+        return asdict(self)
+
+    def verdict(self) -> Verdict:
+        """Return whether every acknowledged write is still there; no write at all proves none."""
+        wrong = {
+            "missing": self.missing,
+            "unable to log in": self.unable,
+            "deleted but still there": self.undead,
+            "not checked": self.unanswered,
+        }
+        found = "; ".join(
+            f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names
+        )
+        measured = (
+            f"{self.created} users created, {self.deleted} deleted, "
+            f"{self.authenticated} looked up and logged in"
+        )
+        return Verdict(
+            ok=not found and self.created > 0,
+            check="acknowledged writes",
+            object="keystone",
+            measured=f"{measured}; {found}" if found else measured,
+            limit="all of them there, at least 1 created",
+            consequence="a write that Keystone acknowledged was lost: the data is not to be "
+            "trusted, do not contract",
+            next_step="compare these users with the verified backup and with ledger.jsonl",
+        )
+
+    def note(self) -> str | None:
+        """Say which deletions a cache has not heard of; None where there is none."""
+        if not self.stale:
+            return None
+        return (
+            f"{len(self.stale)} deleted users are gone from the database, and still read from a "
+            f"cache ({_some(self.stale)}): nodes of the two releases do not empty each other's"
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+class AcknowledgedWritesHook:
+    """Own the API connection that compares the ledger with Keystone, and cleans up after it."""
+
+    def __init__(self, account: KeystoneAccount, *, timeout: float = 30.0) -> None:
+        self._account = account
+        self._session = Session(
+            auth=Password(
+                auth_url=account.auth_url,
+                username=account.username,
+                password=account.password,
+                user_domain_name=account.user_domain_name,
+                project_name=account.project_name,
+                project_domain_name=account.project_domain_name,
+            ),
+            timeout=timeout,
+            app_name="keystone-rollout",
+        )
+        # The catalogue may name an address that only nodes reach: always the one of the account.
+        self._api = Adapter(
+            self._session, endpoint_override=account.auth_url.rstrip("/"), raise_exc=False
+        )
+
+    def check(self, ledger: Path) -> AcknowledgedWrites:
+        """Look up every user of the ledger, and log in as every one that must exist."""
+        users = parse_ledger(ledger.read_text() if ledger.exists() else "", str(ledger))
+        self._session.get_token()
+        outcomes = _in_threads(self._outcome, users)
+        found: dict[str, list[str]] = {}
+        for user, outcome in zip(users, outcomes, strict=True):
+            found.setdefault(outcome, []).append(user.name)
+        return AcknowledgedWrites(
+            created=len(users),
+            deleted=sum(user.deleted for user in users),
+            authenticated=len(found.get("authenticated", [])),
+            uncertain=sum(user.uncertain for user in users),
+            missing=found.get("missing", []),
+            unable=found.get("unable", []),
+            undead=found.get("undead", []),
+            unanswered=found.get("unanswered", []),
+            stale=found.get("stale", []),
+        )
+
+    def remove(self, name_prefix: str) -> dict[str, int]:
+        """Delete all users, projects and roles named ``<name_prefix>-...``; return their counts.
+
+        What is already gone counts as removed. Anything else that cannot be deleted is a
+        RuntimeError naming the first of them.
+        """
+        if len(name_prefix) < 4:
+            raise ValueError(
+                f"name prefix is {name_prefix!r}: too short to delete by, needed are 4 characters"
+            )
+        kinds = ("users", "projects", "roles")
+        return {kind: self._remove_all(kind, name_prefix) for kind in kinds}
+
+    def _remove_all(self, kind: str, name_prefix: str) -> int:
+        """Delete what is listed until nothing new is: a list ends at Keystone's list_limit."""
+        removed: set[str] = set()
+        while ids := [one for one in self._ids(kind, f"{name_prefix}-") if one not in removed]:
+            statuses = _in_threads(partial(self._delete, kind), ids)
+            refused = [
+                f"{one} ({status})"
+                for one, status in zip(ids, statuses, strict=True)
+                if status not in (204, 404)
+            ]
+            if refused:
+                raise RuntimeError(
+                    f"{len(refused)} of {len(ids)} {kind} of the load named {name_prefix}-... "
+                    f"were not deleted, the first: {refused[0]}. They do no harm; delete them "
+                    "by hand or clear this task"
+                )
+            removed.update(ids)
+        return len(removed)
+
+    def _delete(self, kind: str, one: str) -> int:
+        return int(self._api.delete(f"/{kind}/{one}").status_code)
+
+    def _ids(self, kind: str, start: str) -> list[str]:
+        response = self._api.get(f"/{kind}", params={"name__startswith": start})
+        if response.status_code != 200:
+            raise RuntimeError(
+                f"GET /{kind} answered {response.status_code} instead of 200: the load's {kind} "
+                f"named {start}... stay. Delete them by hand or clear this task"
+            )
+        # Not every resource filters by the start of a name, and an ignored filter lists all.
+        return [one["id"] for one in response.json()[kind] if one["name"].startswith(start)]
+
+    def _outcome(self, user: LedgerUser) -> str:
+        try:
+            status = self._api.get(f"/users/{user.id}").status_code
+            if status not in (200, 404):
+                return "unanswered"
+            if user.uncertain:
+                return "uncertain"
+            if user.deleted:
+                return self._deleted_but_read(user) if status == 200 else "gone"
+            return self._log_in(user) if status == 200 else "missing"
+        except ClientException:
+            return "unanswered"
+
+    def _deleted_but_read(self, user: LedgerUser) -> str:
+        """Ask the database: one user is read from a cache, a list of users never is."""
+        response = self._api.get("/users", params={"name": user.name})
+        if response.status_code != 200:
+            return "unanswered"
+        listed = any(one["id"] == user.id for one in response.json()["users"])
+        return "undead" if listed else "stale"
+
+    def _log_in(self, user: LedgerUser) -> str:
+        for generation in user.generations:
+            password = derive_password(self._account.password, user.name, generation)
+            identity = {
+                "methods": ["password"],
+                "password": {"user": {"id": user.id, "password": password}},
+            }
+            # log=False: keystoneauth would otherwise write the body to its debug log.
+            response = self._session.post(
+                f"{self._account.auth_url.rstrip('/')}/auth/tokens",
+                json={"auth": {"identity": identity}},
+                authenticated=False,
+                raise_exc=False,
+                log=False,
+            )
+            if response.status_code == 201:
+                same = response.json()["token"]["user"]["id"] == user.id
+                return "authenticated" if same else "unable"
+            if response.status_code != 401:
+                return "unanswered"
+        return "unable"
+
+
+def _in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, items))

@@ -1,0 +1,285 @@
+"""Start, watch and stop Locust as a process of its own.
+
+Locust is never imported here: its gevent patching would hang the task.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from keystone_rollout.domain.load.credentials import KeystoneAccount
+from keystone_rollout.domain.load.profile import LoadProfile
+from keystone_rollout.domain.load.samples import Sample, merge, parse_samples
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.project import INCLUDE, PLUGINS
+from keystone_rollout.hooks.locust.process import LoadProcess
+
+LOCUSTFILE = INCLUDE / "locust" / "keystone_load.py"
+# What a Python program needs to run; the rest of the task's environment holds connections.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
+ACTIVE_STATES = ("spawning", "running")
+LOG_TAIL_LINES = 8
+PORT_RELEASE_SECONDS = 3.0
+STOP_ANSWER_SECONDS = 6.0
+INTERRUPT_SECONDS = 4.0
+TERMINATE_SECONDS = 5.0
+KILL_SECONDS = 5.0
+
+
+class LoadGeneratorError(RuntimeError):
+    """Say why the load could not be started or watched, and what to do."""
+
+
+@dataclass(frozen=True)
+class LoadEnd:
+    """Say how the load ended and where its report is; ``report`` is None if it wrote none."""
+
+    how: str
+    report: Path | None
+
+
+class LoadGeneratorHook:
+    """Own the load process of one run; its state is in ``directory``, not in this object.
+
+    Any process can therefore watch or stop what another one started. ``directory`` holds
+    samples.jsonl, failures.jsonl, ledger.jsonl, locust.log, locust.html and process.json.
+    """
+
+    def __init__(
+        self, directory: Path | str, *, web_host: str = "127.0.0.1", web_port: int = 8089
+    ) -> None:
+        self.directory = Path(directory).absolute()
+        self._web = (web_host, web_port)
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def web(self) -> str:
+        """Return the address of the web page, that of the running process if there is one."""
+        process = LoadProcess.load(self._process_file)
+        return process.web if process else f"http://{self._web[0]}:{self._web[1]}"
+
+    @property
+    def report(self) -> Path:
+        """Return where the HTML report stands once the load has been stopped."""
+        return self.directory / "locust.html"
+
+    @property
+    def _process_file(self) -> Path:
+        return self.directory / "process.json"
+
+    def start(
+        self,
+        profile: LoadProfile,
+        account: KeystoneAccount,
+        *,
+        run_time_seconds: int,
+        allow_host: str | None = None,
+    ) -> LoadProcess:
+        """Start the load, or return the process that already runs for this directory.
+
+        It ends by itself after ``run_time_seconds``, should nobody be left to stop it.
+        ``allow_host`` names the one host outside this machine that the load may go to.
+        """
+        running = LoadProcess.load(self._process_file)
+        if running is not None and running.runs():
+            return running
+        self._refuse_taken_port()
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        profile_file = self.directory / "profile.json"
+        profile_file.write_text(profile.model_dump_json(indent=2) + "\n")
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment |= account.environment() | {
+            "PYTHONPATH": str(PLUGINS),
+            "PYTHONUNBUFFERED": "1",
+            "LOAD_PROFILE": str(profile_file),
+            "LOAD_DIRECTORY": str(self.directory),
+        }
+        if allow_host:
+            environment["LOAD_ALLOW_HOST"] = allow_host
+        with (self.directory / "locust.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                self._command(profile, account.auth_url, run_time_seconds),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                env=environment,
+                start_new_session=True,
+            )
+        process = LoadProcess.of(self._child.pid, f"http://{self._web[0]}:{self._web[1]}")
+        process.save(self._process_file)
+        return process
+
+    def _command(self, profile: LoadProfile, auth_url: str, run_time_seconds: int) -> list[str]:
+        options = {
+            "--locustfile": str(LOCUSTFILE),
+            "--host": auth_url,
+            "--users": str(profile.users),
+            "--spawn-rate": str(max(profile.users, 1)),
+            "--run-time": f"{run_time_seconds}s",
+            "--stop-timeout": "5",
+            "--web-host": self._web[0],
+            "--web-port": str(self._web[1]),
+            "--html": str(self.report),
+            "--autoquit": "1",
+        }
+        command = [sys.executable, "-m", "locust", "--autostart"]
+        for option, value in options.items():
+            command += [option, value]
+        return command
+
+    def _refuse_taken_port(self) -> None:
+        # A load that was killed a moment ago holds its port until its last thread is gone.
+        deadline = time.monotonic() + PORT_RELEASE_SECONDS
+        while self._port_is_taken():
+            if time.monotonic() >= deadline:
+                raise LoadGeneratorError(
+                    f"{self._web[0]}:{self._web[1]} is taken: another program listens where "
+                    "Locust's web page shall be. Nothing was started. Stop that program (a load "
+                    "of another run?) or choose another load.web_port in the cloud file"
+                )
+            time.sleep(0.1)
+
+    def _port_is_taken(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            return probe.connect_ex(self._web) == 0
+
+    def wait_until_serving(self, timeout: float = 60.0) -> None:
+        """Return once all users run and a request has succeeded.
+
+        A process that ends, or takes longer than ``timeout`` seconds, is a LoadGeneratorError
+        with the last lines of locust.log.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            alive, reason = self.state()
+            if alive and merge(self.samples()).last_success is not None:
+                return
+            process = LoadProcess.load(self._process_file)
+            if process is None or not process.runs():
+                raise LoadGeneratorError(
+                    f"the load did not start: {self.state()[1]}.\n{self._log_tail()}"
+                )
+            if time.monotonic() >= deadline:
+                raise LoadGeneratorError(
+                    f"the load does not serve after {timeout:g} s: {reason}.\n{self._log_tail()}"
+                )
+            time.sleep(0.2)
+
+    def state(self) -> tuple[bool, str]:
+        """Return whether the load runs, and how that is known.
+
+        The process must exist, be the one that was started, and say itself that it is loading:
+        a stopped Locust keeps its process and its web page. Its own word may be 2 s old, because
+        Locust caches it for that long.
+        """
+        self._reap()
+        process = LoadProcess.load(self._process_file)
+        if process is None:
+            return False, f"no {self._process_file.name} in {self.directory}: it was never started"
+        if not process.runs():
+            return False, f"process {process.pid} has ended"
+        try:
+            state = self._ask("GET", "/stats/requests", timeout=5)["state"]
+        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            return False, f"{process.web} does not answer ({type(error).__name__})"
+        return state in ACTIVE_STATES, f"process {process.pid} is {state}"
+
+    def is_alive(self) -> bool:
+        """Return whether the load runs."""
+        return self.state()[0]
+
+    def verdict(self) -> Verdict:
+        """Return whether the load runs, as a verdict."""
+        alive, reason = self.state()
+        return Verdict(
+            ok=alive,
+            check="load process",
+            object="locust",
+            measured=reason,
+            limit=" or ".join(ACTIVE_STATES),
+            consequence="nobody watches the cloud, so the upgrade stops before the next step",
+            next_step=f"read {self.directory / 'locust.log'}, start the load again, "
+            "then clear this task",
+        )
+
+    def samples(self) -> list[Sample]:
+        """Return what was written down so far; a corrupt line is a SampleError."""
+        path = self.directory / "samples.jsonl"
+        return parse_samples(path.read_text() if path.exists() else "", str(path))
+
+    def failures(self) -> str:
+        """Return the failed requests so far, a JSON object a line."""
+        path = self.directory / "failures.jsonl"
+        return path.read_text() if path.exists() else ""
+
+    def stop(self, timeout: float = 12.0) -> LoadEnd:
+        """Stop the load and wait for its report; harmless if it has already ended.
+
+        Locust writes the report on SIGINT only, and now and then loses one; so it gets one every
+        few seconds. If none ends it within ``timeout`` seconds, SIGTERM and then SIGKILL go to its
+        process group.
+        """
+        process = LoadProcess.load(self._process_file)
+        self._reap()
+        if process is None or not process.runs():
+            return LoadEnd("had already ended", self._report_or_none())
+        try:
+            self._ask("POST", "/stop", timeout=STOP_ANSWER_SECONDS)
+            how = "stopped"
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            how = f"stopped without its web page ({type(error).__name__})"
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            process.interrupt()
+            if process.wait(min(INTERRUPT_SECONDS, timeout), self._reap):
+                return LoadEnd(how, self._report_or_none())
+        return LoadEnd(self._force(process), self._report_or_none())
+
+    def _force(self, process: LoadProcess) -> str:
+        signals = ((signal.SIGTERM, TERMINATE_SECONDS), (signal.SIGKILL, KILL_SECONDS))
+        for number, seconds in signals:
+            process.end_group(number)
+            if process.wait(seconds, self._reap):
+                return f"ended by {number.name}: it did not end on SIGINT"
+        raise LoadGeneratorError(
+            f"process {process.pid} survives SIGKILL (it hangs in the kernel). The load may still "
+            "send requests; stop it by hand"
+        )
+
+    def _report_or_none(self) -> Path | None:
+        return self.report if self.report.exists() else None
+
+    def _reap(self) -> None:
+        if self._child is not None:
+            self._child.poll()
+
+    def _ask(self, method: str, path: str, timeout: float) -> dict[str, Any]:
+        address = urlsplit(self.web)
+        # http.client knows no proxies: this address is always on this machine.
+        connection = http.client.HTTPConnection(
+            address.hostname or "127.0.0.1", address.port, timeout=timeout
+        )
+        try:
+            connection.request(method, path)
+            answer: dict[str, Any] = json.loads(connection.getresponse().read())
+            return answer
+        finally:
+            connection.close()
+
+    def _log_tail(self) -> str:
+        path = self.directory / "locust.log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return f"Last lines of {path}:\n" + "\n".join(lines[-LOG_TAIL_LINES:])

@@ -1,0 +1,77 @@
+"""Work on all nodes of a cloud at the same time: what one node takes is what all of them take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Protocol
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.cycle import Machine, RunningRelease, parse_release_report
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.hooks.node.machine import NodeMachine
+
+
+class PrivilegedMachine(Machine, Protocol):
+    """Run steps on a node, and say which of them its account may not run."""
+
+    def missing_privileges(self) -> list[str]: ...
+
+
+Work = Callable[[str, PrivilegedMachine], str]
+
+
+class AllNodes:
+    """Run the same work on several nodes, each in a thread of its own.
+
+    :param machines: nodes by name; by default each is reached over its SSH connection. A node
+        whose connection cannot even be looked up fails at its work, like one that is down
+    """
+
+    def __init__(
+        self, cloud: Cloud, machines: Mapping[str, PrivilegedMachine] | None = None
+    ) -> None:
+        self.cloud = cloud
+        self.machines: dict[str, PrivilegedMachine | Exception] = dict(machines or {})
+        if machines is None:
+            for node in cloud.nodes:
+                try:
+                    self.machines[node.name] = NodeMachine(cloud, node)
+                except Exception as error:
+                    self.machines[node.name] = error
+
+    def each(self, names: Collection[str], work: Work) -> Iterator[tuple[str, str | Exception]]:
+        """Yield each node with what its work returned or raised, in the order they finish."""
+
+        def on_node(name: str) -> str:
+            machine = self.machines[name]
+            if isinstance(machine, Exception):
+                raise machine
+            return work(name, machine)
+
+        if not names:
+            return
+        with ThreadPoolExecutor(len(names)) as pool:
+            running = {pool.submit(on_node, name): name for name in names}
+            for future in as_completed(running):
+                error = future.exception()
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                yield running[future], error or future.result()
+
+    def reports(self) -> dict[str, RunningRelease | Exception]:
+        """Return what each node runs, or why that is not known, in the cloud file's order."""
+        release = self.cloud.source
+        found: dict[str, RunningRelease | Exception] = {}
+        names = self.cloud.node_names
+        for name, text in self.each(names, lambda _, node: node.run(Step.REPORT_RELEASE, release)):
+            try:
+                found[name] = text if isinstance(text, Exception) else parse_release_report(text)
+            except ValueError as error:
+                found[name] = error
+        return {name: found[name] for name in names}
+
+
+def report_in_words(report: RunningRelease | Exception) -> str:
+    """Return what a node runs as a plan says it."""
+    return f"unknown: {report}" if isinstance(report, Exception) else str(report)

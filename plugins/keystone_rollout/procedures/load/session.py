@@ -1,0 +1,163 @@
+"""Start, judge and end the load of one run; a run may need several sessions, one after another."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from keystone_rollout.domain.load.credentials import KeystoneAccount
+from keystone_rollout.domain.load.profile import LoadProfile
+from keystone_rollout.domain.load.samples import Sample, Window, merge
+from keystone_rollout.domain.load.unwritten_failures import with_unwritten_failures
+from keystone_rollout.domain.load.verdict import judge, judge_baseline, judge_session, window_since
+from keystone_rollout.domain.verdict import Verdict, failed
+from keystone_rollout.hooks.keystone.api import KeystoneApiHook
+from keystone_rollout.hooks.locust.generator import LoadEnd, LoadGeneratorHook
+from keystone_rollout.procedures.run.run import RolloutRun
+
+log = logging.getLogger(__name__)
+
+
+class LoadSession:
+    """Hold the newest load session of a run.
+
+    Each session writes into a directory of its own, so that one which ended on purpose and one
+    that was started again by a cleared task are never taken for the same.
+    """
+
+    def __init__(self, run: RolloutRun) -> None:
+        self.run = run
+        self.limits = run.cloud.limits.load
+        self.number = len(run.directory.events("load_started"))
+        self.generator = self._generator(self.number)
+
+    def _generator(self, number: int) -> LoadGeneratorHook:
+        folder = self.run.directory.load / str(number)
+        return LoadGeneratorHook(folder, web_port=self.run.cloud.load.web_port)
+
+    @property
+    def profile(self) -> LoadProfile:
+        """Return the load's profile; what it creates is named after the run and the session."""
+        return self._profile(self.number)
+
+    def _profile(self, number: int) -> LoadProfile:
+        return self.run.cloud.load.profile.for_run(f"{self.run.directory.run_id}/{number}")
+
+    def name_prefixes(self) -> list[str]:
+        """Return how the names of everything start that the sessions of this run made."""
+        return [self._profile(number).name_prefix for number in range(1, self.number + 1)]
+
+    def account(self) -> KeystoneAccount:
+        """Return the administrator with whom the load works."""
+        api = KeystoneApiHook(self.run.cloud.api.connection)
+        return KeystoneAccount(auth_url=api.url, **api.credentials())
+
+    def start(self) -> None:
+        """Start a session unless one runs; return once every client is at work."""
+        if self.number and not self._stopped() and self.generator.is_alive():
+            log.info("The load of session %d already runs at %s", self.number, self.generator.web)
+            return
+        self.number += 1
+        self.generator = self._generator(self.number)
+        self.run.directory.record("load_started", session=self.number, web=self.generator.web)
+        load = self.run.cloud.load
+        try:
+            self.generator.start(
+                self.profile,
+                self.account(),
+                run_time_seconds=load.run_time,
+                allow_host=load.allow_host,
+            )
+            self.generator.wait_until_serving()
+        except BaseException:
+            # A setup that fails has no teardown: nothing else would end this process.
+            self.stop()
+            raise
+        log.info("Load session %d runs: %s", self.number, self.generator.web)
+
+    def measure_baseline(self) -> Verdict:
+        """Measure the undisturbed cloud for limits.load.baseline_seconds; return the verdict."""
+        start = time.time()
+        time.sleep(self.limits.baseline_seconds)
+        end = time.time()
+        baseline = merge(self.generator.samples(), start=start, end=end)
+        self.run.directory.record(
+            "baseline", session=self.number, start=start, end=end, p99=baseline.percentile(99),
+            p50=baseline.percentile(50), rate=baseline.rate, requests=baseline.requests,
+        )  # fmt: skip
+        return judge_baseline(baseline, self.limits)
+
+    def baseline(self) -> Window | None:
+        """Return the baseline of this session, or None where it was not measured."""
+        event = self.run.directory.last("baseline")
+        if event is None or event["session"] != self.number:
+            return None
+        return merge(self.generator.samples(), start=event["start"], end=event["end"])
+
+    def judge(self) -> list[Verdict]:
+        """Return one verdict for each question about the load since the last look."""
+        now = time.time()
+        window = window_since(self.generator.samples(), self._last_look(), now, self.limits)
+        session = with_unwritten_failures(merge(self.all_samples()), self.generator.failures())
+        return [
+            self.generator.verdict(),
+            *judge(
+                window, self.baseline(), self.limits, now, session=session,
+                rate=self.profile.rate, web=self.generator.web,
+            ),
+            *self._seen_before(),
+        ]  # fmt: skip
+
+    def wait_enough_requests(self, seconds: float) -> Verdict:
+        """Let the load go on until the session proves enough, at most ``seconds`` longer."""
+        end = time.monotonic() + seconds
+        while True:
+            verdict = judge_session(merge(self.all_samples()), self.limits)
+            if verdict.ok or time.monotonic() > end or not self.generator.is_alive():
+                return verdict
+            time.sleep(2)
+
+    def stop(self) -> LoadEnd | None:
+        """End the session on purpose; harmless where none runs."""
+        if not self.number or self._stopped():
+            return None
+        ended = self.generator.stop()
+        self.run.directory.record("load_stopped", session=self.number, how=ended.how)
+        return ended
+
+    def was_stopped_on_purpose(self) -> bool:
+        """Tell whether the newest session was ended by us, rather than having died."""
+        return self.number > 0 and self._stopped()
+
+    def sessions(self) -> list[LoadGeneratorHook]:
+        """Return every session of this run, the oldest first."""
+        return [self._generator(number) for number in range(1, self.number + 1)]
+
+    def all_samples(self) -> list[Sample]:
+        """Return the samples of every session of this run: its failure budget is one."""
+        return [sample for session in self.sessions() for sample in session.samples()]
+
+    def _stopped(self) -> bool:
+        event = self.run.directory.last("load_stopped")
+        return event is not None and event["session"] == self.number
+
+    def _gates(self) -> Iterator[dict[str, Any]]:
+        started = self.run.directory.last("load_started")
+        since = started["t"] if started else 0.0
+        return (event for event in self.run.directory.events("gate") if event["t"] >= since)
+
+    def _last_look(self) -> float:
+        # watch_load looks all the time; a boundary judges all since the boundary before.
+        looks = [event["t"] for event in self._gates() if event["gate"] != "watch"]
+        return max(looks, default=time.time())
+
+    def _seen_before(self) -> list[Verdict]:
+        """Return what an earlier look at this session found violated: it stays violated."""
+        for event in self._gates():
+            verdicts = [Verdict.from_dict(each) for each in event["verdicts"]]
+            for verdict in failed(verdicts):
+                if verdict.check.startswith("load "):
+                    return [verdict]
+        return []

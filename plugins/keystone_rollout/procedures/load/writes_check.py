@@ -1,0 +1,38 @@
+"""Check the acknowledged writes of every load session of a run, and clean up after them."""
+
+from __future__ import annotations
+
+import logging
+
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWritesHook
+from keystone_rollout.procedures.load.session import LoadSession
+from keystone_rollout.procedures.run.run import RolloutRun
+
+log = logging.getLogger(__name__)
+
+
+def check_writes(run: RolloutRun) -> list[Verdict]:
+    """Return one verdict for each session that was not checked yet.
+
+    What a session made is removed once all of it was found, unless load.clean_up says no; a
+    session with a missing write keeps its users, so that somebody can look.
+    """
+    session = LoadSession(run)
+    checked = {event["session"] for event in run.directory.events("writes")}
+    verdicts = []
+    for number, generator in enumerate(session.sessions(), start=1):
+        if number in checked:
+            continue
+        writes = AcknowledgedWritesHook(session.account())
+        found = writes.check(generator.directory / "ledger.jsonl")
+        verdict = found.verdict()
+        run.directory.record("writes", session=number, **found.to_dict())
+        verdicts.append(verdict)
+        if note := found.note():
+            log.warning(note)
+            run.directory.record("note", text=note)
+        if verdict.ok and run.cloud.load.clean_up:
+            prefix = session.name_prefixes()[number - 1]
+            log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))
+    return verdicts

@@ -1,0 +1,96 @@
+"""Ask every node what it runs, and HAProxy which servers there are, stopped ones included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keystone_rollout.domain.cloud.model import Cloud, Node
+from keystone_rollout.domain.node.cycle import parse_release_report
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.keystone.api import NodeProver
+from keystone_rollout.hooks.node.machine import NodeMachine
+
+TOO_EARLY = (
+    "contract would break an old node: it answers POST /v3/users with 500, and no health check "
+    "notices"
+)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Say what every node shall run, what follows where one does not, and what to do then."""
+
+    release: str
+    consequence: str
+    next_step: str
+    """Names the node as {node}."""
+
+
+def before_contract(cloud: Cloud) -> Expectation:
+    """Expect the target release everywhere."""
+    return Expectation(
+        cloud.target, TOO_EARLY, f"start the upgrade again: it takes {{node}} to {cloud.target}"
+    )
+
+
+def after_rollback(cloud: Cloud) -> Expectation:
+    """Expect the source release everywhere."""
+    return Expectation(
+        cloud.source,
+        "the rollback is not complete; the schema serves both releases meanwhile",
+        f"start the rollback again: it takes {{node}} to {cloud.source}",
+    )
+
+
+def verify_nodes(cloud: Cloud, expected: Expectation) -> list[Verdict]:
+    """Return one verdict for each node and each server; what cannot be asked is a failed one."""
+    verdicts = [_release(cloud, node, expected) for node in cloud.nodes]
+    verdicts += [_tokens(cloud, node) for node in cloud.nodes]
+    inventory = {node.server for node in cloud.nodes}
+    for balancer in cloud.load_balancers:
+        for name, state in (
+            HaproxyRuntimeHook(balancer.connection, balancer.backend).servers().items()
+        ):
+            known = name in inventory
+            verdicts.append(
+                Verdict(
+                    known and state.serving,
+                    "server",
+                    f"{balancer.name}/{name}",
+                    f"{state.administrative}/{state.operational}"
+                    + ("" if known else ", not a node of the cloud file"),
+                    "ready/UP, and in the cloud file",
+                    expected.consequence,
+                    f"bring {name} to {expected.release} and ready, or take it out of the backend",
+                )
+            )
+    return verdicts
+
+
+def _release(cloud: Cloud, node: Node, expected: Expectation) -> Verdict:
+    try:
+        report = parse_release_report(
+            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, expected.release)
+        )
+        ok, measured = report.serves(expected.release), str(report)
+    except Exception as error:
+        ok, measured = False, f"unknown: {error}"
+    return Verdict(
+        ok, "release", node.name, measured, f"{expected.release} running", expected.consequence,
+        expected.next_step.format(node=node.name),
+    )  # fmt: skip
+
+
+def _tokens(cloud: Cloud, node: Node) -> Verdict:
+    try:
+        other = cloud.nodes[cloud.nodes.index(node) - 1].url
+        proof = NodeProver(cloud.api.connection, node.url, 0, elsewhere=other).prove()
+        ok, measured = True, proof
+    except Exception as error:
+        ok, measured = False, str(error)
+    return Verdict(
+        ok, "tokens", node.name, measured, "tokens cross nodes", "its clients get 401",
+        f"compare the key repository of {node.name} with the others'",
+    )  # fmt: skip

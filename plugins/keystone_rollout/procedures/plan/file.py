@@ -1,0 +1,43 @@
+"""Keep a plan's parts as they are read, and write them as one page, one text and one JSON file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.views.plan.text import plan_text
+from keystone_rollout.views.plan.view import build_plan_view
+
+PART = "plan_part"
+
+
+def record_part(directory: RunDirectory, part: str, data: dict[str, Any]) -> None:
+    """Keep one part; a task that is cleared replaces what it had read."""
+    directory.record(PART, part=part, data=data)
+
+
+def recorded_parts(directory: RunDirectory) -> dict[str, Any]:
+    """Return the newest of each part that was read."""
+    return {event["part"]: event["data"] for event in directory.events(PART)}
+
+
+def write_plan(directory: RunDirectory) -> tuple[Path, str]:
+    """Write plan.json, plan.txt and plan.html; return the page's path and the text."""
+    parts, now = recorded_parts(directory), time.time()
+    view = build_plan_view(parts, directory.run_id, now)
+    text = plan_text(view)
+    directory.write_json(
+        "plan.json",
+        {
+            "run_id": directory.run_id,
+            "planned": round(now, 3),
+            "ready": not view["findings"],
+            "findings": view["findings"],
+            "parts": parts,
+        },
+    )
+    directory.write_text("plan.txt", text)
+    return directory.write_text("plan.html", render_page("plan.html.j2", view)), text

@@ -1,0 +1,199 @@
+"""Read what a plan is made of: image, schema, nodes. What cannot be read is a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from keystone_rollout.domain.cloud.model import Cloud, LoadBalancer, Node
+from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.releases.hop_plan import PLANNED
+from keystone_rollout.domain.schema.forecast import PhaseForecast, forecasts
+from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.state import MigrationState, refused
+from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.domain.scripts.migration_script import read_script
+from keystone_rollout.domain.scripts.script_effects import ScriptEffects
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.table_sizes import read_table_sizes
+from keystone_rollout.hooks.docker.image import UpgradeImage
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+
+NEXT_IMAGE = "pull or build the image of the target release, then plan again"
+NEXT_CONNECTION = "repair it, or correct its connection in Airflow, then plan again"
+Read = TypeVar("Read")
+Servers = Mapping[str, Any]
+
+
+def migration_fields(state: MigrationState) -> dict[str, Any]:
+    """Return where the schema stands against the image as plain data, for XCom and records."""
+    return {
+        "migrations": state.image.to_dict(),
+        "heads": state.image.heads(),
+        "recorded": state.recorded.to_dict(),
+        "state": state.to_dict(),
+        "phases": [each.to_dict() for each in forecasts(state)],
+    }
+
+
+class PlanReader:
+    """Read one cloud's side of a plan, part by part; nothing is changed.
+
+    Every part is plain data with ``findings``: verdicts on what stands in the way, or could not
+    be read.
+
+    :param image: the upgrade image; by default the cloud file's
+    :param database: Keystone's database; by default the cloud file's
+    :param nodes: all nodes; by default they are reached over SSH
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        image: UpgradeImage | None = None,
+        database: KeystoneDatabase | None = None,
+        nodes: AllNodes | None = None,
+    ) -> None:
+        self.cloud = cloud
+        self.image = image or UpgradeImage(cloud)
+        self.database = database or KeystoneDatabase(cloud)
+        self.all_nodes = nodes
+        self.findings: list[Verdict] = []
+
+    def read_migrations(self) -> dict[str, Any]:
+        """Return what each phase would do: migrations in order, and what each of them touches."""
+        self.findings = []
+        name = self.cloud.upgrade_container.image
+        digest = self._try(name, NEXT_IMAGE, self.image.digest)
+        release = self._try(name, NEXT_IMAGE, self.image.release) if digest else None
+        migrations = self._try(name, NEXT_IMAGE, self.image.migrations) if digest else None
+        recorded = self._try(self.cloud.databases.reader, NEXT_CONNECTION, self.database.versions)
+        self._judge_image(release)
+        part: dict[str, Any] = {
+            "image": name, "digest": digest, "release": release,
+            "stands": str(recorded) if recorded else None, "phases": None,
+        }  # fmt: skip
+        if migrations is not None and recorded is not None:
+            part |= self._phases(recorded, migrations)
+        return self._part(part)
+
+    def read_schema(self) -> dict[str, Any]:
+        """Return rows and bytes of every table."""
+        self.findings = []
+        sizes = self._try(
+            self.cloud.databases.reader, NEXT_CONNECTION,
+            lambda: read_table_sizes(self.database.reader, self.database.schema),
+        )  # fmt: skip
+        return self._part({"schema": self.database.schema, "tables": sizes})
+
+    def read_nodes(self) -> dict[str, Any]:
+        """Return every node in the order of the upgrade: its release now, and its servers."""
+        self.findings = []
+        reports = (self.all_nodes or AllNodes(self.cloud)).reports()
+        balancers = {
+            balancer.name: self._try(
+                f"HAProxy {balancer.name}", NEXT_CONNECTION, partial(_servers, balancer)
+            )
+            for balancer in self.cloud.load_balancers
+        }
+        rows = [self._node(node, reports[node.name], balancers) for node in self.cloud.nodes]
+        return self._part({"nodes": rows})
+
+    def _part(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "findings": [each.to_dict() for each in self.findings]}
+
+    def _try(self, subject: str, next_step: str, read: Callable[[], Read]) -> Read | None:
+        try:
+            return read()
+        except Exception as error:
+            text = " ".join(str(error).split())
+            self._find("reading", subject, text, "reachable and readable", next_step)
+            return None
+
+    def _find(self, check: str, subject: str, measured: str, limit: str, next_step: str) -> None:
+        self.findings.append(Verdict(False, check, subject, measured, limit, PLANNED, next_step))
+
+    def _judge_image(self, release: str | None) -> None:
+        if release not in (None, self.cloud.target):
+            self._find("image", self.cloud.upgrade_container.image, str(release),
+                       self.cloud.target, "use the image of the target release")  # fmt: skip
+
+    def _phases(self, recorded: RecordedVersions, migrations: ImageMigrations) -> dict[str, Any]:
+        state = MigrationState(recorded, migrations)
+        reason = refused(state)
+        if reason:
+            self._find(
+                "heads",
+                self.cloud.upgrade_container.image,
+                reason,
+                f"at most {migrations}",
+                "choose the release that follows the one this database belongs to",
+            )
+            return {"heads": migrations.heads()}
+        phases = forecasts(state)
+        effects = self._effects(phases)
+        return {
+            "heads": migrations.heads(),
+            "stands": str(state),
+            "phases": [
+                {
+                    **phase.to_dict(),
+                    "pending": [
+                        {"version": each.version, "name": each.name, **effects[each].to_dict()}
+                        for each in phase.pending
+                    ],
+                }
+                for phase in phases
+            ],
+        }
+
+    def _effects(self, phases: list[PhaseForecast]) -> dict[Any, ScriptEffects]:
+        pending = [each for phase in phases for each in phase.pending]
+        name = self.cloud.upgrade_container.image
+        texts = self._try(name, NEXT_IMAGE, lambda: self.image.scripts(pending)) or {}
+        missing = ScriptEffects(unknown=["its script could not be read from the image"])
+        return {each: read_script(texts[each]) if each in texts else missing for each in pending}
+
+    def _node(
+        self,
+        node: Node,
+        report: RunningRelease | Exception,
+        balancers: Mapping[str, Servers | None],
+    ) -> dict[str, Any]:
+        cloud = self.cloud
+        if isinstance(report, Exception):
+            self._find("reading", node.name, " ".join(str(report).split()),
+                       "reachable and readable", NEXT_CONNECTION)  # fmt: skip
+        elif not any(report.serves(release) for release in (cloud.source, cloud.target)):
+            self._find("release", node.name, str(report),
+                       f"{cloud.source} or {cloud.target} running",
+                       "correct source and target, or repair the node")  # fmt: skip
+        servers = {name: self._server(name, node, of) for name, of in balancers.items()}
+        return {
+            "name": node.name,
+            "release": report_in_words(report),
+            "server": node.server,
+            "states": servers,
+        }
+
+    def _server(self, balancer: str, node: Node, known: Servers | None) -> str:
+        if known is None:
+            return "not known"
+        state = known.get(node.server)
+        if state is None:
+            self._find("server", f"{balancer}/{node.server} of {node.name}", "unknown",
+                       f"one of {', '.join(known)}",
+                       f"correct nodes.server of {node.name} in the cloud file")  # fmt: skip
+            return "unknown server"
+        text = f"{state.administrative}/{state.operational}"
+        if not state.serving:
+            self._find("capacity", f"{balancer}/{node.server}", text, "ready/UP",
+                       f"bring {node.server} back first")  # fmt: skip
+        return text
+
+
+def _servers(balancer: LoadBalancer) -> Servers:
+    return HaproxyRuntimeHook(balancer.connection, balancer.backend).servers()

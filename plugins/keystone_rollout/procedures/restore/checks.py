@@ -1,0 +1,143 @@
+"""Check everything a restore will need, while everything still serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from airflow.providers.mysql.hooks.mysql import MySqlHook
+
+from keystone_rollout.domain.cloud.model import Cloud, LoadBalancer
+from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.database.client import client_missing
+from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.keystone import missing_privileges
+from keystone_rollout.hooks.database.sql import sql
+from keystone_rollout.hooks.files.backups import BackupStore
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.node.all_nodes import AllNodes, PrivilegedMachine, report_in_words
+from keystone_rollout.procedures.preflight.checks import finding
+
+ADMINISTRATOR_NEEDS = (
+    "CREATE", "DROP", "ALTER", "SELECT", "INSERT", "TRIGGER", "CREATE VIEW", "SHOW VIEW",
+)  # fmt: skip
+SEES_OTHERS = ("PROCESS",)
+"""Needed on *.*: without it an account sees its own sessions only, and no writer is ever found."""
+
+
+class RestoreChecks:
+    """Run every check at once; one that cannot be made is a finding, not an abort."""
+
+    def __init__(self, cloud: Cloud, nodes: AllNodes) -> None:
+        self.cloud = cloud
+        self.nodes = nodes
+
+    def run(self, backup: Path, reports: Mapping[str, RunningRelease | Exception]) -> list[Verdict]:
+        """Return all findings, good and bad, in one list."""
+        verdicts = [self._release(name, report) for name, report in reports.items()]
+        for subject, check in self._checks(backup):
+            try:
+                verdicts += check()
+            except Exception as error:
+                verdicts.append(
+                    finding(False, "preflight", subject, " ".join(str(error).split()),
+                            "reachable and readable",
+                            "repair it, or correct its connection in Airflow")
+                )  # fmt: skip
+        return verdicts
+
+    def _checks(self, backup: Path) -> Iterator[tuple[str, Callable[[], list[Verdict]]]]:
+        yield backup.name, lambda: [BackupStore(self.cloud).judge(backup)]
+        yield self.cloud.databases.administrator, self._administrator
+        yield "client", self._client
+        yield "nodes", self._kept
+        for balancer in self.cloud.load_balancers:
+            yield balancer.name, partial(self._balancer, balancer)
+
+    def _release(self, name: str, report: RunningRelease | Exception) -> Verdict:
+        known = (self.cloud.source, self.cloud.target)
+        return finding(
+            not isinstance(report, Exception) and report.installed in known,
+            "release", name, report_in_words(report),
+            f"{' or '.join(known)} installed, reachable over SSH",
+            f"correct source and target, or repair {name}: a node that cannot be stopped may write",
+        )  # fmt: skip
+
+    def _kept(self) -> list[Verdict]:
+        source = self.cloud.source
+
+        def lacking(name: str, machine: PrivilegedMachine) -> str:
+            kept = machine.run(Step.CHECK_KEPT, source).split("\n")
+            denied = [f"sudo {line} not allowed" for line in machine.missing_privileges()]
+            return "; ".join([line for line in kept if line.strip()] + denied)
+
+        found = dict(self.nodes.each(self.cloud.node_names, lacking))
+        return [
+            finding(
+                found[name] == "", "way back", name, str(found[name]) or "complete",
+                f"packages and configuration of {source} kept there, every command allowed",
+                f"put what is missing there by hand, or extend sudoers on {name}",
+            )
+            for name in self.cloud.node_names
+        ]  # fmt: skip
+
+    def _administrator(self) -> list[Verdict]:
+        name = self.cloud.databases.administrator
+        hook = MySqlHook(mysql_conn_id=name)
+        schema = SchemaReader(name, self.cloud.databases.schema_name)
+        lacking = missing_privileges(hook, ADMINISTRATOR_NEEDS, schema.schema)
+        lacking += missing_privileges(hook, SEES_OTHERS, "*")
+        return [
+            finding(
+                not lacking, "privileges", name,
+                f"missing {', '.join(lacking)}" if lacking else "complete",
+                f"{', '.join(ADMINISTRATOR_NEEDS)}, and {', '.join(SEES_OTHERS)} on *.*",
+                f"GRANT {', '.join(lacking)} to the account of connection {name}",
+            ),
+            *self._definitions(hook, schema),
+        ]  # fmt: skip
+
+    def _definitions(self, hook: MySqlHook, schema: SchemaReader) -> list[Verdict]:
+        """Check that triggers and views could be made again; most Keystone schemas have none."""
+        made = [*schema.triggers(), *schema.views()]
+        if not made:
+            return []
+        protected = bool(hook.get_first(sql("select_trigger_protection"))[0])
+        enough = ("SUPER",) if protected else ("SUPER", "SET USER", "SET_USER_ID")
+        lacking = all(missing_privileges(hook, (each,), "*") for each in enough)
+        return [
+            finding(
+                not lacking, "definitions", schema.schema,
+                f"{len(made)} triggers and views ({', '.join(made[:3])}), "
+                + ("account may not make them again" if lacking else "account may make them again"),
+                f"{' or '.join(enough)} on *.*",
+                f"grant it to the account of connection {hook.get_conn_id()}",
+            )
+        ]  # fmt: skip
+
+    def _client(self) -> list[Verdict]:
+        missing = client_missing()
+        return [finding(missing is None, "client", "mariadb", missing or "installed", "installed",
+                        "install a MariaDB or MySQL client on the worker")]  # fmt: skip
+
+    def _balancer(self, balancer: LoadBalancer) -> list[Verdict]:
+        hook = HaproxyRuntimeHook(balancer.connection, balancer.backend)
+        inventory = {node.server for node in self.cloud.nodes}
+        servers, level = set(hook.servers()), hook.level()
+        missing = ", ".join(sorted(inventory - servers))
+        unknown = ", ".join(sorted(servers - inventory))
+        return [
+            finding(level == "admin", "level", balancer.name, level, "admin",
+                    "add `level admin` to the stats socket"),
+            finding(
+                not missing and not unknown, "inventory", balancer.name,
+                "; ".join(filter(None, (missing and f"unknown to it: {missing}",
+                                        unknown and f"not in the cloud file: {unknown}")))
+                or "the cloud file's nodes",
+                "exactly the cloud file's nodes, or one would go on writing",
+                "correct the cloud file, or remove the server from the backend",
+            ),
+        ]  # fmt: skip

@@ -1,0 +1,59 @@
+"""Stand between two steps: nothing goes on unless everything measured is within its limit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from keystone_rollout.domain.run.lock import LockHolder
+from keystone_rollout.domain.verdict import Verdict, failed
+from keystone_rollout.hooks.database.saved_variable import SavedVariable
+from keystone_rollout.procedures.load.session import LoadSession
+from keystone_rollout.procedures.run.run import RolloutRun
+
+log = logging.getLogger(__name__)
+
+
+def open_gate(run: RolloutRun, gate: str, variables: Iterable[SavedVariable] = ()) -> None:
+    """Judge lock, load and the variables that are held; record and log every verdict.
+
+    A task that was cleared finds lock, load and variables as their teardown left them, because
+    clearing does not run the setup again: what was ended on purpose is taken or started again
+    here (procedures.run.end ends it once more), what ended by itself is a violation. Raises
+    AirflowFailException naming each measured value and its limit.
+    """
+    hold_lock(run, gate)
+    session = LoadSession(run)
+    if session.was_stopped_on_purpose():
+        session.start()
+        session.measure_baseline()
+    verdicts = session.judge()
+    for variable in variables:
+        if variable.original() is None:
+            variable.set(run.directory.run_id)
+        verdicts.append(variable.judge())
+    settle(run, gate, verdicts)
+
+
+def hold_lock(run: RolloutRun, gate: str) -> LockHolder | None:
+    """Have the cloud's lock, or raise AirflowFailException; return the run it was taken from."""
+    verdict, broken = run.lock.take()
+    if not verdict.ok:
+        settle(run, gate, [verdict])
+    run.lock.keep_alive()
+    return broken
+
+
+def settle(run: RolloutRun, gate: str, verdicts: list[Verdict]) -> None:
+    """Record and log verdicts; raise AirflowFailException if any is violated."""
+    run.directory.record_verdicts(gate, verdicts)
+    for verdict in verdicts:
+        log.log(logging.INFO if verdict.ok else logging.ERROR, "%s: %s", gate, verdict)
+    violated = failed(verdicts)
+    if violated:
+        raise AirflowFailException(
+            f"gate '{gate}' is closed, {len(violated)} of {len(verdicts)} checks failed:\n- "
+            + "\n- ".join(str(verdict) for verdict in violated)
+        )

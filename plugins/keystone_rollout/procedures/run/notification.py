@@ -1,0 +1,129 @@
+"""Tell people what happened to a run; whatever becomes of that, the run goes on."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import Connection
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.cloud.notifications import Message, Notification
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
+
+log = logging.getLogger(__name__)
+
+SECONDS = 10
+"""For all receivers of one message together to answer; they are told at the same time."""
+
+
+@dataclass
+class _Delivery:
+    """Send one notification in a thread of its own, which nobody has to wait for."""
+
+    settings: Notification
+    notifier: Any = None
+    error: BaseException | None = None
+    began: float = 0.0
+    seconds: float | None = None
+    thread: threading.Thread | None = None
+
+    def prepare(self, message: Message) -> None:
+        """Load what is needed, without asking the receiver anything."""
+        try:
+            self.notifier = make_notifier(self.settings, message, SECONDS)
+        except Exception as error:
+            self.error, self.seconds = error, 0.0
+
+    def start(self) -> None:
+        """Begin to send, unless that is impossible."""
+        if self.notifier is None:
+            return
+        self.began = time.monotonic()
+        # A daemon: the task's process ends also where the other side never answers.
+        self.thread = threading.Thread(target=self._send, name="notification", daemon=True)
+        self.thread.start()
+
+    def _send(self) -> None:
+        try:
+            # `notify`, not the call itself: that would render what others wrote as a template.
+            self.notifier.notify({})
+        except BaseException as error:
+            self.error = error
+        self.seconds = time.monotonic() - self.began
+
+    def outcome(self, deadline: float) -> dict[str, Any]:
+        """Wait until the deadline at most; return the fields of the run's event."""
+        if self.thread is not None:
+            self.thread.join(max(0.0, deadline - time.monotonic()))
+        fields = {"via": self.settings.via, "connection": self.settings.connection}
+        if self.seconds is None:
+            return {**fields, "state": "failed", "error": f"no answer within {SECONDS} s; it may "
+                    "still arrive"}  # fmt: skip
+        if self.error is None:
+            return {**fields, "state": "sent", "seconds": round(self.seconds, 2)}
+        text = f"{type(self.error).__name__}: {' '.join(str(self.error).split())}"
+        if self.notifier is not None:
+            text = without_secrets(text, self.notifier.hook.get_connection(""))
+        return {**fields, "state": "failed", "error": text[:300]}
+
+
+def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> None:
+    """Send a message to everybody who asked for it, and record what became of that.
+
+    ``make`` returns the message; it is called only where anybody is to be told anything. Takes
+    SECONDS at most beside that, and never raises.
+    """
+    if not cloud.notifications:
+        return
+    try:
+        message = make()
+        deliveries = [_Delivery(each) for each in cloud.notifications
+                      if message.happening in each.events]  # fmt: skip
+        for delivery in deliveries:
+            delivery.prepare(message)
+        deadline = time.monotonic() + SECONDS
+        for delivery in deliveries:
+            delivery.start()
+        for delivery in deliveries:
+            fields = delivery.outcome(deadline)
+            directory.record("notification", happening=message.happening, **fields)
+            log.log(logging.INFO if fields["state"] == "sent" else logging.WARNING,
+                    "Notification '%s': %s", message.happening, fields)  # fmt: skip
+    except Exception:
+        log.exception("Nobody was told; the run goes on")
+
+
+def warn_unreachable(cloud: Cloud, directory: RunDirectory) -> None:
+    """Log and record which notifications will not arrive; none of them stops a run."""
+    for settings in cloud.notifications:
+        missing = problem(settings)
+        if missing:
+            text = (
+                f"notifications through {settings.via} will not arrive: {missing}. The run goes on "
+                "without them. Next: docs/notifications.md says what each of them needs"
+            )
+            log.warning(text)
+            directory.record("note", text=text)
+
+
+def without_secrets(text: str, connection: Connection) -> str:
+    """Return a text without anything that may be a secret of a connection."""
+    extra = connection.extra_dejson
+    hidden = [connection.password or "", *(str(extra.get(key, "")) for key in SECRET_EXTRAS)]
+    for secret in hidden:
+        for piece in sorted({secret, *re.split(r"""[/:@?&=\s"',{}\[\]]+""", secret)}, key=len)[
+            ::-1
+        ]:
+            if len(piece) >= 6:
+                text = text.replace(piece, "***")
+    return text
+
+
+SECRET_EXTRAS = ("config", "access_token", "client_secret")

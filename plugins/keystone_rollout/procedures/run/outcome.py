@@ -1,0 +1,75 @@
+"""Tell how a run ended and write its report, which also says who could not be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from airflow.sdk.configuration import conf
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.cloud.notifications import Message
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.notification import tell
+from keystone_rollout.procedures.run.report import read_record, report_path, write_run_report
+from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.views.messages.notification import (
+    Topic,
+    approval_needed,
+    ended,
+    started,
+)
+
+
+def topic(cloud: Cloud, directory: RunDirectory, dag: str) -> Topic:
+    """Return what a notification is about, with the run's page where Airflow knows its address."""
+    base, run_id = conf.get("api", "base_url", fallback=""), directory.run_id
+    page = f"{base.rstrip('/')}/dags/{dag}/runs/{quote(run_id)}" if base else ""
+    return Topic(cloud, dag, run_id, page)
+
+
+def tell_started(run: RolloutRun, dag: str, broken_run: str) -> None:
+    """Tell that a run has the lock; ``broken_run``: from whom it was taken, or empty."""
+    tell(run.cloud, run.directory,
+         lambda: started(topic(run.cloud, run.directory, dag), broken_run))  # fmt: skip
+
+
+def tell_approval_needed(run: RolloutRun, evidence: str) -> None:
+    """Tell that the run waits for an answer, and what is known to give it."""
+    tell(run.cloud, run.directory, lambda: approval_needed(
+        topic(run.cloud, run.directory, "keystone_upgrade"), evidence))  # fmt: skip
+
+
+def end_with_report(
+    cloud: Cloud | None,
+    directory: RunDirectory,
+    state: str,
+    failed_tasks: Sequence[str],
+    problems: Sequence[str] = (),
+) -> Path:
+    """Tell how the run ended, then write its report; return the report's path.
+
+    The report comes second, because it names whom the notification did not reach.
+
+    :param cloud: None where its file cannot be read, so that nobody knows whom to tell
+    :param state: "succeeded" or "failed"
+    :param problems: why it failed, beyond what the run's record says
+    """
+    if cloud is None:
+        return write_run_report(directory, state, failed_tasks)
+    told = directory.last("reported")
+    since = told["t"] if told else 0.0
+
+    def outcome(state: str, reasons: Sequence[str]) -> Message:
+        record = read_record(directory, state, failed_tasks)
+        about = topic(cloud, directory, record["dag"])
+        return ended(about, record, str(report_path(directory)), since=since, also=reasons)
+
+    tell(cloud, directory, lambda: outcome(state, problems))
+    try:
+        return write_run_report(directory, state, failed_tasks)
+    except Exception as error:
+        text = f"the report could not be written: {error}"
+        tell(cloud, directory, lambda: outcome("failed", [text]))
+        raise

@@ -1,0 +1,47 @@
+"""Write a run's report from its directory alone, whatever became of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keystone_rollout.domain.load.samples import under_load
+from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
+from keystone_rollout.procedures.run.report_file import write_report
+
+
+def report_path(directory: RunDirectory) -> Path:
+    """Return where the report of a run is, or will be."""
+    return directory.path / "report.html"
+
+
+def write_report_so_far(directory: RunDirectory) -> Path:
+    """Write the report of a run that waits for an answer, for whoever has to give it.
+
+    It is replaced at the run's end, and does not count as that end.
+    """
+    return write_report(directory, read_record(directory, "waiting", []))
+
+
+def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> dict[str, Any]:
+    """Return the run record as of now, see `write_run_report`."""
+    samples = [
+        sample
+        for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
+        for sample in under_load(LoadGeneratorHook(folder).samples())
+    ]
+    record = build_record(directory.run_id, directory.events(), samples, state)
+    return {**record, "failed_tasks": list(failed_tasks)}
+
+
+def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
+    """Write report.json and report.html; return the latter's path.
+
+    ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
+    """
+    path = write_report(directory, read_record(directory, state, failed_tasks))
+    directory.record("reported", state=state, path=str(path))
+    return path

@@ -1,0 +1,212 @@
+"""Say in words what a plan found: everything that its page and its text print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from keystone_rollout.domain.run.estimate import NO_PAST_RUN
+from keystone_rollout.domain.scripts.script_effects import ScriptEffects
+from keystone_rollout.domain.units import count, duration, moment
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.views.plan.tables import table_rows, trigger_rows
+
+PARTS = {
+    "hop": "plan",
+    "migrations": "read_migrations",
+    "schema": "read_schema",
+    "nodes": "read_nodes",
+    "estimate": "estimate_steps",
+}
+"""What a plan is made of, and the task that reads it."""
+
+NOT_KNOWN = "not known"
+Data = Mapping[str, Any]
+
+
+def findings(parts: Data) -> list[Verdict]:
+    """Return what stands in the way; a part that nobody read is a finding, too."""
+    found = [
+        Verdict(
+            False, "plan", task, "it did not finish", "every part is read",
+            "the plan says nothing about it", f"read the log of task {task}, then plan again",
+        )
+        for part, task in PARTS.items()
+        if part not in parts
+    ]  # fmt: skip
+    said = [finding for part in PARTS for finding in parts.get(part, {}).get("findings", [])]
+    # A database that is away is found by whoever asks it.
+    return [*(Verdict.from_dict(each) for each in _distinct(said)), *found]
+
+
+def _distinct(said: Sequence[Data]) -> list[Data]:
+    return list({tuple(sorted(each.items())): each for each in said}.values())
+
+
+def build_plan_view(parts: Data, run_id: str, planned: float) -> dict[str, Any]:
+    """Return the view of a plan, whatever is missing in it; ``planned`` in epoch seconds."""
+    hop, migrations = parts.get("hop", {}), parts.get("migrations", {})
+    found = findings(parts)
+    phases = phase_rows(migrations.get("phases"))
+    return {
+        "state": "failed" if found else "succeeded",
+        "headline": "Not ready" if found else "Ready",
+        "summary": _summary(found, migrations),
+        "cloud": hop.get("cloud", NOT_KNOWN),
+        "source": hop.get("source", NOT_KNOWN),
+        "target": hop.get("target", NOT_KNOWN),
+        "run_id": run_id,
+        "planned": moment(planned),
+        "findings": [each.to_dict() for each in found],
+        "image": migrations.get("image") or NOT_KNOWN,
+        "digest": migrations.get("digest") or "",
+        "stands": migrations.get("stands") or NOT_KNOWN,
+        "phases": phases,
+        "tables": table_rows(migrations.get("phases"), parts.get("schema", {}).get("tables")),
+        "triggers": trigger_rows(migrations.get("phases")),
+        "conditions": hop.get("conditions", []),
+        "nodes": node_rows(parts.get("nodes", {}).get("nodes")),
+        "way": way_rows(migrations.get("phases"), parts.get("nodes", {}).get("nodes")),
+        "estimate": estimate_view(parts.get("estimate")),
+    }
+
+
+def _summary(found: Sequence[Verdict], migrations: Data) -> str:
+    if found:
+        things = "1 thing stands" if len(found) == 1 else f"{len(found)} things stand"
+        return f"{things} in the way or could not be read; all that could be read follows."
+    pending = sum(len(phase["pending"]) for phase in migrations.get("phases") or [])
+    are = "migration is" if pending == 1 else "migrations are"
+    what = f"{count(pending) if pending else 'No'} {are} pending"
+    return f"{what}. Nothing was touched; task preflight checks the rest when the upgrade starts."
+
+
+def phase_rows(phases: Sequence[Data] | None) -> list[dict[str, Any]] | None:
+    """Return every phase with its migrations in order; None where they are not known.
+
+    Placeholders that follow each other share a row.
+    """
+    if phases is None:
+        return None
+    return [
+        {
+            "phase": phase["phase"],
+            "sentence": phase["sentence"],
+            "migrations": list(_migrations(phase["pending"])),
+        }
+        for phase in phases
+    ]
+
+
+def _migrations(pending: Sequence[Data]) -> Iterator[dict[str, str]]:
+    for empty, group in groupby(pending, key=lambda each: effects_of(each).empty):
+        rows = list(group)
+        if empty and len(rows) > 1:
+            yield {
+                "name": f"{rows[0]['name']} … {rows[-1]['name']}",
+                "title": "",
+                "does": f"{len(rows)} migrations that change nothing",
+            }
+            continue
+        for each in rows:
+            yield {"name": each["name"], "title": each["title"],
+                   "does": effects_of(each).sentence()}  # fmt: skip
+
+
+def effects_of(pending: Data) -> ScriptEffects:
+    """Return what a pending migration does, from the plan's data."""
+    fields = {key: pending[key] for key in pending if key not in ("version", "name")}
+    return ScriptEffects.from_dict(fields)
+
+
+def node_rows(nodes: Sequence[Data] | None) -> list[dict[str, Any]] | None:
+    """Return the nodes in the order in which they are upgraded; None where they are not known."""
+    if nodes is None:
+        return None
+    return [
+        {
+            "number": number,
+            "name": node["name"],
+            "release": node["release"],
+            "servers": ", ".join(
+                f"{balancer}/{node['server']} {state}" for balancer, state in node["states"].items()
+            ),
+        }
+        for number, node in enumerate(nodes, start=1)
+    ]
+
+
+def way_rows(phases: Sequence[Data] | None, nodes: Sequence[Data] | None) -> list[dict[str, Any]]:
+    """Return the way of the upgrade, with what can be undone before and after contract."""
+    does = {phase["phase"]: phase for phase in phases or []}
+    names = [node["name"] for node in nodes] if nodes else []
+    over = ", then ".join(names) if names else "the nodes"
+    contracts = does.get("contract", {}).get("does", "runs") == "runs"
+    after = (
+        "point of no return: after it only keystone_restore goes back, to the verified backup, "
+        "with downtime and without the writes since"
+        if contracts
+        else "contract has nothing to do: keystone_rollback goes back after it, too"
+    )
+    rows = [
+        (
+            "expand",
+            "adds what the new release needs; the old one goes on serving, there is nothing "
+            "to undo",
+        ),
+        ("migrate", "fills what was added, which stays and does not hurt the old release"),
+        (over, "one by one under load; a node that fails goes back to the old release by itself"),
+        ("verify, approval", "last moment for keystone_rollback: all nodes back, no write lost"),
+        ("contract", after),
+    ]
+    return [
+        {"step": step, "text": text, "no_return": step == "contract" and contracts}
+        for step, text in rows
+    ]
+
+
+def estimate_view(part: Data | None) -> dict[str, Any]:
+    """Return how long each step takes as past runs say; a sentence where there is none."""
+    if part is None:
+        part = {"steps": [], "total": None, "out_of_rotation": None}
+        sentence = "Not known: see what could not be read."
+    else:
+        sentence = _measured_in(part)
+    return {
+        "known": bool(part["steps"]),
+        "sentence": sentence,
+        "total": _time(part["total"]),
+        "out_of_rotation": _time(part["out_of_rotation"]),
+        "steps": [{"step": each["step"], **_time(each)} for each in part["steps"]],
+    }
+
+
+def _measured_in(part: Data) -> str:
+    text = NO_PAST_RUN[0].upper() + NO_PAST_RUN[1:]
+    if part["steps"]:
+        text = f"From {_runs(part['runs'])} of this cloud and hop"
+        if part["runs_of_other_hops"]:
+            text += f" and {_runs(part['runs_of_other_hops'])} of its other hops"
+    if part["unreadable"]:
+        text += f"; {_runs(len(part['unreadable']))} could not be read"
+    return f"{text}."
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'s' if number != 1 else ''}"
+
+
+def _time(line: Data | None) -> dict[str, str]:
+    if line is None:
+        return {"median": NOT_KNOWN, "worst": NOT_KNOWN, "runs": "no run"}
+    other = ", other hop" if line["other_hop"] else ""
+    return {
+        "median": _seconds(line["median"]),
+        "worst": _seconds(line["worst"]),
+        "runs": _runs(line["runs"]) + other,
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 60 else duration(value)

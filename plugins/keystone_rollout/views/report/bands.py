@@ -1,0 +1,72 @@
+"""Shade the steps of a run in its chart, and find places for their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keystone_rollout.domain.units import elapsed
+from keystone_rollout.views.report.axis import Axis, Layout
+
+Data = Mapping[str, Any]
+LABEL_ROWS = 4
+PHASES = {"expand", "migrate", "contract"}
+MIN_BAND_SECONDS = 1.0
+
+
+def step_bands(
+    steps: Sequence[Data], axis: Axis, nodes: Sequence[str]
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the shaded steps with the places of their labels, and how many rows these need.
+
+    Where there is no place for all labels, those of failed steps, phases and nodes come first; a
+    band without one still has its title, and its line in the table of steps.
+    """
+    bands = [band for step in steps if (band := _band(step, axis)) is not None]
+    placed: list[dict[str, Any]] = []
+    for band in sorted(bands, key=lambda each: _rank(each, nodes)):
+        place = _place(band, placed, axis.layout)
+        band["place"] = place
+        if place is not None:
+            placed.append(place)
+    return bands, max((place["row"] for place in placed), default=-1) + 1
+
+
+def _band(step: Data, axis: Axis) -> dict[str, Any] | None:
+    end = axis.end if step["ended"] is None else step["ended"]
+    seconds = end - step["began"]
+    if seconds < MIN_BAND_SECONDS and step["name"] not in PHASES and step["ok"]:
+        return None
+    x = axis.x(step["began"])
+    return {
+        "x": x,
+        "width": round(max(axis.x(end) - x, 1.5), 1),
+        "name": step["name"],
+        "label": step["name"] if axis.layout.step_names else str(step["number"]),
+        "title": f"{step['number']} {step['name']}: {elapsed(seconds)} {step['state']}",
+        "ok": step["ok"],
+    }
+
+
+def _rank(band: Data, nodes: Sequence[str]) -> tuple[bool, bool, float]:
+    important = band["name"] in PHASES or band["name"] in nodes
+    return band["ok"], not important, band["x"]
+
+
+def _place(band: Data, placed: Sequence[Data], layout: Layout) -> dict[str, Any] | None:
+    """Find the lowest row where neither label nor leader line runs into another one."""
+    characters = len(band["label"]) + (0 if band["ok"] else 2)
+    half = characters * layout.character / 2 + 3
+    line = round(band["x"] + band["width"] / 2, 1)
+    middle = round(min(max(line, layout.left + half - 8), layout.width - half), 1)
+    begin, end = middle - half, middle + half
+    for row in range(LABEL_ROWS):
+        taken = any(
+            (other["row"] == row and begin < other["end"] and end > other["begin"])
+            or (other["row"] < row and other["begin"] < line < other["end"])
+            or (other["row"] > row and begin < other["line"] < end)
+            for other in placed
+        )
+        if not taken:
+            return {"row": row, "line": line, "middle": middle, "begin": begin, "end": end}
+    return None

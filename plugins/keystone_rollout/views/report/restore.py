@@ -1,0 +1,84 @@
+"""Say in words what a restore lost, for how long nobody served, and where the old tables are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from keystone_rollout.domain.recovery.restore_record import downtime_in_words
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.units import NOT_ENOUGH_DATA, count, duration, moment
+
+Data = Mapping[str, Any]
+
+
+def restore_view(section: Data | None) -> dict[str, Any] | None:
+    """Return the rows of the report's section about a restore; None for a run that is none."""
+    if section is None:
+        return None
+    loss = _loss(section)
+    moved = section.get("swapped") is not None
+    return {
+        "backup": section["backup"],
+        "taken": moment(section["taken"]),
+        "age": duration(section["age_seconds"]),
+        "loss": loss.sentence() if _counted(section) else "not counted",
+        "loss_title": "Lost" if moved else "Would be lost",
+        "tables": [
+            {
+                "table": table.table,
+                **{kind: count(getattr(table, kind)) for kind in ("lost", "returning", "changed")},
+                "note": "" if table.by_key else "row counts only",
+            }
+            for table in loss.affected
+        ],
+        "downtime": downtime_in_words(section),
+        "replaced": section["replaced"] if moved else "",
+    }
+
+
+def restore_summary(section: Data) -> str:
+    """Return in one sentence what came of a restore."""
+    if section.get("outcome") == "restored":
+        return f"The old release serves again, from {section['backup']}."
+    if section.get("outcome") == "put back":
+        return "Nothing was restored: no table was moved, and every server serves as it did."
+    if section.get("began") is None:
+        return "It stopped before anything was touched."
+    if section.get("swapped") is not None:
+        return "The backup's tables are in place, but not every step after that succeeded."
+    return "It stopped after servers were taken out, and before any table was moved."
+
+
+def restore_tiles(section: Data) -> list[dict[str, Any]]:
+    """Return the figures one looks for first."""
+    began = section.get("began")
+    first, last = (
+        duration(section[key] - began)
+        if began is not None and section.get(key) is not None
+        else NOT_ENOUGH_DATA
+        for key in ("served", "ended")
+    )
+    counted = _counted(section)
+    return [
+        _tile(first, "until the first server served again"),
+        _tile(last, "until all servers served again"),
+        _tile(
+            count(_loss(section).total) if counted else NOT_ENOUGH_DATA,
+            "writes lost" if section.get("swapped") is not None else "writes would be lost",
+        ),
+        _tile(duration(section["age_seconds"]), "age of the backup"),
+    ]
+
+
+def _tile(value: str, label: str) -> dict[str, Any]:
+    state = "unknown" if value == NOT_ENOUGH_DATA else "plain"
+    return {"value": value, "label": label, "note": "", "state": state}
+
+
+def _counted(section: Data) -> bool:
+    return "lost" in section or "planned" in section
+
+
+def _loss(section: Data) -> Difference:
+    return Difference.from_list(section.get("lost", section.get("planned", [])))

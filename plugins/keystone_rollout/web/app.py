@@ -1,0 +1,65 @@
+"""Serve the pages of runs in Airflow's api-server: read-only, to whoever may read runs there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.responses import FileResponse
+
+from keystone_rollout.hooks.files.run_pages import history_page, rehearsal_page, run_page
+
+DAG = "keystone_upgrade"
+"""Whoever may read this DAG's runs may read the pages of all DAGs here."""
+
+HEADERS = {
+    # A page shows what nodes and databases have answered. Should a script ever get into it that
+    # way: here it has neither Airflow's cookie nor anywhere to send something to.
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads; "
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "img-src data:; font-src data:",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app() -> FastAPI:
+    """Return the application; it has no documentation pages of its own, which would be public."""
+    app = FastAPI(
+        title="Keystone rollout",
+        openapi_url=None,
+        dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))],
+    )
+
+    @app.get("/runs/{run_id}/{page}")
+    def a_run(run_id: str, page: str) -> FileResponse:
+        return _answer(run_page(run_id, page), f"run {run_id} has no {page}")
+
+    @app.get("/history/{cloud}/{page}")
+    def a_history(cloud: str, page: str) -> FileResponse:
+        return _answer(history_page(cloud, page), f"cloud {cloud} has no {page}")
+
+    @app.get("/history/{cloud}/{rehearsal}/{page}")
+    def a_rehearsal(cloud: str, rehearsal: str, page: str) -> FileResponse:
+        found = rehearsal_page(cloud, rehearsal, page)
+        return _answer(found, f"rehearsal {rehearsal} of cloud {cloud} has no {page}")
+
+    @app.get("/{path:path}")
+    def anything_else(path: str) -> FileResponse:
+        # Who is not logged in learns here, too, that he is not, and nothing else.
+        return _answer(None, f"there is no {path}")
+
+    return app
+
+
+def _answer(path: Path | None, missing: str) -> FileResponse:
+    if path is None:
+        raise HTTPException(
+            404,
+            f"{missing}. It is not written yet, or the api-server sees another folder of runs "
+            "than the tasks do. Next: wait for the run's end, or compare ROLLOUT_RUNS of both",
+        )
+    return FileResponse(path, headers=HEADERS)

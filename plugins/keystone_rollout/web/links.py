@@ -1,0 +1,91 @@
+"""Link tasks to the pages that show what they do: Locust's, HAProxy's statistics, the report.
+
+A link is there as soon as its operator has said where it leads (`show`), and not only when the
+task has ended: that is when an operator wants to look.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
+from airflow.sdk import BaseOperatorLink
+
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.hooks.files.run_pages import history_address, run_page_address
+
+
+class ShownLink(BaseOperatorLink):
+    """Lead to what the operator has shown during its run; there is no link before."""
+
+    name = "Page"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address, which Airflow keeps as an XCom at the task's end."""
+        return str(getattr(operator, "shown_pages", {}).get(self.name, ""))
+
+    def show(self, operator: Any, context: Any, address: str) -> None:
+        """Make the link appear now, on the page of the running task."""
+        operator.shown_pages = {**getattr(operator, "shown_pages", {}), self.name: address}
+        if address:
+            context["ti"].xcom_push(key=self.xcom_key, value=address)
+
+
+class LoadLink(ShownLink):
+    """Lead to Locust's page, on the machine that runs the tasks."""
+
+    name = "Locust"
+
+
+class StatisticsLink(ShownLink):
+    """Lead to the statistics of the first load balancer whose cloud file names them."""
+
+    name = "HAProxy statistics"
+
+    def show_cloud(self, operator: Any, context: Any, cloud: Cloud) -> None:
+        """Make the link appear, where the cloud file has an address for it."""
+        known = (balancer.statistics for balancer in cloud.load_balancers if balancer.statistics)
+        self.show(operator, context, next(known, ""))
+
+
+class ReportLink(ShownLink):
+    """Lead to the run's report, as Airflow's api-server serves it."""
+
+    name = "Report"
+    page = "report.html"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address below Airflow's own, which may be behind a path."""
+        return report_address(str(ti_key.run_id), self.page)
+
+    def show_run(self, operator: Any, context: Any) -> None:
+        """Make the link appear."""
+        self.show(operator, context, report_address(str(context["run_id"]), self.page))
+
+
+class PlanLink(ReportLink):
+    """Lead to the plan's page."""
+
+    name = "Plan"
+    page = "plan.html"
+
+
+class HistoryLink(ShownLink):
+    """Lead to the rehearsals of a cloud, as Airflow's api-server serves them."""
+
+    name = "History"
+
+    def show_cloud(self, operator: Any, context: Any, cloud: str) -> None:
+        """Make the link appear."""
+        self.show(operator, context, _below_base(history_address(cloud)))
+
+
+def report_address(run_id: str, page: str) -> str:
+    """Return a page's address without host: a browser has its own name for the api-server."""
+    return _below_base(run_page_address(run_id, page))
+
+
+def _below_base(address: str) -> str:
+    base = urlsplit(str(conf.get("api", "base_url", fallback="") or "")).path.rstrip("/")
+    return base + address

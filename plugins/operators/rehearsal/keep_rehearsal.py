@@ -1,0 +1,53 @@
+"""Keep a rehearsal's report, and write the history anew, however the rehearsal went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from keystone_rollout.domain.cloud.rehearsal import Rehearsal
+from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
+from keystone_rollout.web.links import HistoryLink
+from operators.rehearsal.rehearsal_operator import rehearsal_id
+from operators.rehearsal.rehearse_upgrade import REHEARSED
+from operators.write_report import failed_tasks
+
+DEFAULT_BOUND = int(Rehearsal.model_fields["history"].default)
+
+
+class KeepRehearsalOperator(BaseOperator):
+    """Copy the upgrade's report into the cloud's history; it needs no cloud that can be reached."""
+
+    operator_extra_links = (HistoryLink(),)
+
+    def execute(self, context: Any) -> str:
+        """Return the path of the history's page."""
+        cloud = str(context["params"]["cloud"])
+        rehearsal = rehearsal_id(context)
+        started = RunDirectory(rehearsal).last(REHEARSED)
+        red, _stopped = failed_tasks(context)
+        history = RehearsalHistory(cloud, self._bound(cloud))
+        row = history.keep(
+            rehearsal,
+            started["upgrade"] if started else "",
+            f"no upgrade was started; red: {', '.join(red) or 'no task'}. Its log says why",
+        )
+        HistoryLink().show_cloud(self, context, cloud)
+        page = history.folder / PAGE
+        self.log.info(
+            "Rehearsal: %s%s. History: %s", row["state"],
+            f", report {history.folder / row['report']}" if row["report"] else
+            f" ({row['problem']})" if row["problem"] else "", page,
+        )  # fmt: skip
+        return str(page)
+
+    def _bound(self, cloud: str) -> int:
+        try:
+            declared = load_cloud(cloud).rehearsal
+        except CloudFileError as error:
+            self.log.warning("The history keeps %s rehearsals: %s", DEFAULT_BOUND, error)
+            return DEFAULT_BOUND
+        return declared.history if declared else DEFAULT_BOUND

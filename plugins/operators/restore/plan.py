@@ -1,0 +1,79 @@
+"""Find out what going back would take and what it would lose, while everything serves."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from keystone_rollout.domain.schema.contract_heads import contract_mark
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.units import duration, moment
+from keystone_rollout.hooks.files.backups import BackupStore
+from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.procedures.restore.checks import RestoreChecks
+from keystone_rollout.procedures.restore.session import RestoreSession
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.notification import warn_unreachable
+from keystone_rollout.procedures.run.run import RolloutRun
+from operators.restore.restore_operator import RestoreOperator
+
+NOT_CONTRACTED = (
+    "Contract has not run: DAG keystone_rollback takes the nodes back without losing a write"
+)
+
+
+class PlanRestoreOperator(RestoreOperator):
+    """Choose the backup, check it, load it beside the live schema, and count the difference."""
+
+    standing = "Nothing was touched"
+
+    def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
+        """Log and record the plan, and return it."""
+        cloud, session, store = run.cloud, RestoreSession(run), BackupStore(run.cloud)
+        backup = store.find(context["params"]["backup"] or "", cloud.source)
+        facts = store.facts(backup)
+        self.log.info("Backup %s, taken %s", backup, moment(facts.taken))
+        nodes = AllNodes(cloud)
+        reports = nodes.reports()
+        run.directory.record(
+            "plan", cloud=cloud.name, source=cloud.source, target=cloud.target,
+            state=session.live.versions().to_dict(),
+            nodes={name: report_in_words(report) for name, report in reports.items()},
+        )  # fmt: skip
+        session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
+        warn_unreachable(cloud, run.directory)
+        settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports))
+        plan = self._compare(session, backup)
+        session.record(**plan)
+        self._log(session, plan)
+        return plan
+
+    def _compare(self, session: RestoreSession, backup: Path) -> dict[str, Any]:
+        kept = session.load.load(backup).versions()
+        reasons = session.reasons_to_swap()
+        restore, last = session.history.open(), session.history.last_downtime()
+        planned = session.loss() if reasons else Difference()
+        if not reasons and restore and restore.backup == backup.name:
+            planned = restore.lost or planned  # its tables are moved: that much is lost already
+        return {
+            "backup_versions": kept.to_dict(),
+            "swap_needed": bool(reasons),
+            "reasons": reasons,
+            "planned": planned.to_list(),
+            "last_downtime": [last.until_first, last.until_all] if last else None,
+            "hint": NOT_CONTRACTED
+            if reasons and contract_mark(session.live.versions()) == contract_mark(kept)
+            else "",
+        }
+
+    def _log(self, session: RestoreSession, plan: dict[str, Any]) -> None:
+        loss = Difference.from_list(plan["planned"])
+        for reason in plan["reasons"] or ["the schema stands where the backup does, and stays"]:
+            self.log.info("Why: %s", reason)
+        self.log.info("Loss: %s", loss.sentence())
+        for table in loss.affected:
+            self.log.info("  %s", table)
+        self.log.info("Age of the backup: %s", duration(session.section()["age_seconds"]))
+        if plan["hint"]:
+            self.log.warning(plan["hint"])

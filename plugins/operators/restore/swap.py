@@ -1,0 +1,90 @@
+"""The point of no return: the backup's tables take the place of the live ones."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from keystone_rollout.domain.recovery.confirmation import agreed_bound
+from keystone_rollout.domain.recovery.verdicts import judge_loss, judge_writers
+from keystone_rollout.hooks.database.other_sessions import wait_no_writers
+from keystone_rollout.hooks.database.restore_history import OpenRestore
+from keystone_rollout.procedures.restore.session import RestoreSession
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.run import RolloutRun
+from operators.restore.restore_operator import RestoreOperator
+
+
+class SwapSchemasOperator(RestoreOperator):
+    """Count once more without a writer, move all tables in one statement, keep the old ones."""
+
+    needs_lock = True
+    standing = (
+        "Nobody is served. Task settle_servers says whether the tables were moved: if not, it "
+        "starts everything again as it was. Next: repair, then start keystone_restore again: it "
+        "goes on where this run stopped"
+    )
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Look first whether the tables are moved; AirflowFailException says what stands where."""
+        session = RestoreSession(run)
+        restore, needed = session.history.open(), session.section()["swap_needed"]
+        if restore is None:
+            if needed:
+                raise AirflowFailException(
+                    "no restore is open, so Keystone may be running: no table was moved. Next: "
+                    "start keystone_restore again"
+                )
+            self.log.info("The schema stands where the backup does: nothing to move")
+            return
+        swap = session.swap(restore)
+        if not session.moved(restore):
+            if not needed:
+                self.log.info("The schema stands where the backup does: nothing to move")
+                return
+            self._move(session, restore, context["params"]["confirm"] or "")
+        swap.finish()
+        session.history.keep_swapped(restore.replaced, time.time())
+        kept = session.history.open() or restore
+        lost = kept.lost.to_list() if kept.lost else session.section()["planned"]
+        session.record(swapped=kept.swapped, lost=lost, replaced=restore.replaced)
+        run.directory.record(
+            "versions", after="restore", versions=session.live.versions().to_dict(),
+            triggers=len(session.live.triggers()),
+        )  # fmt: skip
+        self.log.info(
+            "The tables that served until now are in schema %s. To drop them when nobody needs "
+            "them any more: DROP DATABASE %s", restore.replaced, restore.replaced,
+        )  # fmt: skip
+
+    def _move(self, session: RestoreSession, restore: OpenRestore, confirm: str) -> None:
+        run, cloud, backup = session.run, session.cloud, session.backup()
+        serving = session.serving()
+        if serving:
+            raise AirflowFailException(
+                f"no table was moved: measured {', '.join(serving)} serving, limit 0 servers. "
+                "Next: clear task stop_keystone"
+            )
+        settle(run, "before the swap", [
+            judge_writers(session.live.schema, wait_no_writers(cloud)),
+        ])  # fmt: skip
+        if session.load.loaded() != backup.name:
+            session.load.load(backup)
+        lost = session.loss()
+        bound = agreed_bound(confirm, backup.name)
+        settle(run, "before the swap", [judge_loss(backup.name, lost, bound or 0)])
+        session.history.keep_lost(restore.replaced, lost)
+        swap = session.swap(restore)
+        try:
+            swap.move()
+        except Exception as error:
+            if swap.done():
+                raise
+            raise AirflowFailException(
+                f"no table was moved: {error}. The live schema is as it was; task settle_servers "
+                "starts everything again. Next: end whoever holds a lock on a table, then start "
+                "keystone_restore again"
+            ) from error
+        self.log.info("Lost: %s", lost.sentence())

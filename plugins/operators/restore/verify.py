@@ -1,0 +1,43 @@
+"""Prove that the old release serves everywhere from what the backup held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keystone_rollout.domain.recovery.restore_record import downtime_in_words
+from keystone_rollout.domain.recovery.verdicts import judge_versions
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.hooks.database.restore_history import RESTORED
+from keystone_rollout.procedures.node.verdicts import Expectation, verify_nodes
+from keystone_rollout.procedures.restore.session import RestoreSession
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.run import RolloutRun
+from operators.restore.restore_operator import RestoreOperator
+
+
+class VerifyRestoreOperator(RestoreOperator):
+    """Compare schema versions with the backup's, ask every node, let tokens cross between all."""
+
+    standing = "Everything before this task is done. Next: repair, then clear this task"
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Fail where something is not as it was; otherwise the restore is over."""
+        session = RestoreSession(run)
+        source = run.cloud.source
+        expected = Expectation(
+            source,
+            f"it does not serve {source} from the restored schema",
+            "repair {node}, then clear task restore_nodes",
+        )
+        versions = judge_versions(
+            session.live.versions(), session.backup_versions(), session.live.schema
+        )
+        settle(run, "restored", [versions, *verify_nodes(run.cloud, expected)])
+        restore, section = session.history.open(), session.section()
+        if restore is not None:
+            session.history.close(restore.replaced, RESTORED)
+        session.record(outcome=RESTORED)
+        lost = Difference.from_list(section.get("lost", []))
+        self.log.info("%s serves from %s", run.cloud.source_release, section["backup"])
+        self.log.info("Lost: %s", lost.sentence())
+        self.log.info("Downtime: %s", downtime_in_words(section))

@@ -1,1 +1,0 @@
-"""What Airflow's api-server shows beyond its own pages."""
