@@ -10,17 +10,17 @@ from airflow.sdk import DAG, chain
 from keystone_rollout.dag_parts.rehearsal_dags import RehearsalDag, rehearsal_dags
 from keystone_rollout.dag_parts.runbook_page import document_tasks, page
 from keystone_rollout.dag_parts.trigger_form import all_params, lock_params, rehearsal_params
-from operators.rehearsal.keep_rehearsal import KeepRehearsalOperator
-from operators.rehearsal.rehearsal_operator import (
+from operators.rehearsal.keep import KeepRehearsalOperator
+from operators.rehearsal.operator import (
     ReleaseRehearsalLockOperator,
     TakeRehearsalLockOperator,
 )
-from operators.rehearsal.rehearse_upgrade import RehearseUpgradeOperator
 from operators.rehearsal.reset_staging import (
     CheckStagingOperator,
     LoadDumpOperator,
     ResetStagingOperator,
 )
+from operators.rehearsal.upgrade import RehearseUpgradeOperator
 
 
 def rehearsal_dag(made: RehearsalDag) -> DAG:

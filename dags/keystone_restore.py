@@ -11,16 +11,13 @@ from keystone_rollout.dag_parts.trigger_form import (
     lock_params,
     restore_params,
 )
-from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
-from operators.restore.confirm import ConfirmRestoreOperator
-from operators.restore.nodes import RestoreNodesOperator
+from operators.restore.outage import RestoreNodesOperator, StopKeystoneOperator
 from operators.restore.plan import PlanRestoreOperator
 from operators.restore.settle import DropScratchSchemaOperator, SettleServersOperator
-from operators.restore.stop import StopKeystoneOperator
-from operators.restore.swap import SwapSchemasOperator
+from operators.restore.swap import ConfirmRestoreOperator, SwapSchemasOperator
 from operators.restore.verify import VerifyRestoreOperator
-from operators.write_report import WriteReportOperator
+from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_run
 
 with DAG(
     dag_id="keystone_restore",

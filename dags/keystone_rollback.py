@@ -12,15 +12,11 @@ from keystone_rollout.dag_parts.trigger_form import (
     load_params,
     lock_params,
 )
-from operators.end_run import EndRunOperator, end_resumed_run
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
-from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
-from operators.preflight import PreflightOperator
-from operators.recover_nodes import RecoverNodesOperator
+from operators.nodes import RecoverNodesOperator, UpgradeNodeOperator, VerifyNodesOperator
+from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator, PreflightOperator
 from operators.rollback_control import CheckWayBackOperator, TellLeftBehindOperator
-from operators.upgrade_node import UpgradeNodeOperator
-from operators.verify_nodes import VerifyNodesOperator
-from operators.write_report import WriteReportOperator
+from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_run
 
 with DAG(
     dag_id="keystone_rollback",

@@ -19,22 +19,28 @@ from keystone_rollout.dag_parts.trigger_form import (
 )
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
-from operators.end_run import EndRunOperator, end_resumed_run
 from operators.keystone_manage import DoctorOperator, TokenFlushOperator
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.migrate_schema import PhaseOperator
-from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator
-from operators.preflight import GoOnOperator, PreflightOperator
-from operators.recover_nodes import RecoverNodesOperator
+from operators.nodes import (
+    RecoverNodesOperator,
+    StagePackagesOperator,
+    UpgradeNodeOperator,
+    VerifyNodesOperator,
+)
+from operators.plan_upgrade import (
+    GoOnOperator,
+    ListNodesOperator,
+    PlanUpgradeOperator,
+    PreflightOperator,
+)
+from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_run
 from operators.saved_variable_control import (
     RestoreFunctionCreatorsOperator,
     RestoreIsolationOperator,
     SetFunctionCreatorsOperator,
     SetReadCommittedOperator,
 )
-from operators.upgrade_node import StagePackagesOperator, UpgradeNodeOperator
-from operators.verify_nodes import VerifyNodesOperator
-from operators.write_report import WriteReportOperator
 from sensors.schema_head import SchemaHeadSensor
 
 with DAG(

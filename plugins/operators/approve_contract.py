@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from keystone_rollout.procedures.run.contract_evidence import contract_evidence
+from keystone_rollout.procedures.run.approval import contract_evidence
 from keystone_rollout.procedures.run.gate import open_gate
 from keystone_rollout.procedures.run.outcome import tell_approval_needed
 from keystone_rollout.procedures.run.report import write_report_so_far

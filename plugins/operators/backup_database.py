@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from keystone_rollout.domain.recovery.backup_facts import BackupFacts
+from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.files.backups import BackupStore
 from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words

@@ -20,7 +20,7 @@ from keystone_rollout.hooks.docker.container import (
 )
 from keystone_rollout.hooks.docker.image import DOCKER
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.files.phase_configuration import PARENT, PhaseConfiguration
+from keystone_rollout.hooks.files.keystone_configuration import PARENT, PhaseConfiguration
 from keystone_rollout.procedures.run.gate import open_gate
 from keystone_rollout.procedures.run.run import RolloutRun
 

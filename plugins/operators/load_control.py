@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.procedures.load.session import LoadSession
-from keystone_rollout.procedures.load.writes_check import check_writes
+from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.run.gate import open_gate, settle
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import LoadLink

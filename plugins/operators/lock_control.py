@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.hooks.docker.container import PhaseContainer
+from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.gate import hold_lock
-from keystone_rollout.procedures.run.interrupted import InterruptedRun
 from keystone_rollout.procedures.run.outcome import tell_started
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator

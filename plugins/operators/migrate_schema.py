@@ -11,11 +11,10 @@ from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.state import blocked_by
 from keystone_rollout.domain.schema.versions import Phase
-from keystone_rollout.hooks.database.function_creators import FunctionCreators
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.database.lock_watch import LockWatch, LockWatchError
-from keystone_rollout.hooks.database.read_committed import ReadCommitted
-from keystone_rollout.hooks.files.phase_configuration import (
+from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
+from keystone_rollout.hooks.files.keystone_configuration import (
     PhaseConfigurationError,
     phase_configuration,
 )

@@ -10,8 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.releases.hop_plan import hop_part
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
-from keystone_rollout.hooks.files.past_runs import read_estimate
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.files.run_directory import RunDirectory, read_estimate
 from keystone_rollout.procedures.plan.file import record_part, recorded_parts, write_plan
 from keystone_rollout.procedures.plan.reader import PlanReader
 from keystone_rollout.procedures.run.run import RolloutRun

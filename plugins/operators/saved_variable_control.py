@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keystone_rollout.hooks.database.function_creators import FunctionCreators
-from keystone_rollout.hooks.database.read_committed import ReadCommitted
-from keystone_rollout.hooks.database.saved_variable import SavedVariable
+from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted, SavedVariable
 from keystone_rollout.hooks.docker.container import PhaseContainer
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator

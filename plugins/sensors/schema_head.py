@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.providers.common.sql.sensors.sql import SqlSensor
 
-from keystone_rollout.domain.schema.head_question import head_question
+from keystone_rollout.domain.schema.migrations import head_question
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.procedures.run.run import RolloutRun

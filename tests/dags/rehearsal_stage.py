@@ -16,8 +16,8 @@ from keystone_rollout.hooks.files.project import PROJECT
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.rehearsal.rehearse_upgrade import RehearseUpgradeOperator
 from operators.rehearsal.reset_staging import LoadDumpOperator, ResetStagingOperator
+from operators.rehearsal.upgrade import RehearseUpgradeOperator
 
 RUN_ID = "scheduled__2026-03-01T02:00:00+00:00"
 LAB = PROJECT / "include" / "clouds" / "lab.yaml"

@@ -29,8 +29,8 @@ from keystone_rollout.domain.load.samples import Sample
 from keystone_rollout.domain.run.record import build_record
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.web.links import HistoryLink
-from operators.rehearsal.rehearse_upgrade import REHEARSED
 from operators.rehearsal.reset_staging import CheckStagingOperator
+from operators.rehearsal.upgrade import REHEARSED
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["check_staging", "take_lock", "reset_staging", "load_dump", "run_upgrade"]
@@ -333,7 +333,7 @@ from airflow.sdk import DAG, task
 from airflow.sdk import Param
 sys.path.insert(0, {tests!r})
 from rehearsal_stage import TriggerHere
-from operators.rehearsal.keep_rehearsal import KeepRehearsalOperator
+from operators.rehearsal.keep import KeepRehearsalOperator
 
 with DAG("keystone_upgrade", schedule=None, params={{"auto_approve": False, "fail": "no",
          "cloud": "?", "source": "?", "target": "?"}}):

@@ -21,7 +21,7 @@ from keystone_rollout.web.links import (
     report_address,
 )
 from operators.load_control import StartLoadOperator
-from operators.upgrade_node import UpgradeNodeOperator
+from operators.nodes import UpgradeNodeOperator
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 NODES = {"recover_nodes", "return_nodes", "packages.stage_packages", "nodes.upgrade_first_node",

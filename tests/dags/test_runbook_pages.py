@@ -11,7 +11,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
 from keystone_rollout.dag_parts.runbook_page import HAPPENS, RED, document_tasks, page, rows
-from operators.preflight import PreflightOperator
+from operators.plan_upgrade import PreflightOperator
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "docs").glob("keystone_*.md"))

@@ -15,17 +15,18 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.database.comparison import SchemaReader, compare_rows, structures_differ
-from keystone_rollout.hooks.database.function_creators import FunctionCreators
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.keystone import (
+    KeystoneDatabase,
+    read_table_sizes,
+    wait_no_writers,
+)
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.lock_watch import LockWatch
-from keystone_rollout.hooks.database.other_sessions import wait_no_writers
-from keystone_rollout.hooks.database.read_committed import ReadCommitted
+from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.database.restore_history import RestoreHistory
-from keystone_rollout.hooks.database.servers_out import ServersOut
 from keystone_rollout.hooks.database.swap import SchemaSwap
-from keystone_rollout.hooks.database.table_sizes import read_table_sizes
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
+from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from tests.docs.documentation import read_page
 

@@ -20,8 +20,8 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
-from keystone_rollout.domain.recovery.backup_facts import BackupFacts
-from keystone_rollout.domain.recovery.restore_record import restore_section
+from keystone_rollout.domain.recovery.backup import BackupFacts
+from keystone_rollout.domain.recovery.restore import restore_section
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.database.comparison import SchemaReader, structures_differ
 from keystone_rollout.hooks.database.loader import BackupLoad
@@ -30,12 +30,10 @@ from keystone_rollout.hooks.files.backups import BackupStore
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
-from operators.restore.confirm import ConfirmRestoreOperator
-from operators.restore.nodes import RestoreNodesOperator
+from operators.restore.outage import RestoreNodesOperator, StopKeystoneOperator
 from operators.restore.plan import PlanRestoreOperator
 from operators.restore.settle import DropScratchSchemaOperator, SettleServersOperator
-from operators.restore.stop import StopKeystoneOperator
-from operators.restore.swap import SwapSchemasOperator
+from operators.restore.swap import ConfirmRestoreOperator, SwapSchemasOperator
 from operators.restore.verify import VerifyRestoreOperator
 from tests.integration.local_sshd import local_sshd
 from tests.unit.in_memory_haproxy import Balancer, in_memory_haproxy

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from keystone_rollout.hooks.database.servers_out import ServersOut
+from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back

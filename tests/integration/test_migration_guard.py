@@ -20,9 +20,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.domain.schema.versions import Phase
-from keystone_rollout.hooks.database.function_creators import FunctionCreators
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.database.read_committed import ReadCommitted
+from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
 from keystone_rollout.hooks.docker.container import (
     LABEL_CLOUD,
     LABEL_COMMAND,

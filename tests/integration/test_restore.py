@@ -18,8 +18,8 @@ from keystone_rollout.hooks.database.restore_history import RestoreHistory
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.checks import RestoreChecks
+from operators.restore.outage import StopKeystoneOperator
 from operators.restore.settle import SettleServersOperator
-from operators.restore.stop import StopKeystoneOperator
 from operators.restore.swap import SwapSchemasOperator
 from tests.integration.restore_stage import (
     LIVE,

@@ -10,11 +10,11 @@ import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import TakenOver
-from keystone_rollout.hooks.database.servers_out import ServersOut
+from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.node.notes import CycleNotes
+from keystone_rollout.procedures.node.cycle import CycleNotes
 from keystone_rollout.procedures.run.run import RolloutRun
 from lab import database
 

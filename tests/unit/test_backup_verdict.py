@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keystone_rollout.domain.recovery.backup_verdict import TableState, judge_backup
+from keystone_rollout.domain.recovery.backup import TableState, judge_backup
 
 BEFORE = {"user": TableState(11, 2000), "project": TableState(22, 200), "token": TableState(0, 0)}
 

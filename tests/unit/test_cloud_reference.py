@@ -12,8 +12,12 @@ from pydantic import BaseModel, Field
 from keystone_rollout.cli.reference import PAGE, main
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.views import cloud_reference
-from keystone_rollout.views.cloud_reference import keys_without_meaning, reference_page
-from keystone_rollout.views.schema_words import allowed, otherwise
+from keystone_rollout.views.cloud_reference import (
+    allowed,
+    keys_without_meaning,
+    otherwise,
+    reference_page,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from keystone_rollout.domain.load.samples import Sample
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.contract_evidence import backup_evidence, load_evidence
+from keystone_rollout.procedures.run.approval import backup_evidence, load_evidence
 from keystone_rollout.procedures.run.end import was_resumed
 from keystone_rollout.procedures.run.report import write_report_so_far
 from keystone_rollout.procedures.run.run import RolloutRun

@@ -10,7 +10,7 @@ from test_cloud_file import GOOD
 from test_rehearsal_rules import STAGING
 
 from keystone_rollout.dag_parts.rehearsal_dags import RehearsalDag, rehearsal_dags
-from keystone_rollout.hooks.files.declared_rehearsals import DeclaredRehearsal, declared_rehearsals
+from keystone_rollout.hooks.files.cloud_file import DeclaredRehearsal, declared_rehearsals
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keystone_rollout.domain.recovery.dump_scan import scan_dump
+from keystone_rollout.domain.recovery.dump import scan_dump
 
 GOOD = r"""/*M!999999\- enable the sandbox mode */
 -- MariaDB dump 10.19  Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)

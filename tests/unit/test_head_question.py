@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from image_listings import image_of
 
-from keystone_rollout.domain.schema.head_question import head_question
+from keystone_rollout.domain.schema.migrations import head_question
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.run_directory import RunDirectory

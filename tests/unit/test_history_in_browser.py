@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from keystone_rollout.hooks.files.run_directory import rehearsals_folder
 from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
-from keystone_rollout.procedures.run.report_file import render_report
+from keystone_rollout.procedures.run.report import render_report
 from tests.browser import chromium, take_picture, visit
 
 pytestmark = pytest.mark.browser

@@ -10,11 +10,17 @@ import pytest
 import rehearsal_example as example
 from test_report_file import Page
 
-from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.history.drift import DURATION, RATIO, drift
 from keystone_rollout.views.history.row import Row, p99_ratio, row_of, row_without_data
-from keystone_rollout.views.history.trend import BOTTOM, LEFT, RIGHT, TOP, build_trend
-from keystone_rollout.views.history.view import build_history_view
+from keystone_rollout.views.history.view import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    build_history_view,
+    build_trend,
+)
 
 
 def rows(nights: int = len(example.FACTORS)) -> list[Row]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.interrupted import InterruptedRun
+from keystone_rollout.procedures.run.end import InterruptedRun
 
 RUN = "manual__2026-01-02T03:04:05+00:00"
 

@@ -11,7 +11,7 @@ from keystone_rollout.domain.run.record import build_record
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.upgrade_node import NodeOperator
+from operators.nodes import NodeOperator
 
 
 def test_a_note_of_the_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

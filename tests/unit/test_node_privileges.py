@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.node.presets import PRESETS
+from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.privileges import (
     check_command,
     covers,

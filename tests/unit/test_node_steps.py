@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.presets import PRESETS
+from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.steps import NodeSteps, Step, configuration_files, render
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 

@@ -13,7 +13,7 @@ import pytest
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.hooks.docker.container import DeliveringClient
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.files.phase_configuration import (
+from keystone_rollout.hooks.files.keystone_configuration import (
     PhaseConfigurationError,
     phase_configuration,
 )

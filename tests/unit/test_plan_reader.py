@@ -13,7 +13,7 @@ from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.schema.migrations import ImageMigrations, Migration
 from keystone_rollout.domain.schema.versions import RecordedVersions
-from keystone_rollout.hooks.database.table_sizes import read_table_sizes
+from keystone_rollout.hooks.database.keystone import read_table_sizes
 from keystone_rollout.hooks.docker.image import UpgradeImageError
 from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
 from keystone_rollout.hooks.node.all_nodes import AllNodes

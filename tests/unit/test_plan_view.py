@@ -13,7 +13,7 @@ from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.domain.releases.hop_plan import conditions, hop_part
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.plan.file import record_part, write_plan
-from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.plan.tables import table_rows
 from keystone_rollout.views.plan.text import WIDTH, plan_text
 from keystone_rollout.views.plan.view import build_plan_view, findings

@@ -8,7 +8,7 @@ import pytest
 from test_cloud_file import GOOD, findings
 
 from keystone_rollout.domain.cloud.rehearsal import check_schedule, judge_reset, judge_staging
-from keystone_rollout.domain.recovery.rehearsal_dump import judge_dump, judge_dump_release
+from keystone_rollout.domain.recovery.dump import judge_dump, judge_dump_release
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.hooks.files.cloud_file import parse_cloud
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import record_example as example
 
-from keystone_rollout.views.report.axis import COMPACT, WIDE, Layout
 from keystone_rollout.views.report.chart import build_chart, nice_ceiling
+from keystone_rollout.views.report.layout import COMPACT, WIDE, Layout
 from keystone_rollout.views.report.tables import steps_rows
 
 

@@ -12,7 +12,7 @@ import pytest
 import record_example as example
 
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.report_file import TEMPLATES, render_report, write_report
+from keystone_rollout.procedures.run.report import TEMPLATES, render_report, write_report
 
 RUNS = [
     example.succeeded,

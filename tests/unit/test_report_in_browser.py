@@ -13,7 +13,7 @@ import pytest
 import record_example as example
 from playwright.sync_api import Browser, Page
 
-from keystone_rollout.procedures.run.report_file import render_report
+from keystone_rollout.procedures.run.report import render_report
 from tests.browser import chromium, visit
 
 pytestmark = pytest.mark.browser

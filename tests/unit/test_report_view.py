@@ -10,7 +10,7 @@ import pytest
 import record_example as example
 
 from keystone_rollout.domain.units import clock, duration, elapsed, milliseconds, moment, size
-from keystone_rollout.procedures.run.report_file import render_report
+from keystone_rollout.procedures.run.report import render_report
 from keystone_rollout.views.report.checks import group_checks
 from keystone_rollout.views.report.lanes import lane_segments
 from keystone_rollout.views.report.tables import (

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from image_listings import numbers
 
-from keystone_rollout.domain.recovery.restore_record import downtime_in_words, restore_section
-from keystone_rollout.domain.recovery.verdicts import (
+from keystone_rollout.domain.recovery.restore import (
+    downtime_in_words,
     judge_caches,
     judge_loss,
     judge_versions,
     judge_writers,
+    restore_section,
 )
 from keystone_rollout.domain.schema.difference import Difference, TableDifference
 

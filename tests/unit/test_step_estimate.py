@@ -11,8 +11,7 @@ import record_example
 
 from keystone_rollout.domain.run.estimate import NODE, STAGE, PastRun, estimate, past_run
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.files.past_runs import past_runs, read_estimate
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.files.run_directory import RunDirectory, past_runs, read_estimate
 
 HOP = (12, 13)
 

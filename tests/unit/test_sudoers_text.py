@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.cli.sudoers import main, node_sudoers
+from keystone_rollout.domain.node.privileges import sudoers_text
 from keystone_rollout.domain.node.steps import render_privileges
-from keystone_rollout.domain.node.sudoers import sudoers_text
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 
 ROOT = Path(__file__).resolve().parents[2]

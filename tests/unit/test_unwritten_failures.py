@@ -4,8 +4,13 @@ import json
 
 import pytest
 
-from keystone_rollout.domain.load.samples import Sample, Window, merge
-from keystone_rollout.domain.load.unwritten_failures import UNREADABLE, with_unwritten_failures
+from keystone_rollout.domain.load.samples import (
+    UNREADABLE,
+    Sample,
+    Window,
+    merge,
+    with_unwritten_failures,
+)
 
 
 def window() -> Window:

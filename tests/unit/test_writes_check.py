@@ -12,7 +12,7 @@ from in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 from keystone_rollout.domain.load.credentials import derive_password
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.load.writes_check import check_writes
+from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.run.run import RolloutRun
 
 RUN = "manual__2026-03-01T10:00:00+00:00"

@@ -18,7 +18,7 @@ def main(project: Path = PROJECT) -> int:
         print(
             f"error: nothing is said about {', '.join(lacking)}; {PAGE} was not written. Next: "
             "add Field(description=...) to the model, or the variable to "
-            "domain.node.variable_meanings",
+            "domain.node.kinds.texts",
             file=sys.stderr,
         )
         return 1

@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from keystone_rollout.domain.node.privileges import sudoers_text
 from keystone_rollout.domain.node.steps import render_privileges
-from keystone_rollout.domain.node.sudoers import sudoers_text
 from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
 
 

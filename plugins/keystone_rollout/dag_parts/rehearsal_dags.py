@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cron_descriptor import ExpressionDescriptor, FormatException, MissingFieldException
 
-from keystone_rollout.hooks.files.declared_rehearsals import DeclaredRehearsal, declared_rehearsals
+from keystone_rollout.hooks.files.cloud_file import DeclaredRehearsal, declared_rehearsals
 
 DAG_ID = "keystone_rehearsal"
 DEFAULT_CLOUD = "lab"

@@ -17,7 +17,7 @@ from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
 from keystone_rollout.procedures.run.gate import hold_lock, settle
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.rehearsal.rehearsal_operator import RehearsalOperator
+from operators.rehearsal.operator import RehearsalOperator
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.notification import warn_unreachable
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.restore.restore_operator import RestoreOperator
+from operators.restore.operator import RestoreOperator
 
 NOT_CONTRACTED = (
     "Contract has not run: DAG keystone_rollback takes the nodes back without losing a write"

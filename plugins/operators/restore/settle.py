@@ -12,7 +12,7 @@ from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.restore.restore_operator import RestoreOperator
+from operators.restore.operator import RestoreOperator
 
 
 class SettleServersOperator(RestoreOperator):

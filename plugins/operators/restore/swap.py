@@ -7,14 +7,15 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from keystone_rollout.domain.recovery.confirmation import agreed_bound
-from keystone_rollout.domain.recovery.verdicts import judge_loss, judge_writers
-from keystone_rollout.hooks.database.other_sessions import wait_no_writers
+from keystone_rollout.domain.recovery.confirmation import agreed_bound, objection, refusal
+from keystone_rollout.domain.recovery.restore import judge_loss, judge_writers
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.hooks.database.keystone import wait_no_writers
 from keystone_rollout.hooks.database.restore_history import OpenRestore
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.restore.restore_operator import RestoreOperator
+from operators.restore.operator import RestoreOperator
 
 
 class SwapSchemasOperator(RestoreOperator):
@@ -88,3 +89,18 @@ class SwapSchemasOperator(RestoreOperator):
                 "keystone_restore again"
             ) from error
         self.log.info("Lost: %s", lost.sentence())
+
+
+class ConfirmRestoreOperator(RestoreOperator):
+    """Compare param `confirm` with what the plan has found."""
+
+    standing = "Nothing was touched"
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Refuse with everything one has to know to agree, and how."""
+        section = RestoreSession(run).section()
+        loss = Difference.from_list(section["planned"])
+        reason = objection(context["params"]["confirm"] or "", section["backup"], loss.total)
+        if reason:
+            raise AirflowFailException(refusal(reason, section, str(run.cloud.source_release)))
+        self.log.info("Confirmed: %s", loss.sentence())

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from keystone_rollout.domain.recovery.restore_record import downtime_in_words
-from keystone_rollout.domain.recovery.verdicts import judge_versions
+from keystone_rollout.domain.recovery.restore import downtime_in_words, judge_versions
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.hooks.database.restore_history import RESTORED
 from keystone_rollout.procedures.node.verdicts import Expectation, verify_nodes
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.restore.restore_operator import RestoreOperator
+from operators.restore.operator import RestoreOperator
 
 
 class VerifyRestoreOperator(RestoreOperator):

@@ -1,4 +1,4 @@
-r"""Say what one privilege is: one command that a node's account may run as root.
+"""Say what one privilege is: one command that a node's account may run as root.
 
 A privilege is the command line as it is run: the program's absolute path and every argument.
 Three marks have a meaning, and no other: ``[0-9]`` is one digit, ``\*`` a star that the program
@@ -8,9 +8,10 @@ sudoers lets such a one match blanks and slashes, too.
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -117,3 +118,35 @@ def _plain_commands(step: str) -> Iterator[str]:
 def _without_directory(command: str) -> str:
     program, blank, arguments = command.partition(" ")
     return program.rpartition("/")[2] + blank + arguments
+
+
+FILE = "/etc/sudoers.d/keystone-rollout"
+
+# No capital at the beginning: sudoers would take the name for an alias.
+_ACCOUNT = re.compile(r"[a-z_][A-Za-z0-9_.-]*")
+
+
+def sudoers_text(
+    account: str, privileges: Sequence[str], command_seconds: float, title: str
+) -> str:
+    """Return a sudoers file that allows an account these privileges as root, and nothing else.
+
+    A command that takes longer than ``command_seconds`` is ended by sudo (1.8.20 and later).
+    Raises ValueError for a name that is none of an account, and for what is no privilege.
+    """
+    if not _ACCOUNT.fullmatch(account):
+        raise ValueError(
+            f"account {account!r} cannot be written into sudoers; allowed are letters, digits, "
+            "_, . and -, the first one a small letter or _"
+        )
+    if not privileges:
+        raise ValueError("there is no privilege to write; sudoers knows no empty list")
+    commands = ", \\\n    ".join(in_sudoers(privilege) for privilege in privileges)
+    return (
+        f"# {title}\n"
+        f"# Belongs into {FILE}, root:root 0440, after `visudo -cf` of it.\n"
+        f"Cmnd_Alias KEYSTONE_ROLLOUT = \\\n    {commands}\n"
+        "Defaults!KEYSTONE_ROLLOUT !requiretty, env_reset\n"
+        f"{account} ALL=(root) TIMEOUT={math.ceil(command_seconds)} NOPASSWD: NOSETENV: "
+        "KEYSTONE_ROLLOUT\n"
+    )

@@ -15,7 +15,7 @@ from typing import Literal
 from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from keystone_rollout.domain.node.presets import PRESETS
+from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.privileges import privilege_problem, unlisted_commands
 from keystone_rollout.domain.releases.release import parse_release
 

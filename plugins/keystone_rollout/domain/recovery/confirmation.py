@@ -47,7 +47,7 @@ def objection(said: str, backup: str, total: int) -> str | None:
 def refusal(reason: str, section: Mapping[str, Any], source: str) -> str:
     """Return everything an operator has to know before agreeing, with the phrase to say at its end.
 
-    ``section`` is domain.recovery.restore_record's; ``source`` names the release to go back to.
+    ``section`` is domain.recovery.restore's; ``source`` names the release to go back to.
     """
     loss = Difference.from_list(section["planned"])
     affected = loss.affected

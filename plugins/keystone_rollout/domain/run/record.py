@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keystone_rollout.domain.load.samples import Sample, merge
-from keystone_rollout.domain.recovery.restore_record import restore_section
+from keystone_rollout.domain.recovery.restore import restore_section
 
 Event = Mapping[str, Any]
 OUT_OF_ROTATION, IN_ROTATION = ("drain", "maint"), ("up", "done")

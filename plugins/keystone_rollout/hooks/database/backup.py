@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.recovery.backup_verdict import TableState, judge_backup
+from keystone_rollout.domain.recovery.backup import TableState, judge_backup
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase

@@ -19,8 +19,8 @@ from keystone_rollout.domain.schema.difference import (
 )
 from keystone_rollout.domain.schema.table_moves import LOADED
 from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.hooks.database.keystone import read_versions
 from keystone_rollout.hooks.database.sql import sql
-from keystone_rollout.hooks.database.version_reader import read_versions
 
 
 class SchemaReader:

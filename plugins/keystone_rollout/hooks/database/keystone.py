@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import re
+import time
+from typing import Any
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.domain.schema.difference import quoted
+from keystone_rollout.domain.schema.versions import (
+    RecordedVersions,
+    VersionTable,
+    recorded_versions,
+)
 from keystone_rollout.hooks.database.sql import sql
-from keystone_rollout.hooks.database.version_reader import read_versions, text
+
+
+def read_versions(hook: MySqlHook, schema: str) -> RecordedVersions:
+    """Return what the version table says; ``hook`` is connected to that schema.
+
+    Raises ValueError where the schema has no version table that says anything.
+    """
+    tables = {text(name) for (name,) in hook.get_records(sql("select_version_tables"),
+                                                         {"schema": schema})}  # fmt: skip
+    repositories = revisions = None
+    if VersionTable.MIGRATE in tables:
+        rows = hook.get_records(sql("select_migrate_version"))
+        repositories = {text(name): int(version) for name, version in rows}
+    if VersionTable.ALEMBIC in tables:
+        revisions = [text(row[0]) for row in hook.get_records(sql("select_alembic_version"))]
+    return recorded_versions(repositories, revisions)
+
+
+def text(value: object) -> str:
+    """Return a value as text; some drivers give bytes."""
+    return value.decode() if isinstance(value, bytes | bytearray) else str(value)
+
 
 ADMINISTRATOR_NEEDS = ("CREATE", "DROP", "SELECT", "INSERT", "TRIGGER", "LOCK TABLES")
 KEYSTONE_NEEDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX",
@@ -68,3 +96,41 @@ def has_global_right(hook: MySqlHook, any_of: tuple[str, ...]) -> bool:
 def _covers(granted_on: str, schema: str) -> bool:
     name = granted_on.replace("`", "").replace("\\", "").removesuffix(".*")
     return name in ("*", schema)
+
+
+COUNTED_BELOW = 10_000
+"""Rows, as the server estimates them, below which a table is counted; a larger one is not read."""
+
+
+def read_table_sizes(hook: MySqlHook, schema: str) -> dict[str, dict[str, Any]]:
+    """Return every table's rows, whether they were counted or estimated, and bytes."""
+    sizes = {}
+    for name, rows, size in hook.get_records(sql("select_table_sizes"), {"schema": schema}):
+        table, exact = text(name), int(rows) < COUNTED_BELOW
+        if exact:
+            question = sql("count_rows").format(table=quoted(schema, table))
+            rows = hook.get_first(question)[0]
+        sizes[table] = {"rows": int(rows), "exact": exact, "bytes": int(size)}
+    return sizes
+
+
+WAIT_SECONDS = 10.0
+POLL_SECONDS = 0.5
+
+
+def wait_no_writers(cloud: Cloud, limit: float = WAIT_SECONDS) -> list[str]:
+    """Wait until no session but the reader's is left in the schema; return the rest in words.
+
+    A stopped service's connections end a moment after it. Only this database server's sessions
+    are seen: with Galera the other members' are not.
+    """
+    reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
+    login = reader.get_connection(cloud.databases.reader).login or ""
+    admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
+    question = {"schema": cloud.databases.schema_name, "reader": login}
+    end = time.monotonic() + limit
+    while True:
+        rows = admin.get_records(sql("select_other_sessions"), question)
+        if not rows or time.monotonic() > end:
+            return [f"session {row[0]} of {row[1]} from {row[2]}" for row in rows]
+        time.sleep(POLL_SECONDS)

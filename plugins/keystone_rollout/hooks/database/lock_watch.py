@@ -13,9 +13,9 @@ from keystone_rollout.hooks.database.keystone import (
     SEE_SESSIONS,
     KeystoneDatabase,
     has_global_right,
+    text,
 )
 from keystone_rollout.hooks.database.sql import sql
-from keystone_rollout.hooks.database.version_reader import text
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0

@@ -13,7 +13,7 @@ from keystone_rollout.domain.schema.listing import LISTING_COMMAND, image_migrat
 from keystone_rollout.domain.schema.migrations import ImageMigrations, Migration
 from keystone_rollout.domain.scripts.script_listing import script_texts, scripts_command
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.files.phase_configuration import (
+from keystone_rollout.hooks.files.keystone_configuration import (
     PhaseConfigurationError,
     phase_configuration,
 )

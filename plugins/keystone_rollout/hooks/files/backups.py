@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.recovery.backup_facts import BackupFacts
-from keystone_rollout.domain.recovery.dump_scan import scan_dump
+from keystone_rollout.domain.recovery.backup import BackupFacts
+from keystone_rollout.domain.recovery.dump import scan_dump
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from keystone_rollout.domain.cloud.keystone_conf import option_values
+from keystone_rollout.domain.cloud.keystone_conf import option_values, override_text
+from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.schema.database_url import DatabaseUrlError, limit_lock_wait
+from keystone_rollout.hooks.files.cloud_file import project_path
 
 MAIN, DIRECTORY = "keystone.conf", "keystone.conf.d"
 
@@ -45,3 +51,92 @@ def _unreadable(path: Path, error: OSError) -> ConfigurationUnreadable:
         f"{path} cannot be read ({error.strerror}), but it has to be. Next: let the account that "
         "runs Airflow's tasks read it"
     )
+
+
+PARENT, FOLDER, FILE = "/etc", "keystone-rollout.d", "lock_wait.conf"
+
+
+class PhaseConfigurationError(RuntimeError):
+    """Say what about the upgrade container's configuration keeps a phase from being started."""
+
+
+@dataclass(frozen=True)
+class PhaseConfiguration:
+    """Hold what a phase adds to the configuration: options, and the file that they name."""
+
+    arguments: list[str]
+    archive: bytes = field(repr=False)
+    lock_wait_timeout: int
+    own: bool
+
+    def __str__(self) -> str:
+        whose = "as [database] connection says itself" if self.own else "limits.lock_wait_timeout"
+        return f"migrations wait at most {self.lock_wait_timeout} s for a metadata lock ({whose})"
+
+
+def phase_configuration(cloud: Cloud) -> PhaseConfiguration:
+    """Return the configuration of a phase; PhaseConfigurationError where it cannot be made."""
+    container = cloud.upgrade_container
+    if any(part.startswith("--config-") for part in container.command):
+        raise PhaseConfigurationError(
+            "upgrade_container.command names configuration files of its own; allowed is none, so "
+            "that the database migrated is the one in keystone.conf. Next: put their options into "
+            f"keystone.conf of {container.configuration}"
+        )
+    folder = project_path(container.configuration)
+    source, connection = _connection(folder)
+    try:
+        limited = limit_lock_wait(connection, cloud.limits.lock_wait_timeout)
+    except DatabaseUrlError as error:
+        raise PhaseConfigurationError(
+            f"[database] connection in {source}: {error}. Without a limit a migration would queue "
+            "behind any open transaction, and every client behind it. Next: correct it there"
+        ) from None
+    return PhaseConfiguration(
+        _options((folder / DIRECTORY).is_dir()),
+        _archive(source, limited.text),
+        limited.seconds,
+        limited.own,
+    )
+
+
+def _connection(folder: Path) -> tuple[Path, str]:
+    """Return the file whose value counts, and the value."""
+    try:
+        found = find_option(folder, "database", "connection")
+    except ConfigurationUnreadable as error:
+        raise PhaseConfigurationError(
+            f"{error}. Without it nobody can limit the migrations' lock wait"
+        ) from error
+    if found is None:
+        raise PhaseConfigurationError(
+            f"{folder / MAIN} has no option `connection` in section [database], which names the "
+            "database to migrate. Next: add it there"
+        )
+    return found
+
+
+def _options(has_directory: bool) -> list[str]:
+    """Return keystone-manage's options; what a later one names prevails.
+
+    A directory is added and no file, because --config-file would switch off the files that
+    Keystone finds by itself. --config-dir does so with directories: the one there is named again.
+    """
+    own = ["--config-dir", f"{PARENT}/{FOLDER}"]
+    return ["--config-dir", f"/etc/keystone/{DIRECTORY}", *own] if has_directory else own
+
+
+def _archive(source: Path, connection: str) -> bytes:
+    """Return a tar of the file, owned as its source: whoever may read that may read this."""
+    status = source.stat()
+    content = override_text(connection).encode("utf-8", errors="surrogateescape")
+    directory = tarfile.TarInfo(FOLDER)
+    directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+    file = tarfile.TarInfo(f"{FOLDER}/{FILE}")
+    file.mode, file.uid, file.gid = status.st_mode & 0o444, status.st_uid, status.st_gid
+    file.size = len(content)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(directory)
+        archive.addfile(file, io.BytesIO(content))
+    return buffer.getvalue()

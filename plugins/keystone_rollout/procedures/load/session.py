@@ -9,8 +9,7 @@ from typing import Any
 
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
-from keystone_rollout.domain.load.samples import Sample, Window, merge
-from keystone_rollout.domain.load.unwritten_failures import with_unwritten_failures
+from keystone_rollout.domain.load.samples import Sample, Window, merge, with_unwritten_failures
 from keystone_rollout.domain.load.verdict import judge, judge_baseline, judge_session, window_since
 from keystone_rollout.domain.verdict import Verdict, failed
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook

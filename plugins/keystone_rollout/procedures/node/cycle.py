@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
+
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.node.cycle import NodeCycle
+from keystone_rollout.domain.node.cycle import NodeCycle, TakenOver
+from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.haproxy.rotation import Rotation
 from keystone_rollout.hooks.keystone.api import NodeProver
 from keystone_rollout.hooks.node.machine import NodeMachine
-from keystone_rollout.procedures.node.notes import CycleNotes
 from keystone_rollout.procedures.run.run import RolloutRun
+
+log = logging.getLogger(__name__)
+
+
+class CycleNotes:
+    """Take the notes of one attempt at one node (domain.node.cycle.NodeCycle.note).
+
+    A scheduler that was killed may start a task again while its first process still works. The
+    newest attempt owns the server's mark; an older one finds that out at its next note, and stops.
+    """
+
+    def __init__(self, run: RolloutRun, node: Node) -> None:
+        self.run = run
+        self.node = node
+        self.servers = ServersOut(run.cloud)
+        self.attempt = uuid.uuid4().hex
+        self._marked = False
+
+    def __call__(self, state: str, text: str) -> None:
+        """Record one change; TakenOver where another attempt works on the node by now."""
+        if state == "drain" or (state == "found" and self.node.server in self.servers.all()):
+            self.servers.mark(self.node.server, self.run.directory.run_id, self.attempt)
+            self._marked = True
+        elif self._marked:
+            self._check_not_taken_over()
+        log.info("%s: %s (%s)", self.node.name, state, text)
+        self.run.directory.record("node", node=self.node.name, state=state, text=text)
+        if state in ("up", "done") and self._marked:
+            self._clear()
+
+    def note(self, text: str) -> None:
+        """Record something worth knowing that changes no state."""
+        log.warning("%s: %s", self.node.name, text)
+        self.run.directory.record("node", node=self.node.name, state="note", text=text)
+
+    def _check_not_taken_over(self) -> None:
+        try:
+            mark = self.servers.all().get(self.node.server)
+            self.run.lock.keep_alive()
+        except Exception as error:
+            # A database that is away is no reason to leave a node out of rotation half-way.
+            log.warning("%s: the mark could not be read (%s); going on", self.node.name, error)
+            return
+        if mark is not None and mark.attempt != self.attempt:
+            raise TakenOver(
+                f"another attempt took {self.node.name} over at {mark.since} (run {mark.run_id}); "
+                "this one stops without another act"
+            )
+
+    def _clear(self) -> None:
+        try:
+            self.servers.clear(self.node.server)
+            self._marked = False
+        except Exception as error:
+            # The next run finds the server serving, and clears the mark then.
+            log.warning("%s: its mark stays (%s)", self.node.name, error)
 
 
 def node_cycle(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.hooks.database.servers_out import ServersOut
+from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.haproxy.rotation import Rotation
 from keystone_rollout.procedures.node.cycle import node_cycle
 from keystone_rollout.procedures.run.run import RolloutRun

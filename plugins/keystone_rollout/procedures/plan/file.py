@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.plan.text import plan_text
 from keystone_rollout.views.plan.view import build_plan_view
 

@@ -16,8 +16,7 @@ from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.scripts.migration_script import read_script
 from keystone_rollout.domain.scripts.script_effects import ScriptEffects
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.database.table_sizes import read_table_sizes
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase, read_table_sizes
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
 from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words

@@ -26,7 +26,7 @@ from keystone_rollout.hooks.database.keystone import (
     has_global_right,
     missing_privileges,
 )
-from keystone_rollout.hooks.database.servers_out import Mark, ServersOut
+from keystone_rollout.hooks.database.marks import Mark, ServersOut
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import project_path
@@ -34,7 +34,7 @@ from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.preflight.hop import HopChecks
-from keystone_rollout.procedures.run.interrupted import InterruptedRun
+from keystone_rollout.procedures.run.end import InterruptedRun
 
 UNTOUCHED = "nothing was touched"
 NAMED_AT_MOST = 5

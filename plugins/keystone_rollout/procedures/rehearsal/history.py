@@ -17,7 +17,7 @@ from keystone_rollout.hooks.files.run_directory import (
     runs_folder,
 )
 from keystone_rollout.hooks.files.run_pages import OF_A_HISTORY, OF_A_REHEARSAL
-from keystone_rollout.procedures.run.report_file import render_page
+from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.history.row import NO_DATA, Row, is_row, row_of, row_without_data
 from keystone_rollout.views.history.view import build_history_view
 

@@ -16,8 +16,7 @@ from typing import IO, cast
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.recovery.dump_scan import scan_dump
-from keystone_rollout.domain.recovery.rehearsal_dump import judge_dump, judge_dump_release
+from keystone_rollout.domain.recovery.dump import judge_dump, judge_dump_release, scan_dump
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.verdict import Verdict

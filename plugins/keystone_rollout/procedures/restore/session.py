@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from keystone_rollout.domain.recovery.restore_record import restore_section
+from keystone_rollout.domain.recovery.restore import restore_section
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.schema.versions import RecordedVersions

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.domain.verdict import Verdict, failed
-from keystone_rollout.hooks.database.saved_variable import SavedVariable
+from keystone_rollout.hooks.database.variables import SavedVariable
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.run import RolloutRun
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Happening, Message
-from keystone_rollout.domain.recovery.restore_record import downtime_in_words
+from keystone_rollout.domain.recovery.restore import downtime_in_words
 from keystone_rollout.domain.units import count, duration
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.views.report.checks import reasons

@@ -11,9 +11,8 @@ from statistics import median
 from typing import Any
 
 from keystone_rollout.domain.units import elapsed
-from keystone_rollout.views.report.axis import Axis, Layout
-from keystone_rollout.views.report.bands import step_bands
 from keystone_rollout.views.report.lanes import lane_segments, node_names
+from keystone_rollout.views.report.layout import Axis, Layout, step_bands
 
 Data = Mapping[str, Any]
 

@@ -14,10 +14,10 @@ from keystone_rollout.domain.units import (
     milliseconds,
     moment,
 )
-from keystone_rollout.views.report.axis import COMPACT, WIDE
 from keystone_rollout.views.report.chart import build_chart
 from keystone_rollout.views.report.checks import group_checks, reasons
 from keystone_rollout.views.report.lanes import node_names
+from keystone_rollout.views.report.layout import COMPACT, WIDE
 from keystone_rollout.views.report.restore import restore_summary, restore_tiles, restore_view
 from keystone_rollout.views.report.tables import (
     backup_row,

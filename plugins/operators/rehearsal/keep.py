@@ -11,9 +11,9 @@ from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
 from keystone_rollout.web.links import HistoryLink
-from operators.rehearsal.rehearsal_operator import rehearsal_id
-from operators.rehearsal.rehearse_upgrade import REHEARSED
-from operators.write_report import failed_tasks
+from operators.rehearsal.operator import rehearsal_id
+from operators.rehearsal.upgrade import REHEARSED
+from operators.run_end import failed_tasks
 
 DEFAULT_BOUND = int(Rehearsal.model_fields["history"].default)
 

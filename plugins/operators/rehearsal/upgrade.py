@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.hooks.processes.upgrade_here import UPGRADE, UpgradeHere
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.rehearsal.rehearsal_operator import rehearsal_id
+from operators.rehearsal.operator import rehearsal_id
 from operators.rehearsal.reset_staging import declared
 
 POLL_SECONDS = 15

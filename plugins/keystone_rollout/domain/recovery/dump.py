@@ -1,9 +1,12 @@
-"""Read a dump's lines: is it whole, and will it stay within the schema it is loaded into?"""
+"""What a dump holds: is it whole, does it stay within its schema, may it be rehearsed with?"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.domain.verdict import Verdict
 
 HEADER_LINES = 10
 _TOOL = re.compile(rb"-- (MariaDB|MySQL) dump ")
@@ -50,3 +53,37 @@ def _trailer_problems(last: bytes) -> list[str]:
 def _quoted(line: bytes) -> str:
     # A dump that was cut off ends with rows, and they are nobody's business.
     return repr(line.strip().split(b" VALUES")[0][:60].decode(errors="replace"))
+
+
+def judge_dump(path: str, problems: Sequence[str], size: int) -> Verdict:
+    """Return whether a dump is whole and stays within its schema; ``size`` in bytes."""
+    return Verdict(
+        ok=not problems,
+        check="dump of production",
+        object=path,
+        measured="; ".join(problems[:3]) or f"complete, {size} bytes",
+        limit="one schema, complete, readable",
+        consequence="it was not loaded; staging holds the data that reset left",
+        next_step="make it with mariadb-dump --single-transaction --routines --triggers of the one "
+        "schema, or correct rehearsal.dump or param dump",
+    )
+
+
+def judge_dump_release(
+    name: str, dump: RecordedVersions, staging: RecordedVersions, source: str
+) -> Verdict:
+    """Return whether a dump stands where the source release does.
+
+    ``staging`` is what the version table says right after the reset, with every node at the source
+    release. Releases that share one schema cannot be told apart by it, and need not be.
+    """
+    return Verdict(
+        ok=dump == staging,
+        check="release of the dump",
+        object=name,
+        measured=f"its version table says {dump}",
+        limit=f"{staging}, as {source} has it here",
+        consequence="nodes of another release would serve it, so it was not put in place",
+        next_step=f"take a dump of a cloud that runs {source}, or rehearse from its release with "
+        "params source and target",
+    )

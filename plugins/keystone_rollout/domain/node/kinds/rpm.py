@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keystone_rollout.domain.node.preset_texts import (
+from keystone_rollout.domain.node.kinds.texts import (
     CHECK_CONFIGURATION,
     CONFIGURE,
     FILES,

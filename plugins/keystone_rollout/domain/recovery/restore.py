@@ -1,13 +1,40 @@
-"""Judge what a restore measures before and after the one step that cannot be taken back lightly."""
+"""What a restore planned, measured and lost, and the verdicts on it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.versions import RecordedVersions
-from keystone_rollout.domain.units import count
+from keystone_rollout.domain.units import count, duration
 from keystone_rollout.domain.verdict import Verdict
+
+
+def restore_section(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what the events say together, later ones over earlier ones; None without any.
+
+    Times are epoch seconds: ``began`` is when the first server left, ``served`` when the first one
+    served again, ``ended`` when all did.
+    """
+    section: dict[str, Any] = {}
+    for event in events:
+        section |= {key: value for key, value in event.items() if key not in ("t", "kind")}
+    return section or None
+
+
+def downtime_in_words(section: Mapping[str, Any]) -> str:
+    """Return for how long nobody served, as far as that was measured."""
+    began, served, ended = (section.get(key) for key in ("began", "served", "ended"))
+    if began is None:
+        return "no server was taken out"
+    if served is None:
+        return "no server serves again yet"
+    first = f"{duration(served - began)} until the first server served"
+    if ended is None:
+        return f"{first}; not all of them serve yet"
+    return f"{first}, {duration(ended - began)} until all did"
+
 
 NOT_MOVED = "no table was moved; settle_servers starts everything again as it was"
 

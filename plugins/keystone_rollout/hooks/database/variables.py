@@ -1,7 +1,7 @@
-"""Hold a global variable of the database server for the run, and bring its original value back.
+"""Global variables of the database server that a run holds, and whose original it brings back.
 
 The original is kept in the database itself: a run that was killed leaves it there, so that the
-next one restores what the operator had and not what the killed run had set.
+next one brings back what the operator had and not what the killed run had set.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from functools import cached_property
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase, text
 from keystone_rollout.hooks.database.sql import sql
-from keystone_rollout.hooks.database.version_reader import text
 
 SWITCH = {"OFF": "0", "ON": "1"}
 
@@ -118,3 +117,42 @@ class SavedVariable:
     def _prepare(self) -> None:
         self.admin.run("CREATE DATABASE IF NOT EXISTS keystone_rollout", autocommit=True)
         self.admin.run(sql("create_saved_variable"), autocommit=True)
+
+
+class FunctionCreators(SavedVariable):
+    """Hold log_bin_trust_function_creators at 1."""
+
+    names = ("log_bin_trust_function_creators",)
+    wanted = "1"
+    consequence = (
+        "a migration that makes a trigger would stop half-way with error 1419, so the phase was "
+        "not started"
+    )
+
+
+class ReadCommitted(SavedVariable):
+    """Hold the server's transaction isolation at READ COMMITTED, where the hop needs it."""
+
+    names = ("transaction_isolation", "tx_isolation")
+    wanted = "READ-COMMITTED"
+    consequence = (
+        "requests would fail with error 1412 when contract changes the tables that they read, so "
+        "the phase was not started"
+    )
+
+    @property
+    def needed(self) -> bool:
+        """Tell whether the cloud file, or the hop, asks for it."""
+        return self.cloud.holds_read_committed
+
+    def set(self, run_id: str) -> str:
+        """Set it; RuntimeError where the server's binary log would then refuse every write."""
+        if self._read("log_bin") == "1" and self._read("binlog_format") == "STATEMENT":
+            raise RuntimeError(
+                f"{self.name} on {self.database.server()} was not set: measured binlog_format "
+                "STATEMENT, allowed are MIXED and ROW. Under READ COMMITTED every write of "
+                "Keystone would fail with error 1665. Next: set binlog_format to MIXED, or "
+                "read_committed to never in the cloud file, which accepts failed requests during "
+                "contract"
+            )
+        return super().set(run_id)

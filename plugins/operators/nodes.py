@@ -11,11 +11,13 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
-from keystone_rollout.procedures.node.cycle import node_cycle
-from keystone_rollout.procedures.node.notes import CycleNotes
-from keystone_rollout.procedures.run.gate import open_gate
+from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
+from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
+from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
+from keystone_rollout.procedures.run.gate import open_gate, settle
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import StatisticsLink
+from operators.rollout_operator import RolloutOperator
 
 
 class NodeOperator(SSHOperator):
@@ -133,3 +135,43 @@ class UpgradeNodeOperator(NodeOperator):
                 f"{name} was not started: {', '.join(broken)} failed, limit 0 failed nodes. "
                 "It serves as before. Next: repair that node and clear its task first"
             )
+
+
+class RecoverNodesOperator(RolloutOperator):
+    """Restore full capacity: only servers that an upgrade marked as out.
+
+    At the start that is what a killed run left. At the end it is the node of a task that was
+    stopped or marked as failed: Airflow kills a task that does not end within seconds.
+    """
+
+    operator_extra_links = (StatisticsLink(),)
+
+    def run_step(self, run: RolloutRun, context: Any) -> list[str]:
+        """Return what was done; AirflowFailException names the nodes that stay out."""
+        StatisticsLink().show_cloud(self, context, run.cloud)
+        try:
+            done = bring_back(run)
+        except NodesStayOut as error:
+            raise AirflowFailException(str(error)) from error
+        self.log.info("%d node(s) brought back", len(done))
+        return done
+
+
+class VerifyNodesOperator(RolloutOperator):
+    """Ask every node and every server for its release, and let tokens cross between all.
+
+    :param back: whether the source release is expected (after a rollback), not the target
+    """
+
+    operator_extra_links = (StatisticsLink(),)
+
+    def __init__(self, *, back: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.back = back
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Fail where one node or server is not known to run the expected release."""
+        StatisticsLink().show_cloud(self, context, run.cloud)
+        open_gate(run, "before verifying nodes")
+        expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
+        settle(run, "all nodes", verify_nodes(run.cloud, expected))

@@ -7,8 +7,8 @@ installation still runs the old release, whatever the package says.
 
 from __future__ import annotations
 
-from keystone_rollout.domain.node.apt import APT
-from keystone_rollout.domain.node.preset_texts import Preset
-from keystone_rollout.domain.node.rpm import DNF, YUM
+from keystone_rollout.domain.node.kinds.apt import APT
+from keystone_rollout.domain.node.kinds.rpm import DNF, YUM
+from keystone_rollout.domain.node.kinds.texts import Preset
 
 PRESETS: dict[str, Preset] = {"apt": APT, "dnf": DNF, "yum": YUM}

@@ -1,4 +1,4 @@
-"""Write what the run did into one offline HTML file and its JSON."""
+"""End the run: green only after every step, and safely also where it was resumed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.end import end_safely, was_resumed
 from keystone_rollout.procedures.run.outcome import end_with_report
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import ReportLink
+from operators.rollout_operator import RolloutOperator
 
 
 def failed_tasks(context: Any) -> tuple[list[str], bool]:
@@ -39,3 +41,23 @@ class WriteReportOperator(BaseOperator):
         path = end_with_report(cloud, directory, "failed" if stopped else "succeeded", red)
         self.log.info("Report: %s", path)
         return str(path)
+
+
+class EndRunOperator(RolloutOperator):
+    """Be the leaf on which the run's state hangs.
+
+    After "clear failed tasks" the teardowns do not run again, so a resumed run is ended here.
+    """
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """End what resumed tasks took and started; nothing where the teardowns did it."""
+        if was_resumed(run):
+            end_safely(run, "succeeded", [])
+
+
+def end_resumed_run(context: Any) -> None:
+    """End a resumed run that failed again (on_failure_callback of every task)."""
+    run = RolloutRun.from_context(context)
+    if was_resumed(run):
+        red, _stopped = failed_tasks(context)
+        end_safely(run, "failed", sorted({*red, str(context["ti"].task_id)}))
