@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.ssh.operators.ssh import SSHOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
@@ -32,11 +33,11 @@ class NodeOperator(SSHOperator):
         super().__init__(command="from the cloud file", cmd_timeout=None, **kwargs)
         self.node = node
 
-    def machine(self, run: RolloutRun) -> NodeMachine:
-        """Return the node, reached through this operator's own SSH hook."""
+    def chosen(self, run: RolloutRun) -> Node:
+        """Return the node; this operator's own SSH hook reaches it from here on."""
         node = run.cloud.node(self.node or run.cloud.node_names[0])
         self.ssh_conn_id = node.ssh
-        return NodeMachine(run.cloud, node, self.ssh_hook, CycleNotes(run, node).note)
+        return node
 
 
 class StagePackagesOperator(NodeOperator):
@@ -49,9 +50,9 @@ class StagePackagesOperator(NodeOperator):
     def execute(self, context: Any = None) -> str:
         """Stage, or say that the node is on the target release already."""
         run = RolloutRun.from_context(context)
-        machine = self.machine(run)
-        name = machine.node.name
-        context["node"] = name
+        node = self.chosen(run)
+        context["node"] = name = node.name
+        machine = NodeMachine(run.cloud, node, self.ssh_hook, CycleNotes(run, node).note)
         StatisticsLink().show_cloud(self, context, run.cloud)
         open_gate(run, f"before staging {name}")
         cloud = run.cloud
@@ -98,13 +99,12 @@ class UpgradeNodeOperator(NodeOperator):
     def execute(self, context: Any = None) -> str:
         """Run the cycle; AirflowFailException says where the node was left, and what to do."""
         run = RolloutRun.from_context(context)
-        machine = self.machine(run)
-        node = machine.node
+        node = self.chosen(run)
         context["node"] = node.name
         StatisticsLink().show_cloud(self, context, run.cloud)
         self._refuse_after_failure(context, node.name)
         open_gate(run, f"before {node.name}")
-        cycle = node_cycle(run, node, machine, back=self.back)
+        cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
         began = time.monotonic()
         with run.step(node.name):
             try:

@@ -11,13 +11,13 @@ from in_memory_haproxy import Balancer, Server, in_memory_haproxy
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.haproxy.rotation import Rotation
 from keystone_rollout.hooks.haproxy.runtime import (
     HaproxyError,
     HaproxyRuntimeHook,
     ServerState,
     administrative_state,
 )
+from keystone_rollout.hooks.haproxy.servers import Servers
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, port: int, name: str = "test_haproxy") -> None:
@@ -160,7 +160,7 @@ def test_the_administrative_bit_field_is_read(flags: int, state: str) -> None:
     assert administrative_state(flags) == state
 
 
-def rotation(min_ready_servers: int = 2) -> Rotation:
+def rotation(min_ready_servers: int = 2) -> Servers:
     cloud = load_cloud("lab")
     node = cloud.limits.node.model_copy(
         update={
@@ -172,7 +172,7 @@ def rotation(min_ready_servers: int = 2) -> Rotation:
     )
     limits = cloud.limits.model_copy(update={"node": node})
     made: Cloud = cloud.model_copy(update={"limits": limits})
-    return Rotation(made)
+    return Servers(made)
 
 
 def test_a_server_leaves_and_returns(balancer: Balancer) -> None:

@@ -10,8 +10,9 @@ import pytest
 from keystone_rollout.domain.run.record import build_record
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.node.machine import NodeMachine
+from keystone_rollout.procedures.node.cycle import node_cycle
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.nodes import NodeOperator
 
 
 def test_a_note_of_the_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +20,8 @@ def test_a_note_of_the_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("AIRFLOW_CONN_LAB_KEYSTONE_2", json.dumps(connection))
     directory = RunDirectory("run", tmp_path)
     run = RolloutRun(load_cloud("lab"), directory, "upgrade_node")
-    machine = NodeOperator(task_id="upgrade_node", node="keystone-2").machine(run)
+    machine = node_cycle(run, run.cloud.node("keystone-2")).machine
+    assert isinstance(machine, NodeMachine)
     machine.note("session dropped during install; ran it again")
     record = build_record("run", directory.events(), [], "succeeded")
     node = record["nodes"]["keystone-2"]

@@ -14,8 +14,8 @@ from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import Machine
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.haproxy.backend_servers import BackendServers
 from keystone_rollout.hooks.haproxy.runtime import HaproxyError
+from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
 from keystone_rollout.procedures.restore.outage import OutageFailed, PlannedOutage
 
@@ -234,16 +234,16 @@ def test_no_names_is_nothing_to_do(stage: Stage) -> None:
 
 
 def test_a_server_that_falls_down_again_is_named(stage: Stage) -> None:
-    servers = BackendServers(stage.cloud)
+    servers = Servers(stage.cloud)
     stage.balancer.servers["keystone-2"].alive = False
     assert servers.serving(NODES) == ["keystone-1", "keystone-3"]
-    with pytest.raises(HaproxyError, match=r"^did not stay UP for 0.3 s: haproxy/keystone-2 ready"):
-        servers.wait_stable(NODES, 0.3)
+    with pytest.raises(HaproxyError, match=r"^did not stay UP for 0.1 s: haproxy/keystone-2 ready"):
+        servers.wait_stable(NODES)
 
 
 def test_a_server_that_haproxy_does_not_know_is_an_error_with_those_it_knows(stage: Stage) -> None:
     with pytest.raises(HaproxyError) as caught:
-        BackendServers(stage.cloud).serving(["keystone-9"])
+        Servers(stage.cloud).serving(["keystone-9"])
     assert str(caught.value) == (
         "HAProxy haproxy knows no server 'keystone-9'; it has keystone-1, keystone-2, keystone-3"
     )

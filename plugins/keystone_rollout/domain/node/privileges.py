@@ -1,4 +1,4 @@
-"""Say what one privilege is: one command that a node's account may run as root.
+r"""Say what one privilege is: one command that a node's account may run as root.
 
 A privilege is the command line as it is run: the program's absolute path and every argument.
 Three marks have a meaning, and no other: ``[0-9]`` is one digit, ``\*`` a star that the program

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import uuid
 
+from airflow.providers.ssh.hooks.ssh import SSHHook
+
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import NodeCycle, TakenOver
 from keystone_rollout.hooks.database.marks import ServersOut
-from keystone_rollout.hooks.haproxy.rotation import Rotation
+from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.keystone.api import NodeProver
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -71,11 +73,12 @@ class CycleNotes:
 
 
 def node_cycle(
-    run: RolloutRun, node: Node, machine: NodeMachine | None = None, *, back: bool = False
+    run: RolloutRun, node: Node, ssh: SSHHook | None = None, *, back: bool = False
 ) -> NodeCycle:
     """Return the cycle of one node from the source to the target release.
 
-    ``back`` turns it round: from the target to the source release, before contract.
+    :param ssh: an operator's own hook; by default one for the node's connection is made
+    :param back: the other way round, from the target to the source release, before contract
     """
     cloud = run.cloud
     source, target = (cloud.target, cloud.source) if back else (cloud.source, cloud.target)
@@ -85,8 +88,8 @@ def node_cycle(
         server=node.server,
         source=source,
         target=target,
-        rotation=Rotation(cloud),
-        machine=machine or NodeMachine(cloud, node, note=notes.note),
+        rotation=Servers(cloud),
+        machine=NodeMachine(cloud, node, ssh, notes.note),
         prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
         note=notes,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.hooks.database.marks import ServersOut
-from keystone_rollout.hooks.haproxy.rotation import Rotation
+from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.procedures.node.cycle import node_cycle
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -28,7 +28,7 @@ def bring_back(run: RolloutRun) -> list[str]:
     done, problems = [], []
     for node in _left_out(run, marks):
         try:
-            if Rotation(run.cloud).is_serving(node.server):
+            if Servers(run.cloud).is_serving(node.server):
                 marks.clear(node.server)
                 continue
             done.append(node_cycle(run, node).recover())

@@ -8,7 +8,7 @@ from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.haproxy.servers import balancers
 from keystone_rollout.hooks.keystone.api import NodeProver
 from keystone_rollout.hooks.node.machine import NodeMachine
 
@@ -49,16 +49,14 @@ def verify_nodes(cloud: Cloud, expected: Expectation) -> list[Verdict]:
     verdicts = [_release(cloud, node, expected) for node in cloud.nodes]
     verdicts += [_tokens(cloud, node) for node in cloud.nodes]
     inventory = {node.server for node in cloud.nodes}
-    for balancer in cloud.load_balancers:
-        for name, state in (
-            HaproxyRuntimeHook(balancer.connection, balancer.backend).servers().items()
-        ):
+    for balancer, hook in balancers(cloud).items():
+        for name, state in hook.servers().items():
             known = name in inventory
             verdicts.append(
                 Verdict(
                     known and state.serving,
                     "server",
-                    f"{balancer.name}/{name}",
+                    f"{balancer}/{name}",
                     f"{state.administrative}/{state.operational}"
                     + ("" if known else ", not a node of the cloud file"),
                     "ready/UP, and in the cloud file",

@@ -10,7 +10,7 @@ from functools import partial
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
-from keystone_rollout.domain.cloud.model import Cloud, LoadBalancer, Node
+from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.schema.state import MigrationState, refused
@@ -31,6 +31,7 @@ from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.haproxy.servers import balancers
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.preflight.hop import HopChecks
@@ -83,8 +84,8 @@ class PreflightChecks:
         yield "upgrade lock", self._lock
         for node in self.cloud.nodes:
             yield node.name, partial(self._node, node)
-        for balancer in self.cloud.load_balancers:
-            yield balancer.name, partial(self._balancer, balancer)
+        for name, hook in balancers(self.cloud).items():
+            yield name, partial(self._balancer, name, hook)
         yield databases.reader, self._versions
         yield databases.keystone, self._keystone_account
         yield databases.administrator, self._administrator
@@ -150,30 +151,29 @@ class PreflightChecks:
             "take these nodes back to the source release: they fail on tables that do not exist",
         )  # fmt: skip
 
-    def _balancer(self, balancer: LoadBalancer) -> list[Verdict]:
-        hook = HaproxyRuntimeHook(balancer.connection, balancer.backend)
+    def _balancer(self, balancer: str, hook: HaproxyRuntimeHook) -> list[Verdict]:
         servers, level = hook.servers(), hook.level()
         inventory = {node.server: node.name for node in self.cloud.nodes}
         known = ", ".join(servers)
         verdicts = [
-            finding(level == "admin", "level", balancer.name, level, "admin",
+            finding(level == "admin", "level", balancer, level, "admin",
                     "add `level admin` to the stats socket"),
         ]  # fmt: skip
         verdicts += [
-            finding(server in servers, "server", f"{balancer.name}/{server} of {name}",
+            finding(server in servers, "server", f"{balancer}/{server} of {name}",
                     "known" if server in servers else "unknown", f"one of {known}",
                     f"correct nodes.server of {name} in the cloud file")
             for server, name in inventory.items()
         ]  # fmt: skip
         verdicts += [
-            finding(name in inventory, "inventory", f"{balancer.name}/{name}",
+            finding(name in inventory, "inventory", f"{balancer}/{name}",
                     "in the cloud file" if name in inventory else "not in the cloud file",
                     "every server of the backend is a node of the cloud file",
                     "add the node, or remove the server from the backend")
             for name in servers
         ]  # fmt: skip
         verdicts += [
-            finding(state.serving or name in self.left_out, "capacity", f"{balancer.name}/{name}",
+            finding(state.serving or name in self.left_out, "capacity", f"{balancer}/{name}",
                     f"{state.administrative}/{state.operational}{self._left_by(name)}", "ready/UP",
                     f"bring {name} back first; no upgrade took it out, so somebody else did")
             for name, state in servers.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
-from keystone_rollout.domain.cloud.model import Cloud, LoadBalancer
+from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import RunningRelease
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
@@ -18,6 +18,7 @@ from keystone_rollout.hooks.database.keystone import missing_privileges
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.backups import BackupStore
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.haproxy.servers import balancers
 from keystone_rollout.hooks.node.all_nodes import AllNodes, PrivilegedMachine, report_in_words
 from keystone_rollout.procedures.preflight.checks import finding
 
@@ -54,8 +55,8 @@ class RestoreChecks:
         yield self.cloud.databases.administrator, self._administrator
         yield "client", self._client
         yield "nodes", self._kept
-        for balancer in self.cloud.load_balancers:
-            yield balancer.name, partial(self._balancer, balancer)
+        for name, hook in balancers(self.cloud).items():
+            yield name, partial(self._balancer, name, hook)
 
     def _release(self, name: str, report: RunningRelease | Exception) -> Verdict:
         known = (self.cloud.source, self.cloud.target)
@@ -123,17 +124,16 @@ class RestoreChecks:
         return [finding(missing is None, "client", "mariadb", missing or "installed", "installed",
                         "install a MariaDB or MySQL client on the worker")]  # fmt: skip
 
-    def _balancer(self, balancer: LoadBalancer) -> list[Verdict]:
-        hook = HaproxyRuntimeHook(balancer.connection, balancer.backend)
+    def _balancer(self, name: str, hook: HaproxyRuntimeHook) -> list[Verdict]:
         inventory = {node.server for node in self.cloud.nodes}
         servers, level = set(hook.servers()), hook.level()
         missing = ", ".join(sorted(inventory - servers))
         unknown = ", ".join(sorted(servers - inventory))
         return [
-            finding(level == "admin", "level", balancer.name, level, "admin",
+            finding(level == "admin", "level", name, level, "admin",
                     "add `level admin` to the stats socket"),
             finding(
-                not missing and not unknown, "inventory", balancer.name,
+                not missing and not unknown, "inventory", name,
                 "; ".join(filter(None, (missing and f"unknown to it: {missing}",
                                         unknown and f"not in the cloud file: {unknown}")))
                 or "the cloud file's nodes",

@@ -12,8 +12,8 @@ from typing import Protocol
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import Machine, parse_release_report
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.hooks.haproxy.backend_servers import BackendServers
 from keystone_rollout.hooks.haproxy.runtime import HaproxyError
+from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.keystone.api import NodeProver
 from keystone_rollout.hooks.node.all_nodes import AllNodes, Work
 
@@ -49,7 +49,7 @@ class PlannedOutage:
     ) -> None:
         self.limits = cloud.limits.node
         self.note = note
-        self.servers = BackendServers(cloud)
+        self.servers = Servers(cloud)
         self.nodes = nodes or AllNodes(cloud)
         self.server = {node.name: node.server for node in cloud.nodes}
         self.provers = provers or {
@@ -67,9 +67,9 @@ class PlannedOutage:
         servers = [self.server[name] for name in names]
         for name in names:
             self.note(name, "drain", "no new requests")
-        self.servers.set_states(servers, "drain")
-        cut = self.servers.wait_no_sessions(servers, self.limits.drain_seconds)
-        self.servers.set_states(servers, "maint")
+        self.servers.drain(*servers)
+        cut = self.servers.sessions_left(servers)
+        self.servers.maint(*servers)
         for name in names:
             self.note(name, "maint", f"out of rotation, {cut} sessions cut in all")
         failures = [
@@ -133,7 +133,7 @@ class PlannedOutage:
             except Exception as error:
                 self.note(name, "out", f"out of rotation: {error}")
                 failures.append(f"{name} is OUT of rotation: {error}")
-        self.servers.wait_stable(back, self.limits.stable_seconds)
+        self.servers.wait_stable(back)
         if failures:
             raise OutageFailed("; ".join(sorted(failures)))
 
@@ -141,7 +141,7 @@ class PlannedOutage:
         if self._others_serve(name):
             proof = self.provers[name].prove()
         self.note(name, "proved", proof)
-        self.servers.bring_in(self.server[name], self.limits.up_seconds)
+        self.servers.bring_in(self.server[name])
         self.note(name, "up", "ready and UP")
 
     def _others_serve(self, name: str) -> bool:

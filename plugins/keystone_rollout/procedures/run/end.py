@@ -1,4 +1,4 @@
-"""End a resumed run safely: what its tasks started again has no teardown any more."""
+"""End safely what has no teardown any more: a resumed run, and one that was killed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.outcome import end_with_report
 from keystone_rollout.procedures.run.report import write_run_report
 from keystone_rollout.procedures.run.run import RolloutRun
-
-log = logging.getLogger(__name__)
 
 
 def was_resumed(run: RolloutRun) -> bool:
