@@ -18,6 +18,7 @@ from keystone_rollout.procedures.run.run import RolloutRun
 def test_a_note_of_the_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = {"conn_type": "ssh", "host": "127.0.0.1", "login": "rollout"}
     monkeypatch.setenv("AIRFLOW_CONN_LAB_KEYSTONE_2", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_LAB_KEYSTONE_API", "http://127.0.0.1")
     directory = RunDirectory("run", tmp_path)
     run = RolloutRun(load_cloud("lab"), directory, "upgrade_node")
     machine = node_cycle(run, run.cloud.node("keystone-2")).machine

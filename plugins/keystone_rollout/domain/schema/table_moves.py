@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from keystone_rollout.domain.schema.difference import quoted
 
-SCRATCH = "keystone_rollout_restore"
-"""Schema into which a backup is loaded while everything serves."""
+SCRATCH = "keystone_rollout_scratch"
+"""Schema into which a backup is loaded while everything serves, to verify or to restore it."""
 
 LOADED = "keystone_rollout_backup"
 """Table in the scratch schema that names the backup, made once it is loaded completely."""

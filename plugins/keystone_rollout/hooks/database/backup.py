@@ -7,12 +7,12 @@ from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.recovery.backup import TableState, judge_backup
+from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
+from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.database.sql import sql
-
-SCRATCH = "keystone_rollout_scratch"
+from keystone_rollout.hooks.database.loader import BackupLoad
 
 
 class BackupFailed(RuntimeError):
@@ -26,6 +26,7 @@ class DatabaseBackup:
     """
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self.cloud = cloud
         self.database = KeystoneDatabase(cloud)
         self.client = DatabaseClient(self.database.administrator)
         self.schema = self.database.schema
@@ -62,24 +63,19 @@ class DatabaseBackup:
         before = self._tables(self.schema)
         path = self.dump(name)
         after = self._tables(self.schema)
-        admin = self.database.administrator
+        loaded = BackupLoad(self.cloud)
         try:
-            admin.run([f"DROP DATABASE IF EXISTS {SCRATCH}", f"CREATE DATABASE {SCRATCH}"])
-            with path.open("rb") as stream:
-                self.client.load(SCRATCH, stream)
-            restored = self._tables(SCRATCH)
+            restored = self._tables(loaded.load(path).schema)
         finally:
-            admin.run(f"DROP DATABASE IF EXISTS {SCRATCH}")
+            loaded.drop()
         return path, judge_backup(before, after, restored, str(path))
 
     def _tables(self, schema: str) -> dict[str, TableState]:
         admin = self.database.administrator
         states = {}
-        for (raw,) in admin.get_records(sql("select_table_names"), {"schema": schema}):
-            table = raw.decode() if isinstance(raw, bytes | bytearray) else raw
-            # Identifiers cannot be parameters; this one comes from information_schema.
-            quoted = f"`{schema}`.`{table}`"
-            checksum = admin.get_first(f"CHECKSUM TABLE {quoted}")[1]
-            rows = admin.get_first(f"SELECT COUNT(*) FROM {quoted}")[0]  # noqa: S608
+        for table in SchemaReader(self.cloud.databases.administrator, schema).tables():
+            name = quoted(schema, table)
+            checksum = admin.get_first(f"CHECKSUM TABLE {name}")[1]
+            rows = admin.get_first(f"SELECT COUNT(*) FROM {name}")[0]  # noqa: S608  (quoted)
             states[table] = TableState(int(checksum), int(rows))
         return states

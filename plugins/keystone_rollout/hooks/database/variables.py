@@ -11,6 +11,7 @@ from functools import cached_property
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase, text
+from keystone_rollout.hooks.database.own_schema import RolloutTable
 from keystone_rollout.hooks.database.sql import sql
 
 SWITCH = {"OFF": "0", "ON": "1"}
@@ -28,6 +29,7 @@ class SavedVariable:
         self.cloud = cloud
         self.database = KeystoneDatabase(cloud)
         self.admin = self.database.administrator
+        self.kept = RolloutTable(cloud, "saved_variable")
 
     @property
     def needed(self) -> bool:
@@ -53,17 +55,14 @@ class SavedVariable:
 
     def original(self) -> str | None:
         """Return the value that was saved before it was set; None where it is not set by us."""
-        self._prepare()
-        row = self.admin.get_first(sql("select_saved_variable"), self._key)
-        return None if row is None else text(row[0])
+        rows = self.kept.rows("select_saved_variable", **self._key)
+        return text(rows[0][0]) if rows else None
 
     def set(self, run_id: str) -> str:
         """Save the original once, set the variable, look again; return the original."""
         if self.original() is None:
-            self.admin.run(
-                sql("insert_saved_variable"),
-                parameters={**self._key, "original": self.value(), "run_id": run_id},
-                autocommit=True,
+            self.kept.write(
+                "insert_saved_variable", **self._key, original=self.value(), run_id=run_id
             )
         self._write(self.wanted)
         original = self.original()
@@ -76,7 +75,7 @@ class SavedVariable:
         if original is None:
             return None
         self._write(original)
-        self.admin.run(sql("delete_saved_variable"), parameters=self._key, autocommit=True)
+        self.kept.write("delete_saved_variable", **self._key)
         return original
 
     def judge(self) -> Verdict:
@@ -114,13 +113,9 @@ class SavedVariable:
                 f"{self.name} on {self.database.server()} is {measured} after SET GLOBAL {value}"
             )
 
-    def _prepare(self) -> None:
-        self.admin.run("CREATE DATABASE IF NOT EXISTS keystone_rollout", autocommit=True)
-        self.admin.run(sql("create_saved_variable"), autocommit=True)
-
 
 class FunctionCreators(SavedVariable):
-    """Hold log_bin_trust_function_creators at 1."""
+    """log_bin_trust_function_creators, held at 1: no account needs SUPER to make a trigger."""
 
     names = ("log_bin_trust_function_creators",)
     wanted = "1"
@@ -131,7 +126,18 @@ class FunctionCreators(SavedVariable):
 
 
 class ReadCommitted(SavedVariable):
-    """Hold the server's transaction isolation at READ COMMITTED, where the hop needs it."""
+    """Transaction isolation READ COMMITTED, held if the hop needs it.
+
+    Without it requests fail with error 1412 while contract changes the tables that they read:
+    under REPEATABLE READ a transaction reads from a snapshot, and a table whose definition is newer
+    than the snapshot cannot be read from it. Under READ COMMITTED every statement has a new
+    snapshot.
+
+    A global value holds for sessions that begin after it is set; those in the nodes' pools keep
+    theirs. That is enough: every node is restarted with the new release, and so with a new pool,
+    before contract, the phase that fails requests. Nodes keep the window's value after it, until
+    their pools renew their sessions: their transactions were made for either.
+    """
 
     names = ("transaction_isolation", "tx_isolation")
     wanted = "READ-COMMITTED"
