@@ -18,7 +18,7 @@ from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import merge
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from tests.free_port import free_port
-from tests.unit.in_memory_keystone import ADMIN_PASSWORD, serve
+from tests.stand_ins.in_memory_keystone import ADMIN_PASSWORD, serve
 
 SECONDS = 10
 """Of each measurement; also what bounds the number of requests."""

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, DagRunTriggerException
-from rehearsal_stage import (
+
+from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.web.links import HistoryLink
+from operators.rehearsal.reset_staging import CheckStagingOperator
+from operators.rehearsal.upgrade import REHEARSED
+from tests.dags.rehearsal_stage import (
     LAB,
     RUN_ID,
     LoadHere,
@@ -24,13 +31,6 @@ from rehearsal_stage import (
     rollout_run,
     write_cloud,
 )
-
-from keystone_rollout.domain.load.samples import Sample
-from keystone_rollout.domain.run.record import build_record
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.web.links import HistoryLink
-from operators.rehearsal.reset_staging import CheckStagingOperator
-from operators.rehearsal.upgrade import REHEARSED
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["check_staging", "take_lock", "reset_staging", "load_dump", "run_upgrade"]
@@ -332,7 +332,7 @@ from pathlib import Path
 from airflow.sdk import DAG, task
 from airflow.sdk import Param
 sys.path.insert(0, {tests!r})
-from rehearsal_stage import TriggerHere
+from tests.dags.rehearsal_stage import TriggerHere
 from operators.rehearsal.keep import KeepRehearsalOperator
 
 with DAG("keystone_upgrade", schedule=None, params={{"auto_approve": False, "fail": "no",

@@ -126,7 +126,10 @@ ELSEWHERE = (
         r"|shred -u connections\.yaml",
         "tests/dags/test_notifications_page.py", "subprocess.run(",
     ),
-    Elsewhere(r"visudo -cf keystone-rollout\.sudoers", "tests/unit/test_sudoers_text.py", '"-cf"'),
+    Elsewhere(
+        r"visudo -cf keystone-rollout\.sudoers",
+        "tests/unit/domain/node/test_privileges_sudoers.py", '"-cf"',
+    ),
     # What the lab's nodes do with the very file; tests/integration/test_node_sudo.py works with it.
     Elsewhere(
         r"install -o root -g root -m 0440 keystone-rollout\.sudoers "

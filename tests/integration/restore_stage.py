@@ -36,8 +36,8 @@ from operators.restore.settle import DropScratchSchemaOperator, SettleServersOpe
 from operators.restore.swap import ConfirmRestoreOperator, SwapSchemasOperator
 from operators.restore.verify import VerifyRestoreOperator
 from tests.integration.local_sshd import local_sshd
-from tests.unit.in_memory_haproxy import Balancer, in_memory_haproxy
-from tests.unit.in_memory_keystone import ADMIN_PASSWORD, serve
+from tests.stand_ins.in_memory_haproxy import Balancer, in_memory_haproxy
+from tests.stand_ins.in_memory_keystone import ADMIN_PASSWORD, serve
 
 OLD, NEW = "12.0.3", "13.0.4"
 LIVE = "keystone_rollout_example"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,10 @@ PLUGINS = ROOT / "plugins"
 PACKAGE = "keystone_rollout"
 PROGRAMS = ("machine", "lab", "production", "bench")
 """Packages beside plugins/, started by `python -m`."""
+
+
+OPENS = {"open", "read_text", "write_text", "read_bytes", "write_bytes"}
+"""Functions and methods that open a file."""
 
 
 @cache
@@ -69,13 +71,3 @@ def called(syntax: ast.Module) -> set[str]:
     return {each.id for each in functions if isinstance(each, ast.Name)} | {
         each.attr for each in functions if isinstance(each, ast.Attribute)
     }
-
-
-def folder_sizes() -> Counter[Path]:
-    """Return how many modules each folder of plugins/ has, `__init__.py` not counted."""
-    return Counter(path.parent for path in PLUGINS.rglob("*.py") if path.name != "__init__.py")
-
-
-def is_foreign(name: str) -> bool:
-    """Tell whether an imported name is neither ours nor Python's."""
-    return ours(name) is None and name.split(".")[0] not in sys.stdlib_module_names

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.structure.source import PACKAGE, called, imported, modules, ours, tree
+from tests.structure.source import OPENS, PACKAGE, called, imported, modules, ours, tree
 
 
 class Layer(NamedTuple):
@@ -49,7 +49,6 @@ OUTSIDE = {
     "httpx", "urllib", "http", "os", "pathlib", "io", "tempfile", "shutil",
 }  # fmt: skip
 """What the domain and views do not import: they decide and draw, and open nothing."""
-OPENS = {"open", "read_text", "write_text", "read_bytes", "write_bytes"}
 READS_ITS_DATA = {"domain.releases.catalogue"}
 """Opens one file, beside it: the catalogue is data of the domain."""
 

@@ -10,7 +10,7 @@ import pytest
 from bench import load_generator
 from bench.load_generator import Cost, LoadFailed, describe, measure
 from keystone_rollout.domain.load.profile import LoadProfile
-from tests.unit.in_memory_keystone import InMemoryKeystone
+from tests.stand_ins.in_memory_keystone import InMemoryKeystone
 
 
 def test_the_figures_follow_from_what_was_counted() -> None:

@@ -7,14 +7,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import hop_example
 import pytest
-import record_example
 
 from lab.errors import LabError
 from lab.hop_file import HopFile, MatrixRun
 from lab.hop_list import all_hops
 from lab.peak_memory import Machine
+from tests.stand_ins import hop_example, record_example
 
 ORDER = [hop.key for hop in all_hops()]
 GIB = 1024**3

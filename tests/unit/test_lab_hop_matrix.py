@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import hop_example
 import pytest
 
 from lab.hop_file import HopFile
@@ -15,6 +14,7 @@ from lab.hop_list import ReleasePair, all_hops
 from lab.hop_matrix import command, exit_code, measure_all
 from lab.hop_record import HopRecord
 from lab.progress import Report
+from tests.stand_ins import hop_example
 
 ORDER = [hop.key for hop in all_hops()]
 GREEN = hop_example.record()

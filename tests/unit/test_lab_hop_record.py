@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-import hop_example
 import pytest
-import record_example
 
 from lab.hop_record import HopRecord
+from tests.stand_ins import hop_example, record_example
 
 
 def test_a_green_hop_is_taken_from_its_report() -> None:

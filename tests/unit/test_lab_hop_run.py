@@ -9,7 +9,6 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-import hop_example
 import pytest
 
 from keystone_rollout.hooks.locust.process import LoadProcess
@@ -21,6 +20,7 @@ from lab.hop_record import Ground
 from lab.hop_run import ground_of, lacks_sources, run_hop
 from lab.progress import Report
 from lab.upgrade_run import UpgradeRun
+from tests.stand_ins import hop_example
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import hop_example
 import pytest
 
 from keystone_rollout.domain.load.profile import LoadProfile
@@ -17,6 +16,7 @@ from lab.odyssey_page import Odyssey, Stage
 from lab.odyssey_resume import known_so_far, name_prefix, stopped_way
 from lab.peak_memory import Machine
 from lab.secrets import generate
+from tests.stand_ins import hop_example
 
 AT_ONCE = 10
 GREEN, RED = "12-13", "13-14"
