@@ -143,6 +143,7 @@ def test_a_refused_hop_is_a_finding_with_the_path_to_take() -> None:
     ("source", "target", "other", "term", "begin"),
     [
         ("10.0.3", "11.0.4", {}, "writes that fail by design", "By design of 10.0.3 (Newton)"),
+        ("10.0.3", "11.0.4", {}, "creates triggers", "yes, which takes SUPER or"),
         ("10.0.3", "11.0.4", {}, "memcached", "each release needs a memcached of its own: Newton"),
         ("10.0.3", "11.0.4", {}, "read committed", "the database server's global isolation is"),
         ("10.0.3", "11.0.4", {"read_committed": "never"}, "read committed", "switched off"),
@@ -159,6 +160,10 @@ def test_what_a_hop_asks_for_is_a_sentence(
 ) -> None:
     found = {each["term"]: each["text"] for each in conditions(cloud(source, target, **other))}
     assert found[term].startswith(begin)
+
+
+def test_the_plan_says_that_a_hop_creates_no_triggers() -> None:
+    assert "  creates triggers: no" in text_of(example.parts()).splitlines()
 
 
 @pytest.mark.parametrize("make", [example.parts, example.broken_parts, dict])

@@ -59,6 +59,7 @@ class HopNeeds(_Row):
 
     source: Number
     target: Number
+    makes_triggers: bool = False
     read_committed: str | None = None
     own_cache: str | None = None
     configuration: list[Option] = []
