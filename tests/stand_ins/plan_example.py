@@ -5,24 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.releases.hop_plan import hop_part
-from keystone_rollout.domain.scripts.migration_script import read_script
+from keystone_rollout.domain.schema.migrations import Migration
+from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 
-TITLE = '"""Let badges have colours."""\n'
-SCRIPTS = {
-    "101_expand_badges": (
-        TITLE + "import sqlalchemy as sql\n"
-        "def upgrade(engine):\n"
-        "    sql.Table('badge', meta).create_column(sql.Column('colour'))\n"
-        "    sql.Table('ribbon', meta).create()\n"
-        "    engine.execute('CREATE TRIGGER badge_guard BEFORE INSERT ON badge FOR EACH ROW X')\n"
-    ),
-    "102_placeholder": "def upgrade(engine):\n    pass\n",
-    "103_placeholder": "def upgrade(engine):\n    pass\n",
-    "101_contract_badges": (
-        "def upgrade(engine):\n    engine.execute('DROP TRIGGER badge_guard')\n    sweep(engine)\n"
-    ),
-}
 FINDING = {
     "ok": False, "check": "reading", "object": "keystone-2", "measured": "no route to host",
     "limit": "reachable and readable", "consequence": "nothing was touched: this is a plan",
@@ -30,16 +16,14 @@ FINDING = {
 }  # fmt: skip
 
 
-def pending(*names: str) -> list[dict[str, Any]]:
-    return [
-        {"version": name[:3], "name": name, **read_script(SCRIPTS[name]).to_dict()}
-        for name in names
-    ]
+def pending(phase: Phase, *names: str) -> list[dict[str, Any]]:
+    return [Migration(phase, name[:3], name).to_dict() for name in names]
 
 
 def phase(name: str, does: str, *names: str) -> dict[str, Any]:
     sentence = f"{name} runs {len(names)} migrations" if names else f"{name} has {does}"
-    return {"phase": name, "does": does, "sentence": sentence, "pending": pending(*names)}
+    waiting = pending(Phase(name), *names)
+    return {"phase": name, "does": does, "sentence": sentence, "pending": waiting}
 
 
 def parts() -> dict[str, Any]:
@@ -50,9 +34,10 @@ def parts() -> dict[str, Any]:
             "image": "keystone:queens", "digest": "sha256:1", "release": "13.0.4",
             "stands": "100/100/100", "findings": [],
             "phases": [
-                phase("expand", "runs", "101_expand_badges", "102_placeholder", "103_placeholder"),
+                phase("expand", "runs", "101_placeholder", "102_placeholder", "103_placeholder",
+                      "104_expand_badges", "105_expand_ribbons", "106_placeholder"),
                 phase("migrate", "nothing to do"),
-                phase("contract", "runs", "101_contract_badges"),
+                phase("contract", "runs", "104_contract_badges"),
             ],
         },
         "schema": {
@@ -88,6 +73,6 @@ def broken_parts() -> dict[str, Any]:
     ]}  # fmt: skip
     found["nodes"]["nodes"][1]["release"] = "unknown: no route to host"
     found["nodes"]["findings"] = [FINDING]
-    found["schema"]["findings"] = [FINDING]
+    found["schema"] |= {"tables": None, "findings": [FINDING]}
     del found["estimate"]
     return found

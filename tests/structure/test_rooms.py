@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.structure.source import PACKAGE, PLUGINS, ROOT, imported, importers, modules, ours, tree
+from tests.structure.source import (
+    OPENS,
+    PACKAGE,
+    PLUGINS,
+    ROOT,
+    called,
+    imported,
+    importers,
+    modules,
+    ours,
+    tree,
+)
 
 MOST_MODULES = 15
 SPLINTER_LINES = 40

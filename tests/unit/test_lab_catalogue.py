@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keystone_rollout.domain.releases.catalogue import Check, Series, catalogue
+from keystone_rollout.domain.releases.catalogue import Series, catalogue
 from keystone_rollout.domain.releases.release import check_hop, parse_release
 from lab import paths
 from lab.catalogue import SUITES, Build, choose_builds, common_suite, find_release
@@ -90,7 +90,7 @@ def test_two_releases_without_a_common_suite_have_none() -> None:
     def series(*pythons: str) -> Series:
         return Series(
             number=12, codename="Some", version="12.0.0", pythons=[*pythons], api="script",
-            version_table="migrate_version", contract_head="24", check=Check.SELF,
+            version_table="migrate_version", contract_head="24",
         )  # fmt: skip
 
     assert common_suite(series("2.7"), series("3.11")) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-from enum import StrEnum
 from functools import cache
 from typing import Annotated, Literal
 
@@ -12,14 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Number = Annotated[int, Field(ge=10)]
 VersionTable = Literal["migrate_version", "alembic_version"]
-
-
-class Check(StrEnum):
-    """Say what a release's `db_sync --check` is worth."""
-
-    ABSENT = "absent"
-    TRUTHFUL = "truthful"
-    SELF = "self"
 
 
 class _Row(BaseModel):
@@ -38,7 +29,6 @@ class Series(_Row):
     version_table: VersionTable
     contract_head: str
     token_flush: bool = False
-    check: Check
     slurp: bool = False
 
 
@@ -59,6 +49,7 @@ class HopNeeds(_Row):
 
     source: Number
     target: Number
+    makes_triggers: bool = False
     read_committed: str | None = None
     own_cache: str | None = None
     configuration: list[Option] = []

@@ -9,6 +9,7 @@ from keystone_rollout.domain.releases.cache_sharing import writes_that_fail
 from keystone_rollout.domain.releases.release import (
     check_hop,
     failing_writes,
+    makes_triggers,
     needed_options,
     own_cache_reasons,
     read_committed_reasons,
@@ -17,6 +18,10 @@ from keystone_rollout.domain.releases.release import (
 from keystone_rollout.domain.verdict import Verdict
 
 PLANNED = "nothing was touched: this is a plan"
+TRIGGERS = (
+    "yes, which takes SUPER or log_bin_trust_function_creators = 1 (error 1419 otherwise); the "
+    "upgrade sets it"
+)
 
 
 def hop_part(cloud: Cloud) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def conditions(cloud: Cloud) -> list[dict[str, str]]:
         _condition(
             f"options that keystone.conf of {cloud.target} needs", options, "none for this hop"
         ),
+        {"term": "creates triggers", "text": TRIGGERS if makes_triggers(source, target) else "no"},
         {"term": "read committed", "text": _read_committed(cloud)},
         _condition(
             "memcached", caches, "both releases may share it",

@@ -88,6 +88,12 @@ def needs(source: Release, target: Release) -> list[HopNeeds]:
     return catalogue().needs(source.major, target.major)
 
 
+def makes_triggers(source: Release, target: Release) -> bool:
+    """Tell whether migrations of a hop create triggers; True if either release is unknown."""
+    known = all(catalogue().series(each.major) for each in (source, target))
+    return not known or any(need.makes_triggers for need in needs(source, target))
+
+
 def read_committed_reasons(source: Release, target: Release) -> list[str]:
     """Return why transactions have to be READ COMMITTED in a hop; none for most."""
     return [need.read_committed for need in needs(source, target) if need.read_committed]

@@ -30,7 +30,7 @@ LISTING_COMMAND = [
 It exits with 1 where a file holds none of these lines; its output is judged, not its exit status.
 """
 
-FOLDERS = {
+_FOLDERS = {
     "expand_repo": Phase.EXPAND,
     "data_migration_repo": Phase.MIGRATE,
     "contract_repo": Phase.CONTRACT,
@@ -77,8 +77,8 @@ def image_migrations(lines: Iterable[str]) -> ImageMigrations:
 def _read(keystone: _Keystone, path: str, line: str) -> None:
     assigned, quoted = _ASSIGNED.match(line), _QUOTED.findall(line)
     if match := _NUMBERED.match(path):
-        if match[1] in FOLDERS:
-            keystone.numbered[FOLDERS[match[1]]][int(match[3])] = match[2]
+        if match[1] in _FOLDERS:
+            keystone.numbered[_FOLDERS[match[1]]][int(match[3])] = match[2]
     elif match := _HEAD.match(path):
         keystone.heads[match[1].lower()] = line
     elif match := _REVISION.match(path):
@@ -104,7 +104,7 @@ def _migrations(keystone: _Keystone) -> ImageMigrations:
 
 
 def _numbered(keystone: _Keystone) -> tuple[Migration, ...]:
-    missing = [folder for folder, phase in FOLDERS.items() if phase not in keystone.numbered]
+    missing = [folder for folder, phase in _FOLDERS.items() if phase not in keystone.numbered]
     if missing:
         raise ValueError(
             "no migration scripts found under keystone/common/sql in " + ", ".join(missing)

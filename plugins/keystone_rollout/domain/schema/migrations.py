@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, VersionTable
 
+_PLACEHOLDER = re.compile(r"\d+_placeholder")
+
 
 @dataclass(frozen=True)
 class Migration:
-    """Identify one migration: the version it records, and its script's name without .py."""
+    """One migration: the version it records, and its script's name without .py."""
 
     phase: Phase
     version: str
     name: str
+
+    @property
+    def placeholder(self) -> bool:
+        """Tell whether the script changes nothing: it keeps a number free for a backport."""
+        return _PLACEHOLDER.fullmatch(self.name) is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, for a plan's record: version, name, placeholder."""
+        return {"version": self.version, "name": self.name, "placeholder": self.placeholder}
 
     def __str__(self) -> str:
         return self.name

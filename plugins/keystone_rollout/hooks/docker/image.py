@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
@@ -10,8 +9,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.listing import LISTING_COMMAND, image_migrations
-from keystone_rollout.domain.schema.migrations import ImageMigrations, Migration
-from keystone_rollout.domain.scripts.script_listing import script_texts, scripts_command
+from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.keystone_configuration import (
     PhaseConfigurationError,
@@ -53,13 +51,6 @@ class UpgradeImage:
             return image_migrations(listing.splitlines())
         except ValueError as error:
             raise UpgradeImageError(f"image {self.container.image}: {error}") from error
-
-    def scripts(self, migrations: Sequence[Migration]) -> dict[Migration, str]:
-        """Return the texts of these migrations' scripts; one that is not there is left out."""
-        if not migrations:
-            return {}
-        listing = self.output(scripts_command(migrations), stderr=False)
-        return script_texts(listing.split("\n"), migrations)
 
     def release(self) -> str:
         """Return the version that the image's keystone-manage reports."""

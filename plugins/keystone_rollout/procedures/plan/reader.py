@@ -9,12 +9,10 @@ from typing import Any, TypeVar
 from keystone_rollout.domain.cloud.model import Cloud, LoadBalancer, Node
 from keystone_rollout.domain.node.cycle import RunningRelease
 from keystone_rollout.domain.releases.hop_plan import PLANNED
-from keystone_rollout.domain.schema.forecast import PhaseForecast, forecasts
+from keystone_rollout.domain.schema.forecast import forecasts
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState, refused
 from keystone_rollout.domain.schema.versions import RecordedVersions
-from keystone_rollout.domain.scripts.migration_script import read_script
-from keystone_rollout.domain.scripts.script_effects import ScriptEffects
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase, read_table_sizes
 from keystone_rollout.hooks.docker.image import UpgradeImage
@@ -63,7 +61,7 @@ class PlanReader:
         self.findings: list[Verdict] = []
 
     def read_migrations(self) -> dict[str, Any]:
-        """Return what each phase would do: migrations in order, and what each of them touches."""
+        """Return what each phase would do, with its pending migrations in order."""
         self.findings = []
         name = self.cloud.upgrade_container.image
         digest = self._try(name, NEXT_IMAGE, self.image.digest)
@@ -132,29 +130,14 @@ class PlanReader:
                 "choose the release that follows the one this database belongs to",
             )
             return {"heads": migrations.heads()}
-        phases = forecasts(state)
-        effects = self._effects(phases)
         return {
             "heads": migrations.heads(),
             "stands": str(state),
             "phases": [
-                {
-                    **phase.to_dict(),
-                    "pending": [
-                        {"version": each.version, "name": each.name, **effects[each].to_dict()}
-                        for each in phase.pending
-                    ],
-                }
-                for phase in phases
+                {**phase.to_dict(), "pending": [each.to_dict() for each in phase.pending]}
+                for phase in forecasts(state)
             ],
         }
-
-    def _effects(self, phases: list[PhaseForecast]) -> dict[Any, ScriptEffects]:
-        pending = [each for phase in phases for each in phase.pending]
-        name = self.cloud.upgrade_container.image
-        texts = self._try(name, NEXT_IMAGE, lambda: self.image.scripts(pending)) or {}
-        missing = ScriptEffects(unknown=["its script could not be read from the image"])
-        return {each: read_script(texts[each]) if each in texts else missing for each in pending}
 
     def _node(
         self,

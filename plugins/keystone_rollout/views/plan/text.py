@@ -15,7 +15,7 @@ View = Mapping[str, Any]
 
 def plan_text(view: View) -> str:
     """Return the plan of a view (views.plan.view), no line longer than WIDTH columns."""
-    parts = (_head, _findings, _phases, _tables, _triggers, _conditions, _nodes, _way, _estimate)
+    parts = (_head, _findings, _phases, _schema, _conditions, _nodes, _way, _estimate)
     blocks = ("\n".join(part(view)) for part in parts)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -70,22 +70,17 @@ def _phases(view: View) -> Iterator[str]:
     for phase in view["phases"] or []:
         yield from _lines(phase["sentence"], "  ", 4)
         for each in phase["migrations"]:
-            title = f" “{each['title']}”" if each["title"] else ""
-            yield from _lines(f"{each['name']}{title}: {each['does']}", "    ", 8)
+            yield from _lines(each, "    ", 8)
 
 
-def _tables(view: View) -> Iterator[str]:
-    yield from _title("Tables they touch")
-    yield from _rows(view["tables"], ("table", "rows", "size", "acts"), (36, 18, 10), "none")
-
-
-def _triggers(view: View) -> Iterator[str]:
-    yield from _title("Triggers")
-    if not view["triggers"]:
-        yield f"  {_UNKNOWN}" if view["triggers"] is None else "  none"
-    for row in view["triggers"] or []:
-        text = f"{row['trigger']}: appears with {row['appears']}; goes with {row['goes']}"
-        yield from _lines(text, "  ", 4)
+def _schema(view: View) -> Iterator[str]:
+    found = view["schema"]
+    yield from _title("How large the schema is")
+    if found is None:
+        yield f"  {_UNKNOWN}"
+        return
+    yield from _lines(found["sentence"], "  ")
+    yield from _rows(found["largest"], ("table", "rows", "size"), (36, 18), "none")
 
 
 def _conditions(view: View) -> Iterator[str]:

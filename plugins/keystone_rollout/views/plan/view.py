@@ -7,10 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from keystone_rollout.domain.run.estimate import NO_PAST_RUN
-from keystone_rollout.domain.scripts.script_effects import ScriptEffects
-from keystone_rollout.domain.units import count, duration, moment
+from keystone_rollout.domain.units import count, duration, moment, size
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.views.plan.tables import table_rows, trigger_rows
 
 PARTS = {
     "hop": "plan",
@@ -20,6 +18,9 @@ PARTS = {
     "estimate": "estimate_steps",
 }
 """What a plan is made of, and the task that reads it."""
+
+LARGEST = 10
+"""Tables of the schema that have a row each."""
 
 NOT_KNOWN = "not known"
 Data = Mapping[str, Any]
@@ -48,7 +49,6 @@ def build_plan_view(parts: Data, run_id: str, planned: float) -> dict[str, Any]:
     """Return the view of a plan, whatever is missing in it; ``planned`` in epoch seconds."""
     hop, migrations = parts.get("hop", {}), parts.get("migrations", {})
     found = findings(parts)
-    phases = phase_rows(migrations.get("phases"))
     return {
         "state": "failed" if found else "succeeded",
         "headline": "Not ready" if found else "Ready",
@@ -62,9 +62,8 @@ def build_plan_view(parts: Data, run_id: str, planned: float) -> dict[str, Any]:
         "image": migrations.get("image") or NOT_KNOWN,
         "digest": migrations.get("digest") or "",
         "stands": migrations.get("stands") or NOT_KNOWN,
-        "phases": phases,
-        "tables": table_rows(migrations.get("phases"), parts.get("schema", {}).get("tables")),
-        "triggers": trigger_rows(migrations.get("phases")),
+        "phases": phase_rows(migrations.get("phases")),
+        "schema": schema_view(parts.get("schema", {}).get("tables")),
         "conditions": hop.get("conditions", []),
         "nodes": node_rows(parts.get("nodes", {}).get("nodes")),
         "way": way_rows(migrations.get("phases"), parts.get("nodes", {}).get("nodes")),
@@ -99,25 +98,38 @@ def phase_rows(phases: Sequence[Data] | None) -> list[dict[str, Any]] | None:
     ]
 
 
-def _migrations(pending: Sequence[Data]) -> Iterator[dict[str, str]]:
-    for empty, group in groupby(pending, key=lambda each: effects_of(each).empty):
-        rows = list(group)
-        if empty and len(rows) > 1:
-            yield {
-                "name": f"{rows[0]['name']} … {rows[-1]['name']}",
-                "title": "",
-                "does": f"{len(rows)} migrations that change nothing",
-            }
-            continue
-        for each in rows:
-            yield {"name": each["name"], "title": each["title"],
-                   "does": effects_of(each).sentence()}  # fmt: skip
+def _migrations(pending: Sequence[Data]) -> Iterator[str]:
+    for placeholder, group in groupby(pending, key=lambda each: bool(each["placeholder"])):
+        names = [each["name"] for each in group]
+        if not placeholder:
+            yield from names
+        elif len(names) == 1:
+            yield f"{names[0]}: a placeholder, which changes nothing"
+        else:
+            yield f"{names[0]} … {names[-1]}: {len(names)} placeholders, which change nothing"
 
 
-def effects_of(pending: Data) -> ScriptEffects:
-    """Return what a pending migration does, from the plan's data."""
-    fields = {key: pending[key] for key in pending if key not in ("version", "name")}
-    return ScriptEffects.from_dict(fields)
+def schema_view(tables: Data | None) -> dict[str, Any] | None:
+    """Return the schema's size and its largest tables; None if they are not known."""
+    if tables is None:
+        return None
+    ordered = sorted(tables, key=lambda name: (-tables[name]["bytes"], name))
+    total = {
+        "rows": sum(each["rows"] for each in tables.values()),
+        "exact": all(each["exact"] for each in tables.values()),
+        "bytes": sum(each["bytes"] for each in tables.values()),
+    }
+    found = _extent(total)
+    return {
+        "sentence": f"{len(tables)} tables with {found['rows']} rows, {found['size']} in all. A "
+        "migration that alters or copies a large table takes long.",
+        "largest": [{"table": name, **_extent(tables[name])} for name in ordered[:LARGEST]],
+    }
+
+
+def _extent(measured: Data) -> dict[str, str]:
+    about = "" if measured["exact"] else "about "
+    return {"rows": f"{about}{count(measured['rows'])}", "size": size(measured["bytes"])}
 
 
 def node_rows(nodes: Sequence[Data] | None) -> list[dict[str, Any]] | None:

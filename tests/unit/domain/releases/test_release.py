@@ -8,6 +8,7 @@ from keystone_rollout.domain.releases.release import (
     Release,
     check_hop,
     hop_path,
+    makes_triggers,
     needed_options,
     needs,
     own_cache_reasons,
@@ -45,6 +46,25 @@ def test_only_newton_to_ocata_needs_read_committed() -> None:
     assert "1412" in read_committed_reasons(newton, ocata)[0]
     assert read_committed_reasons(ocata, PIKE) == []
     assert read_committed_reasons(PIKE, QUEENS) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        (Release(10, 0, 3), Release(11, 0, 4), True),
+        (Release(10, 0, 3), PIKE, True),
+        (Release(11, 0, 4), PIKE, False),
+        (PIKE, QUEENS, False),
+        (QUEENS, ROCKY, False),
+        (Release(27, 0, 1), Release(29, 1, 0), False),
+        (Release(9, 3, 0), Release(10, 0, 3), True),
+        (Release(30, 0, 0), Release(31, 0, 0), True),
+    ],
+)
+def test_newton_to_ocata_creates_triggers_and_so_may_what_is_unknown(
+    source: Release, target: Release, expected: bool
+) -> None:
+    assert makes_triggers(source, target) is expected
 
 
 def test_some_releases_cannot_share_memcached() -> None:

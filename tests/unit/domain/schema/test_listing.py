@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.domain.schema.listing import LISTING_COMMAND, image_migrations
-from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.migrations import ImageMigrations, Migration
 from keystone_rollout.domain.schema.versions import Phase, VersionTable
 from tests.stand_ins.image_listings import LISTINGS, image_of, listing
 
@@ -55,6 +55,28 @@ def test_migrations_come_in_the_order_in_which_they_run() -> None:
     assert [queens[0].version, queens[-1].version, queens[-1].name] == [
         "1", "44", "044_placeholder",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("release", "placeholders", "others"),
+    [("12.0.3", 30, 42), ("13.0.4", 66, 66), ("21.0.1", 15, 6), ("29.1.0", 0, 9)],
+)
+def test_placeholders_are_told_by_their_name(release: str, placeholders: int, others: int) -> None:
+    found = [each.placeholder for each in image_of(release).migrations]
+    assert (found.count(True), found.count(False)) == (placeholders, others)
+
+
+@pytest.mark.parametrize(
+    ("name", "placeholder"),
+    [
+        ("045_placeholder", True),
+        ("045_expand_placeholder_table", False),
+        ("045_placeholder_table", False),
+        ("e8725d6fa226_placeholder", False),
+    ],
+)
+def test_only_a_number_and_the_word_make_a_placeholder(name: str, placeholder: bool) -> None:
+    assert Migration(Phase.EXPAND, "45", name).placeholder is placeholder
 
 
 def test_only_zed_and_2023_1_take_a_numbered_database_over() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.schema.migrations import ImageMigrations, Migration
+from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.hooks.database.keystone import read_table_sizes
 from keystone_rollout.hooks.docker.image import UpgradeImageError
@@ -19,15 +19,12 @@ from keystone_rollout.procedures.plan.reader import PlanReader
 from tests.stand_ins import image_listings
 from tests.stand_ins.in_memory_haproxy import Balancer, in_memory_haproxy
 
-SCRIPT = "def upgrade(engine):\n    engine.execute('ALTER TABLE badge ADD x INT')\n"
-
 
 class Image:
     """Play an upgrade image of one release."""
 
     def __init__(self, release: str = "13.0.4", there: bool = True) -> None:
         self.name, self.there = release, there
-        self.without: set[str] = set()
 
     def digest(self) -> str:
         if not self.there:
@@ -39,9 +36,6 @@ class Image:
 
     def migrations(self) -> ImageMigrations:
         return image_listings.image_of("13.0.4")
-
-    def scripts(self, migrations: Sequence[Migration]) -> dict[Migration, str]:
-        return {each: SCRIPT for each in migrations if each.name not in self.without}
 
 
 class Database:
@@ -105,23 +99,23 @@ def said(part: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["check"], each["object"], each["measured"]) for each in part["findings"]]
 
 
-def test_every_phase_has_its_migrations_with_what_they_touch(cloud: Cloud) -> None:
+def test_every_phase_has_its_migrations_and_placeholders_are_known_as_such(cloud: Cloud) -> None:
     part = reader(cloud, Image()).read_migrations()
     assert part["findings"] == []
     assert part["stands"] == "24/24/24"
     assert [len(phase["pending"]) for phase in part["phases"]] == [20, 20, 20]
-    first = part["phases"][0]["pending"][0]
-    assert (first["name"], first["tables"]) == ("025_placeholder", {"badge": ["altered"]})
-
-
-def test_a_script_that_is_not_in_the_image_touches_unknown_tables(cloud: Cloud) -> None:
-    image = Image()
-    image.without = {"031_expand_system_assignment_table"}
-    pending = reader(cloud, image).read_migrations()["phases"][0]["pending"]
-    unknown = {each["name"]: each["unknown"] for each in pending if each["unknown"]}
-    assert unknown == {
-        "031_expand_system_assignment_table": ["its script could not be read from the image"]
-    }
+    pending = part["phases"][0]["pending"]
+    assert pending[0] == {"version": "25", "name": "025_placeholder", "placeholder": True}
+    assert [each["name"] for each in pending if not each["placeholder"]] == [
+        "030_expand_add_project_tags_table",
+        "031_expand_system_assignment_table",
+        "032_expand_add_expired_at_int_to_trust",
+        "033_expand_add_limits_tables",
+        "034_expand_add_application_credential_table",
+        "035_expand_add_system_column_to_application_credential_table",
+        "036_expand_rename_application_credential_restriction_column",
+        "037_expand_remove_service_and_region_fk_for_registered_limit",
+    ]
 
 
 def test_a_missing_image_is_a_finding_and_the_schema_is_there_all_the_same(cloud: Cloud) -> None:
@@ -151,6 +145,14 @@ def test_a_schema_of_a_later_release_is_a_finding(cloud: Cloud) -> None:
     assert check == "heads"
     assert "keystone_expand stands at 52, past the image's head 44" in measured
     assert part["phases"] is None
+
+
+def test_the_schema_is_read_table_by_table(cloud: Cloud) -> None:
+    database = Database(None, {"user": 1800})
+    assert reader(cloud, Image(), database).read_schema() == {
+        "schema": "keystone", "findings": [],
+        "tables": {"user": {"rows": 7, "exact": True, "bytes": 4096}},
+    }  # fmt: skip
 
 
 def test_small_tables_are_counted_and_large_ones_are_not_read() -> None:

@@ -12,9 +12,8 @@ from keystone_rollout.domain.releases.hop_plan import conditions, hop_part
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.plan.file import record_part, write_plan
 from keystone_rollout.procedures.run.report import render_page
-from keystone_rollout.views.plan.tables import table_rows
 from keystone_rollout.views.plan.text import WIDTH, plan_text
-from keystone_rollout.views.plan.view import build_plan_view, findings
+from keystone_rollout.views.plan.view import LARGEST, build_plan_view, findings, schema_view
 from tests.stand_ins import plan_example as example
 from tests.stand_ins.html_page import Page
 
@@ -38,45 +37,46 @@ def test_the_verdict_comes_first_and_the_day_before_is_named() -> None:
     lines = text_of(example.parts()).splitlines()
     assert lines[0] == "READY: KEYSTONE UPGRADE OF CLOUD lab"
     assert lines[1] == "12.0.3 (Pike) → 13.0.4 (Queens), planned 2026-03-01 10:00:00 UTC"
-    assert lines[2].startswith("4 migrations are pending. Nothing was touched; task preflight")
+    assert lines[2].startswith("7 migrations are pending. Nothing was touched; task preflight")
 
 
-def test_migrations_stand_in_order_with_what_they_do() -> None:
+def test_migrations_stand_in_order_and_neighbouring_placeholders_share_a_row() -> None:
+    lines = text_of(example.parts()).splitlines()
+    begin = lines.index("MIGRATIONS")
+    assert lines[begin + 1 : lines.index("", begin)] == [
+        "  expand runs 6 migrations",
+        "    101_placeholder … 103_placeholder: 3 placeholders, which change nothing",
+        "    104_expand_badges",
+        "    105_expand_ribbons",
+        "    106_placeholder: a placeholder, which changes nothing",
+        "  migrate has nothing to do",
+        "  contract runs 1 migrations",
+        "    104_contract_badges",
+    ]
+
+
+def test_the_schema_has_its_size_and_its_largest_tables() -> None:
     text = flat(text_of(example.parts()))
     assert (
-        "101_expand_badges “Let badges have colours”: badge altered, gets a trigger; ribbon "
-        "appears; creates trigger badge_guard "
-        "102_placeholder … 103_placeholder: 2 migrations that change nothing "
-        "migrate has nothing to do contract runs 1 migrations "
-        "101_contract_badges: drops trigger badge_guard; touches unknown tables (hands tables or "
-        "the database to sweep())"
+        "HOW LARGE THE SCHEMA IS 2 tables with about 1,202,000 rows, 65.0 MiB in all. "
+        "A migration that alters or copies a large table takes long. "
+        "badge about 1,200,000 64.0 MiB user 2,000 1.0 MiB"
     ) in text
 
 
-def test_tables_have_their_size_and_unknown_ones_come_first() -> None:
-    parts = example.parts()
-    rows = table_rows(parts["migrations"]["phases"], parts["schema"]["tables"])
-    assert rows is not None
-    assert [(row["table"], row["rows"], row["size"]) for row in rows] == [
-        ("unknown tables", "not known", "not known"),
-        ("badge", "about 1,200,000", "64.0 MiB"),
-        ("ribbon", "not there yet", ""),
-    ]
-    assert rows[0]["acts"].startswith("contract: 101_contract_badges, hands tables")
-    assert rows[1]["acts"] == "expand: altered, gets a trigger"
-
-
-def test_sizes_that_could_not_be_read_are_not_known() -> None:
-    rows = table_rows(example.parts()["migrations"]["phases"], None)
-    assert rows is not None
-    assert {row["rows"] for row in rows} == {"not known"}
-
-
-def test_a_trigger_appears_and_goes() -> None:
-    assert (
-        "badge_guard: appears with expand, 101_expand_badges; goes with contract, "
-        "101_contract_badges"
-    ) in flat(text_of(example.parts()))
+def test_of_many_tables_the_largest_have_a_row_and_all_count() -> None:
+    tables = {
+        f"table_{number:02}": {"rows": 100, "exact": True, "bytes": 1024 * (number // 2)}
+        for number in range(30)
+    }
+    view = schema_view(tables)
+    assert view is not None
+    assert view["sentence"].startswith("30 tables with 3,000 rows, 210.0 KiB in all.")
+    assert [row["table"] for row in view["largest"]] == [
+        "table_28", "table_29", "table_26", "table_27", "table_24",
+        "table_25", "table_22", "table_23", "table_20", "table_21",
+    ]  # fmt: skip
+    assert len(view["largest"]) == LARGEST
 
 
 def test_the_point_of_no_return_is_marked_before_contract() -> None:
@@ -105,12 +105,6 @@ def test_without_a_past_run_a_rehearsal_is_named() -> None:
     assert "No past run here: a rehearsal measures it; 1 run could not be read." in text
 
 
-def test_a_table_that_no_pending_migration_makes_is_missing() -> None:
-    parts = example.parts()
-    del parts["schema"]["tables"]["badge"]
-    assert "badge not in the schema expand: altered" in flat(text_of(parts))
-
-
 def test_what_could_not_be_read_is_named_once_with_all_the_rest() -> None:
     parts = example.broken_parts()
     found = findings(parts)
@@ -122,7 +116,7 @@ def test_what_could_not_be_read_is_named_once_with_all_the_rest() -> None:
     text = text_of(parts)
     assert text.startswith("NOT READY: ")
     assert "3 things stand in the way or could not be read" in text
-    assert flat(text).lower().count("not known: see what could not be read") == 4
+    assert flat(text).lower().count("not known: see what could not be read") == 3
     assert "unknown: no route to host" in text
     assert "keystone-1" in text
     assert "No past run here" not in text
@@ -149,6 +143,7 @@ def test_a_refused_hop_is_a_finding_with_the_path_to_take() -> None:
     ("source", "target", "other", "term", "begin"),
     [
         ("10.0.3", "11.0.4", {}, "writes that fail by design", "By design of 10.0.3 (Newton)"),
+        ("10.0.3", "11.0.4", {}, "creates triggers", "yes, which takes SUPER or"),
         ("10.0.3", "11.0.4", {}, "memcached", "each release needs a memcached of its own: Newton"),
         ("10.0.3", "11.0.4", {}, "read committed", "the database server's global isolation is"),
         ("10.0.3", "11.0.4", {"read_committed": "never"}, "read committed", "switched off"),
@@ -167,6 +162,10 @@ def test_what_a_hop_asks_for_is_a_sentence(
     assert found[term].startswith(begin)
 
 
+def test_the_plan_says_that_a_hop_creates_no_triggers() -> None:
+    assert "  creates triggers: no" in text_of(example.parts()).splitlines()
+
+
 @pytest.mark.parametrize("make", [example.parts, example.broken_parts, dict])
 def test_the_page_says_the_same_without_network(make: type) -> None:
     view = build_plan_view(make(), "run", 1772359200.0)
@@ -177,7 +176,12 @@ def test_the_page_says_the_same_without_network(make: type) -> None:
         for value in row.values():
             if isinstance(value, str):
                 assert value in page.text
-    for row in [*(view["tables"] or []), *(view["nodes"] or []), *view["estimate"]["steps"]]:
+    for phase in view["phases"] or []:
+        for row in phase["migrations"]:
+            assert row in page.text
+    schema = view["schema"] or {"sentence": "", "largest": []}
+    assert schema["sentence"] in page.text
+    for row in [*schema["largest"], *(view["nodes"] or []), *view["estimate"]["steps"]]:
         for value in row.values():
             assert str(value) in page.text
 
