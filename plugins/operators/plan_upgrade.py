@@ -7,13 +7,12 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
-from keystone_rollout.procedures.plan.reader import migration_fields
+from keystone_rollout.procedures.plan.reader import migration_fields, migration_state
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.notification import warn_unreachable
@@ -50,8 +49,8 @@ class PlanUpgradeOperator(RolloutOperator):
 
     def _read(self, run: RolloutRun) -> dict[str, Any]:
         cloud = run.cloud
-        image, database = UpgradeImage(cloud), KeystoneDatabase(cloud)
-        state = MigrationState(database.versions(), image.migrations())
+        image = UpgradeImage(cloud)
+        state = migration_state(cloud, image)
         # What cannot be asked is a word in the plan: preflight judges it with all the rest.
         reports = AllNodes(cloud).reports()
         return {
@@ -63,7 +62,7 @@ class PlanUpgradeOperator(RolloutOperator):
             **migration_fields(state),
             "nodes": {name: report_in_words(report) for name, report in reports.items()},
             "reader": cloud.databases.reader,
-            "schema_bytes": database.size(),
+            "schema_bytes": KeystoneDatabase(cloud).size(),
         }
 
     def _log(self, run: RolloutRun, plan: dict[str, Any]) -> None:

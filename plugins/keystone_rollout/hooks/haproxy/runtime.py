@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from airflow.sdk import BaseHook
 
+from keystone_rollout.domain.cloud.model import Cloud
+
 
 class HaproxyError(RuntimeError):
     """Say which HAProxy refused or did not answer, and what was asked of it."""
@@ -153,3 +155,11 @@ class HaproxyRuntimeHook(BaseHook):
                     f"measured {state}"
                 )
             time.sleep(0.2)
+
+
+def balancers(cloud: Cloud) -> dict[str, HaproxyRuntimeHook]:
+    """Return a hook for each HAProxy of a cloud, by its name in the cloud file."""
+    return {
+        balancer.name: HaproxyRuntimeHook(balancer.connection, balancer.backend)
+        for balancer in cloud.load_balancers
+    }

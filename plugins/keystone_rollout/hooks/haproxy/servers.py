@@ -7,19 +7,11 @@ import time
 from collections.abc import Collection, Iterator
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.haproxy.runtime import HaproxyError, HaproxyRuntimeHook, ServerState
+from keystone_rollout.hooks.haproxy.runtime import HaproxyError, ServerState, balancers
 
 POLL_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
-
-
-def balancers(cloud: Cloud) -> dict[str, HaproxyRuntimeHook]:
-    """Return a hook for each HAProxy of a cloud, by its name in the cloud file."""
-    return {
-        balancer.name: HaproxyRuntimeHook(balancer.connection, balancer.backend)
-        for balancer in cloud.load_balancers
-    }
 
 
 class Servers:

@@ -8,7 +8,7 @@ from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.haproxy.servers import balancers
+from keystone_rollout.hooks.haproxy.runtime import balancers
 from keystone_rollout.hooks.keystone.api import NodeProver
 from keystone_rollout.hooks.node.machine import NodeMachine
 

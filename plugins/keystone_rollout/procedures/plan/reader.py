@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, TypeVar
 
-from keystone_rollout.domain.cloud.model import Cloud, LoadBalancer, Node
+from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import RunningRelease
 from keystone_rollout.domain.releases.hop_plan import PLANNED
 from keystone_rollout.domain.schema.forecast import forecasts
@@ -16,13 +15,19 @@ from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase, read_table_sizes
 from keystone_rollout.hooks.docker.image import UpgradeImage
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.haproxy.runtime import balancers
 from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
 
 NEXT_IMAGE = "pull or build the image of the target release, then plan again"
 NEXT_CONNECTION = "repair it, or correct its connection in Airflow, then plan again"
 Read = TypeVar("Read")
 Servers = Mapping[str, Any]
+
+
+def migration_state(cloud: Cloud, image: UpgradeImage | None = None) -> MigrationState:
+    """Place the schema that the reader sees against the migrations of the upgrade image."""
+    image = image or UpgradeImage(cloud)
+    return MigrationState(KeystoneDatabase(cloud).versions(), image.migrations())
 
 
 def migration_fields(state: MigrationState) -> dict[str, Any]:
@@ -90,13 +95,11 @@ class PlanReader:
         """Return every node in the order of the upgrade: its release now, and its servers."""
         self.findings = []
         reports = (self.all_nodes or AllNodes(self.cloud)).reports()
-        balancers = {
-            balancer.name: self._try(
-                f"HAProxy {balancer.name}", NEXT_CONNECTION, partial(_servers, balancer)
-            )
-            for balancer in self.cloud.load_balancers
+        known = {
+            name: self._try(f"HAProxy {name}", NEXT_CONNECTION, hook.servers)
+            for name, hook in balancers(self.cloud).items()
         }
-        rows = [self._node(node, reports[node.name], balancers) for node in self.cloud.nodes]
+        rows = [self._node(node, reports[node.name], known) for node in self.cloud.nodes]
         return self._part({"nodes": rows})
 
     def _part(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +178,3 @@ class PlanReader:
             self._find("capacity", f"{balancer}/{node.server}", text, "ready/UP",
                        f"bring {node.server} back first")  # fmt: skip
         return text
-
-
-def _servers(balancer: LoadBalancer) -> Servers:
-    return HaproxyRuntimeHook(balancer.connection, balancer.backend).servers()

@@ -13,7 +13,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.schema.state import MigrationState, refused
+from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import client_missing
@@ -30,10 +30,10 @@ from keystone_rollout.hooks.database.marks import Mark, ServersOut
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
-from keystone_rollout.hooks.haproxy.servers import balancers
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.node.machine import NodeMachine
+from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.hop import HopChecks
 from keystone_rollout.procedures.run.end import InterruptedRun
 
@@ -218,7 +218,7 @@ class PreflightChecks:
         name = self.cloud.upgrade_container.image
         image.digest()
         release = image.release()
-        state = MigrationState(KeystoneDatabase(self.cloud).versions(), image.migrations())
+        state = migration_state(self.cloud, image)
         reason = refused(state)
         self.expanded = reason is None and all(
             state.is_done(phase) for phase in (Phase.EXPAND, Phase.MIGRATE)

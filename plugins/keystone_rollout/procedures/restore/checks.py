@@ -17,8 +17,7 @@ from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.keystone import missing_privileges
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.backups import BackupStore
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
-from keystone_rollout.hooks.haproxy.servers import balancers
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
 from keystone_rollout.hooks.node.all_nodes import AllNodes, PrivilegedMachine, report_in_words
 from keystone_rollout.procedures.preflight.checks import finding
 
