@@ -84,8 +84,7 @@ check: lint ## lint, and the tests that need neither lab nor browser; for contri
 	@$(python) -m pytest $(side_by_side) -m "not lab and not browser"
 
 lint: setup-environment ## ruff and mypy
-	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
-	  $(python) -m mypy plugins include lab production
+	@$(python) -m ruff check . && $(python) -m ruff format --check . && $(python) -m mypy
 
 ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 	@$(python) -m lab ui
