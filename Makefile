@@ -12,9 +12,11 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export KEYSTONE_DIST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab lab-reset lab-status plan rehearsal hops odyssey test test-scenarios \
-	screenshots bench bench-load lint ui airflow airflow-worker airflow-connections airflow-down connections \
-	wheel sudoers reference clean
+# Each target asks for its part of the set-up; two parts at a time would install over each other.
+.NOTPARALLEL:
+.PHONY: help setup setup-environment setup-lab lab lab-reset lab-status plan rehearsal hops odyssey test \
+	test-scenarios screenshots bench bench-load check lint ui airflow airflow-worker airflow-connections \
+	airflow-down connections wheel sudoers reference clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -29,85 +31,87 @@ help: ## this list
 	@echo "  URL=https://...      how a browser reaches the page, behind a proxy of yours"
 	@echo "  CELERY=1             tasks run in a worker, which may be on another machine"
 
-setup: ## Docker engine, base images, virtual environment: only what is missing
-	@lab/setup.sh
+setup: ## all that any target needs: environment, Docker engine, base images, browser; only what is missing
+	@lab/setup.sh tests
 
-lab: setup ## start the staging cloud at the release FROM
+# Not if make was given another interpreter (python=...). Standard output may be on its way to a file.
+setup-environment:
+	@$(if $(filter .venv/bin/python,$(python)),lab/setup.sh environment >&2)
+
+setup-lab:
+	@lab/setup.sh lab
+
+lab: setup-lab ## start the staging cloud at the release FROM
 	@$(python) -m lab up $(hop)
 
-lab-reset: setup ## put the staging cloud back to its source release
+lab-reset: setup-lab ## put the staging cloud back to its source release
 	@$(python) -m lab reset
 
-lab-status: setup ## one table: nodes, releases, HAProxy states, schema versions
+lab-status: setup-lab ## one table: nodes, releases, HAProxy states, schema versions
 	@$(python) -m lab status
 
-plan: setup ## what an upgrade of the staging cloud would do, on one page; changes nothing
+plan: setup-lab ## what an upgrade of the staging cloud would do, on one page; changes nothing
 	@$(python) -m lab plan $(hop)
 
-rehearsal: setup ## upgrade the staging cloud under load, with a report
+rehearsal: setup-lab ## upgrade the staging cloud under load, with a report
 	@$(python) -m lab rehearsal $(hop)
 
-hops: setup ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 picks some
+hops: setup-lab ## a rehearsal of every hop between two releases; HOPS=12-13,23-25 picks some
 	@$(python) -m lab hops --only "$(HOPS)"
 
-odyssey: setup ## one database with its users through every release; GO_ON=1 from where it stopped
+odyssey: setup-lab ## one database with its users through every release; GO_ON=1 from where it stopped
 	@$(python) -m lab odyssey $(if $(GO_ON),--go-on)
 
 # First what needs no lab, side by side; then the lab's tests, alone. Both, whatever the first says.
-test: lint lab ## lint and all tests, one full rehearsal included
+test: setup lint lab ## lint and all tests, one full rehearsal included
 	@status=0; \
 	  $(python) -m pytest $(side_by_side) -m "not lab" || status=1; \
 	  $(python) -m pytest -m lab || status=1; exit $$status
 
-test-scenarios: lab ## only the faults: each strikes, and the upgrade has to answer for it
+test-scenarios: setup lab ## only the faults: each strikes, and the upgrade has to answer for it
 	@$(python) -m pytest tests/scenarios
 
-screenshots: lab ## the pictures of the documentation, taken while the browser's tests run
+screenshots: setup lab ## the pictures of the documentation, taken while the browser's tests run
 	@SCREENSHOTS=docs/images $(python) -m pytest -m browser
 
 bench: lab ## the upgrade against a plain shell script, measured side by side
 	@$(python) -m bench
 
-bench-load: ## what one process of the load can do, and what the default rate costs
-	@test -x $(python) || lab/setup.sh
+bench-load: setup-environment ## what one process of the load can do, and what the default rate costs
 	@$(python) -m bench.load_generator
 
-lint: setup ## ruff and mypy
-	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
-	  $(python) -m mypy plugins include lab production
+check: lint ## lint, and the tests that need neither lab nor browser; for contributors
+	@$(python) -m pytest $(side_by_side) -m "not lab and not browser"
+
+lint: setup-environment ## ruff and mypy
+	@$(python) -m ruff check . && $(python) -m ruff format --check . && $(python) -m mypy
 
 ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 	@$(python) -m lab ui
 
-airflow: setup ## Airflow as operators run it: in containers, with a login
+airflow: setup-lab ## Airflow as operators run it: in containers, with a login
 	@$(python) -m production up --port "$(PORT)" --files "$(FILES)" --url "$(URL)" $(if $(CELERY),--celery)
 
-airflow-worker: setup ## a worker for an Airflow that was started with CELERY=1 elsewhere
+airflow-worker: setup-lab ## a worker for an Airflow that was started with CELERY=1 elsewhere
 	@$(python) -m production worker --port "$(PORT)" --files "$(FILES)"
 
-airflow-connections: ## store the connections of FILE=<file> in it, encrypted
-	@test -x $(python) || lab/setup.sh
+airflow-connections: setup-environment ## store the connections of FILE=<file> in it, encrypted
 	@$(python) -m production connections "$(FILE)"
 
-airflow-down: ## stop it; its database, secrets, logs and reports stay
-	@test -x $(python) || lab/setup.sh
+airflow-down: setup-environment ## stop it; its database, secrets, logs and reports stay
 	@$(python) -m production down
 
-connections: ## print the Airflow connections that CLOUD=<name> needs, to fill in
-	@test -x $(python) || lab/setup.sh >&2
+connections: setup-environment ## print the Airflow connections that CLOUD=<name> needs, to fill in
 	@$(python) -m keystone_rollout.cli.connections "$(CLOUD)"
 
-wheel: ## a distribution for an Airflow that exists, in dist/
-	@test -x $(python) || lab/setup.sh >&2
+wheel: setup-environment ## a distribution for an Airflow that exists, in dist/
 	@rm -rf build # an earlier one's modules would be packed, too, also those that are gone
 	@$(python) -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
 
-sudoers: ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
-	@test -x $(python) || lab/setup.sh >&2
+sudoers: setup-environment ## print what the nodes of CLOUD=<name> have to allow ACCOUNT=rollout as root
 	@$(python) -m keystone_rollout.cli.sudoers "$(CLOUD)" --account "$(ACCOUNT)"
 
-reference: ## write docs/cloud-file.md, the reference of the cloud file, from its model
-	@test -x $(python) || lab/setup.sh >&2
+reference: setup-environment ## write docs/cloud-file.md, the reference of the cloud file, from its model
 	@$(python) -m keystone_rollout.cli.reference
 
 clean: ## remove everything of this project from this machine, and nothing else

@@ -1,4 +1,4 @@
-# A Docker engine that answers, started where there is none.
+# A Docker engine that answers, started if there is none.
 
 run=${LAB_RUN_DIRECTORY:-/var/run}
 

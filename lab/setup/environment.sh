@@ -1,20 +1,11 @@
-# The virtual environment and the base images, made side by side.
+# The virtual environment with the pinned packages.
 
 stamp=$venv/.requirements.sha256
-image_inputs='{{ index .Config.Labels "org.keystone-rollout.inputs" }}'
 
 wanted_stamp() { cat requirements.txt requirements-dev.txt | sha256sum | cut -d ' ' -f 1; }
 
 environment_is_current() {
     [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2> /dev/null)" = "$(wanted_stamp)" ]
-}
-
-base_images_exist() {
-    local inputs suite names="" found
-    inputs=$(sha256sum < lab/images/base/make.sh | cut -c 1-16)
-    for suite in $suites; do names="$names keystone-rollout/base:$suite"; done
-    found=$(docker image inspect -f "$image_inputs" $names 2> /dev/null | grep -cx "$inputs" || true)
-    [ "$found" = "$(wc -w <<< "$suites")" ]
 }
 
 find_python() {
@@ -64,32 +55,16 @@ with_uv() {
         --no-progress ${1:+--index-url "$1"} -r requirements.txt -r requirements-dev.txt
 }
 
-ensure_base_images_and_environment() {
-    local start=${EPOCHREALTIME/./} suite pids=""
-    if ! base_images_exist; then
-        for suite in $suites; do
-            lab/images/base/make.sh "$suite" > "$log/base-$suite.log" 2>&1 &
-            pids="$pids $suite:$!"
-        done
-        say "base images (Debian $suites) ..."
-    fi
-    if ! environment_is_current; then
-        say "virtual environment with the pinned packages ..."
-        : > "$log/pip.log"
-        make_environment > "$log/pip.log" 2>&1 &
-        follow $! "environment" pip_progress || {
-            tail -n 5 "$log/pip.log" >&2
-            fail "the virtual environment could not be made, log $log/pip.log"
-        }
-        wanted_stamp > "$stamp"
-        say "virtual environment made in $(elapsed "$start") s"
-    fi
-    for suite in $pids; do
-        follow "${suite#*:}" "base image ${suite%%:*}" last_line "$log/base-${suite%%:*}.log" || {
-            tail -n 5 "$log/base-${suite%%:*}.log" >&2
-            fail "base image ${suite%%:*} could not be made, log $log/base-${suite%%:*}.log"
-        }
-        say "base image ${suite%%:*} made"
-    done
-    say "set up"
+ensure_environment() {
+    local start=${EPOCHREALTIME/./}
+    if environment_is_current; then return; fi
+    say "virtual environment with the pinned packages ..."
+    : > "$log/pip.log"
+    make_environment > "$log/pip.log" 2>&1 &
+    follow $! "environment" pip_progress || {
+        tail -n 5 "$log/pip.log" >&2
+        fail "the virtual environment could not be made, log $log/pip.log"
+    }
+    wanted_stamp > "$stamp"
+    say "virtual environment made in $(elapsed "$start") s"
 }

@@ -1,7 +1,9 @@
-# Which Debian packages are missing, and installing those.
+# Which Debian packages each part of the set-up lacks, and installing those.
 
-packages="python3-venv python3-dev gcc pkg-config default-libmysqlclient-dev openssh-client
-    ca-certificates debootstrap procps iproute2"
+# Python, and what pip compiles mysqlclient with.
+environment_packages="python3-venv python3-dev gcc pkg-config default-libmysqlclient-dev
+    ca-certificates"
+lab_packages="debootstrap openssh-client procps iproute2"
 missing=""
 
 is_debian() {
@@ -9,18 +11,20 @@ is_debian() {
     case " ${ID:-} ${ID_LIKE:-} " in *" debian "* | *" ubuntu "*) return 0 ;; *) return 1 ;; esac
 }
 
+is_ubuntu() { grep -qi ubuntu /etc/os-release 2> /dev/null; }
+
+# find_missing PART: what is made already needs no longer what it was made with.
 find_missing() {
-    # Warm: with the environment and the images in place nothing here is needed any more.
-    if environment_is_current && engine_answers && base_images_exist && has_compose &&
-        has_browser; then return; fi
-    local wanted=$packages installed package
-    if is_debian && command -v dpkg-query > /dev/null; then
-        if is_ubuntu; then wanted="$wanted debian-archive-keyring"; fi
-        installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2> /dev/null |
-            awk '$1 == "installed" {print $2}' || true)
-        for package in $wanted; do
-            if ! grep -qx "$package" <<< "$installed"; then missing="$missing $package"; fi
-        done
+    if ! environment_is_current; then find_packages $environment_packages; fi
+    if [ "$1" != environment ]; then find_missing_for_lab; fi
+    # Its fonts are only recommended, and without them pictures differ from machine to machine.
+    if [ "$1" = tests ] && ! has_browser; then missing="$missing chromium fonts-liberation"; fi
+}
+
+find_missing_for_lab() {
+    if ! base_images_exist; then
+        find_packages $lab_packages
+        if is_ubuntu; then find_packages debian-archive-keyring; fi
     fi
     # A client or a Compose from elsewhere is as good as Debian's.
     if ! command -v mariadb-dump > /dev/null && ! command -v mysqldump > /dev/null; then
@@ -35,8 +39,17 @@ find_missing() {
         missing="$missing docker.io"
     fi
     if ! has_compose; then missing="$missing docker-compose"; fi
-    # Its fonts are only recommended, and without them pictures differ from machine to machine.
-    if ! has_browser; then missing="$missing chromium fonts-liberation"; fi
+}
+
+# find_packages NAME...: those of them that Debian's package manager does not know as installed.
+find_packages() {
+    local installed package
+    if ! is_debian || ! command -v dpkg-query > /dev/null; then return; fi
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2> /dev/null |
+        awk '$1 == "installed" {print $2}' || true)
+    for package in "$@"; do
+        if ! grep -qx "$package" <<< "$installed"; then missing="$missing $package"; fi
+    done
 }
 
 has_compose() {
@@ -50,8 +63,6 @@ has_browser() {
         command -v google-chrome > /dev/null || is_ubuntu
 }
 
-is_ubuntu() { grep -qi ubuntu /etc/os-release 2> /dev/null; }
-
 install_missing() {
     missing=${missing# }
     if [ -z "$missing" ]; then return; fi
@@ -60,8 +71,10 @@ install_missing() {
             "package manager and run this again; only Debian and Ubuntu are installed to."
     fi
     if [ "$(id -u)" != 0 ]; then
+        local engine=""
+        if [[ $missing == *docker.io* ]]; then engine=", let this user reach the Docker engine"; fi
         fail "these Debian packages are missing: $missing. Install them as root with" \
-            "'apt-get install $missing', let this user reach the Docker engine, and run this again."
+            "'apt-get install $missing'$engine, and run this again."
     fi
     say "missing Debian packages, installing now: $missing"
     local start=${EPOCHREALTIME/./}

@@ -62,6 +62,15 @@ ELSEWHERE = (
         "-m lab rehearsal",
     ),
     Elsewhere("make test", ".ci/run", "make test", "-m pytest"),
+    # The tests that it runs are those of `make test` that are marked neither way.
+    Elsewhere(
+        "make check", "pyproject.toml", '"lab: needs the running lab"',
+        '-m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not lab and not browser"',
+    ),
+    Elsewhere(
+        r"\.venv/bin/python -m pytest tests/unit/test_load_verdict\.py",
+        "tests/unit/test_load_verdict.py", "def test_",
+    ),
     Elsewhere(
         "make test-scenarios", "pyproject.toml", '"tests/scenarios"', "pytest tests/scenarios",
     ),
@@ -104,7 +113,7 @@ ELSEWHERE = (
         "make wheel", "tests/dags/test_distribution.py", '"-m", "pip", "wheel"', "-m pip wheel",
     ),
     Elsewhere(
-        r"pip install keystone_rollout-\S+\.whl", "tests/dags/test_distribution.py",
+        r"pip install dist/keystone_rollout-\*\.whl", "tests/dags/test_distribution.py",
         '"install", "-q", *options',
     ),
     Elsewhere(

@@ -95,8 +95,9 @@ class Page:
 
 @cache
 def pages() -> tuple[Page, ...]:
-    """Return README.md and every page below docs/."""
-    paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Return the pages in the project's folder but the changelog, and every page below docs/."""
+    top = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    paths = [*top, *sorted((ROOT / "docs").rglob("*.md"))]
     return tuple(read_page(path.relative_to(ROOT)) for path in paths)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ HOLDS_SECRETS = re.compile(
 RUN_TASKS = {"scheduler", "worker"}
 
 Services = dict[str, dict[str, Any]]
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("docker") or shutil.which("docker-compose")),
+    reason="needs Docker Compose, which `make setup` installs and `make check` does without",
+)
 
 
 def compose_config(variables: Path, profiles: list[str], *options: str) -> str:

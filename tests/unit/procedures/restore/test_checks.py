@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,8 +69,11 @@ def findings(folder: Path, **nodes: Machine) -> dict[tuple[str, str], Verdict]:
 
 
 def test_every_check_is_made_also_where_another_one_cannot_be(
-    balancer: Balancer, tmp_path: Path
+    balancer: Balancer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for program in ("mariadb", "mariadb-dump"):
+        (tmp_path / program).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     found = findings(tmp_path)
     assert {key for key, verdict in found.items() if not verdict.ok} == {
         ("release", "keystone-2"),
