@@ -68,8 +68,8 @@ ELSEWHERE = (
         '-m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not lab and not browser"',
     ),
     Elsewhere(
-        r"\.venv/bin/python -m pytest tests/unit/test_load_verdict\.py",
-        "tests/unit/test_load_verdict.py", "def test_",
+        r"\.venv/bin/python -m pytest tests/unit/domain/load/test_verdict\.py",
+        "tests/unit/domain/load/test_verdict.py", "def test_",
     ),
     Elsewhere(
         "make test-scenarios", "pyproject.toml", '"tests/scenarios"', "pytest tests/scenarios",
