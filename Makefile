@@ -74,7 +74,7 @@ bench-load: ## what one process of the load can do, and what the default rate co
 
 lint: setup ## ruff and mypy
 	@$(python) -m ruff check . && $(python) -m ruff format --check . && \
-	  $(python) -m mypy plugins include lab production
+	  $(python) -m mypy plugins include lab production machine
 
 ui: lab ## Airflow's web page against the staging cloud on 127.0.0.1:8080
 	@$(python) -m lab ui

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lab import database, nodes
+from lab.cloud import database, nodes
 from tests.scenarios import lab_state, moments
 from tests.scenarios.aftermath import words_of
 from tests.scenarios.campaign import Campaign

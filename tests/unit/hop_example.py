@@ -6,8 +6,8 @@ from typing import Any
 
 import record_example
 
-from lab.hop_list import ReleasePair, all_hops
-from lab.hop_record import Ground, HopRecord, Schema, measured, not_run
+from lab.campaigns.hop_list import ReleasePair, all_hops
+from lab.campaigns.hop_record import Ground, HopRecord, Schema, measured, not_run
 
 BEGAN = "2026-03-01 10:00:00"
 RUN = "2026-03-01 09:58:00"

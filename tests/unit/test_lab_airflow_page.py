@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import airflow, airflow_page, paths
-from lab.airflow_page import COMPONENTS, Components
-from lab.errors import LabError
+from lab import paths
+from lab.airflow import environment as airflow
+from lab.airflow import page as airflow_page
+from lab.airflow.page import COMPONENTS, Components
+from machine.errors import CommandError
 
 AIRFLOW = """\
 import os, pathlib, subprocess, sys, time
@@ -103,7 +105,7 @@ def test_an_occupied_port_is_refused_before_anything_starts(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", airflow_page.UI_PORT))
         taken.listen()
-        with pytest.raises(LabError, match="is in use by another process"):
+        with pytest.raises(CommandError, match="is in use by another process"):
             Components(variables).__enter__()
     assert list((tmp_path / "started").iterdir()) == []
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lab.balancer import Server, parse_servers
-from lab.engine import digest, digest_directory
+from lab.cloud.balancer import Server, parse_servers
+from machine.engine import digest, digest_directory
 
 STATISTICS = """# pxname,svname,scur,status,weight
 keystone,FRONTEND,0,OPEN,

@@ -7,8 +7,8 @@ import pytest
 from keystone_rollout.domain.releases.catalogue import Check, Series, catalogue
 from keystone_rollout.domain.releases.release import check_hop, parse_release
 from lab import paths
-from lab.catalogue import SUITES, Build, choose_builds, common_suite, find_release
-from lab.errors import LabError
+from lab.releases.builds import SUITES, Build, choose_builds, common_suite, find_release
+from machine.errors import CommandError
 
 
 def chosen(source: str, target: str) -> tuple[str, str, str]:
@@ -37,7 +37,7 @@ def test_a_release_is_found_by_codename_number_and_version(name: str, version: s
 
 @pytest.mark.parametrize("name", ["9", "9.0.0", "31.0.0", "2022.1", "12.0", "v12.0.3", ""])
 def test_an_unknown_release_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(CommandError) as caught:
         find_release(name)
     assert str(caught.value).startswith(f"unknown Keystone release {name!r}. Allowed is the name ")
     assert "Queens (13), " in str(caught.value)
@@ -80,7 +80,7 @@ def test_every_upgrade_of_the_catalogue_has_a_suite() -> None:
     ],
 )
 def test_a_pair_that_is_no_upgrade_is_refused(source: str, target: str, message: str) -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(CommandError) as caught:
         choose_builds(find_release(source), find_release(target))
     assert message in str(caught.value)
     assert str(caught.value).endswith(". Nothing was changed")

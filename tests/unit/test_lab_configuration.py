@@ -9,12 +9,13 @@ import yaml
 from keystone_rollout.cli.sudoers import node_sudoers
 from keystone_rollout.domain.releases.catalogue import Option
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from lab import configuration, connections, keys, paths
-from lab.catalogue import choose_builds, find_release
-from lab.errors import LabError
+from lab import paths
+from lab.cloud import configuration, connections, keys
+from lab.cloud.secrets import Secrets
 from lab.hop import Hop
-from lab.secrets import Secrets
+from lab.releases.builds import choose_builds, find_release
 from lab.topology import MEMCACHED_CONTAINERS, NODES, PORTS
+from machine.errors import CommandError
 
 SECRETS = Secrets("root-pw", "admin-pw", "keystone-pw", "reader-pw", "api-pw", "seed-key")
 
@@ -146,7 +147,9 @@ def test_the_nodes_get_the_file_that_an_operator_would_print(
 
 
 def test_a_pair_that_is_no_upgrade_has_no_privileges(state: Path) -> None:
-    with pytest.raises(LabError, match="the nodes' sudoers file could not be made: error: ") as why:
+    with pytest.raises(
+        CommandError, match="the nodes' sudoers file could not be made: error: "
+    ) as why:
         configuration.write_sudoers(find_release("12.0.3"), find_release("18.1.0"))
     assert "skips releases that cannot be skipped" in str(why.value)
     assert not (state / "sudoers").exists()

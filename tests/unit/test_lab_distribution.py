@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import distribution
-from lab.catalogue import Build, find_release
-from lab.errors import LabError
+from lab.releases import distribution
+from lab.releases.builds import Build, find_release
+from machine.errors import CommandError
 
 
 def build(name: str) -> Build:
@@ -71,7 +71,9 @@ def test_an_archive_goes_before_a_wheel(folder: Path) -> None:
 def test_two_wheels_of_one_release_are_refused(folder: Path) -> None:
     wheel(folder, "15.0.1")
     wheel(folder, "15.0.1", tag="py3")
-    with pytest.raises(LabError, match=r"allowed is one wheel of 15\.0\.1\. Nothing was changed"):
+    with pytest.raises(
+        CommandError, match=r"allowed is one wheel of 15\.0\.1\. Nothing was changed"
+    ):
         distribution.find(build("stein"))
 
 
@@ -84,7 +86,7 @@ def test_a_wheel_that_has_its_files_is_taken(folder: Path) -> None:
 
 def test_a_wheel_without_its_files_is_refused_before_anything_is_made(folder: Path) -> None:
     path = wheel(folder, "10.0.3")
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(CommandError) as caught:
         distribution.find(build("newton"))
     assert str(caught.value) == (
         f"{path} lacks keystone-paste.ini and policy.json, without which keystone 10.0.3 does not "
@@ -122,11 +124,15 @@ def test_a_folder_that_does_not_exist_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(distribution.VARIABLE, str(tmp_path / "gone"))
-    with pytest.raises(LabError, match=r"KEYSTONE_DIST is '.*/gone', and there is no such folder"):
+    with pytest.raises(
+        CommandError, match=r"KEYSTONE_DIST is '.*/gone', and there is no such folder"
+    ):
         distribution.find(build("pike"))
 
 
 def test_an_archive_that_is_damaged_is_named(folder: Path) -> None:
     (folder / "keystone-12.0.3.tar.gz").write_bytes(b"half a dow")
-    with pytest.raises(LabError, match=r"keystone-12\.0\.3\.tar\.gz cannot be read: .*Nothing was"):
+    with pytest.raises(
+        CommandError, match=r"keystone-12\.0\.3\.tar\.gz cannot be read: .*Nothing was"
+    ):
         distribution.find(build("pike"))

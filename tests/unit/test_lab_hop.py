@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import cli, distribution, hop, paths
-from lab.errors import LabError
+from lab import cli, hop, paths
+from lab.releases import distribution
+from machine.errors import CommandError
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +27,14 @@ def archive(folder: Path, version: str) -> None:
 
 
 def test_releases_that_pypi_lacks_are_refused_with_the_files_wanted() -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(CommandError) as caught:
         hop.plan_hop("newton", "ocata")
     assert str(caught.value) == (
         "10.0.3 (Newton) and 11.0.4 (Ocata): not on PyPI. Nothing was changed. Next: put "
         "keystone-10.0.3.tar.gz or keystone-10.0.3-*.whl and keystone-11.0.4.tar.gz or "
         "keystone-11.0.4-*.whl into a folder, and set KEYSTONE_DIST to it"
     )
-    with pytest.raises(LabError, match=r"^11\.0\.4 \(Ocata\): not on PyPI"):
+    with pytest.raises(CommandError, match=r"^11\.0\.4 \(Ocata\): not on PyPI"):
         hop.plan_hop("ocata", "pike")
 
 
@@ -76,7 +77,7 @@ def test_a_release_without_exact_dependencies_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "PINS", paths.ROOT / "nowhere")
-    with pytest.raises(LabError, match=r"there is no nowhere/12\.0\.3\.txt with the exact"):
+    with pytest.raises(CommandError, match=r"there is no nowhere/12\.0\.3\.txt with the exact"):
         hop.plan_hop("pike", "queens")
 
 
@@ -84,7 +85,7 @@ def test_what_was_written_down_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "LAB", tmp_path / "lab.json")
-    with pytest.raises(LabError, match="never started here; run make lab first"):
+    with pytest.raises(CommandError, match="never started here; run make lab first"):
         hop.current()
     archive(tmp_path, "13.0.90")
     monkeypatch.setenv(distribution.VARIABLE, str(tmp_path))
@@ -100,7 +101,9 @@ def test_what_an_earlier_lab_wrote_down_is_named(
 ) -> None:
     monkeypatch.setattr(paths, "LAB", tmp_path / "lab.json")
     (tmp_path / "lab.json").write_text('{"source": "12.0.3", "target": "13.0.4"}')
-    with pytest.raises(LabError, match=r"written by another version of the lab: .*; run make lab"):
+    with pytest.raises(
+        CommandError, match=r"written by another version of the lab: .*; run make lab"
+    ):
         hop.current()
 
 

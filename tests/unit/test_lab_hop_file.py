@@ -11,10 +11,10 @@ import hop_example
 import pytest
 import record_example
 
-from lab.errors import LabError
-from lab.hop_file import HopFile, MatrixRun
-from lab.hop_list import all_hops
-from lab.peak_memory import Machine
+from lab.campaigns.hop_file import HopFile, MatrixRun
+from lab.campaigns.hop_list import all_hops
+from lab.campaigns.peak_memory import Machine
+from machine.errors import CommandError
 
 ORDER = [hop.key for hop in all_hops()]
 GIB = 1024**3
@@ -140,7 +140,7 @@ def test_files_are_replaced_in_one_step(data: Path) -> None:
 def test_a_damaged_file_is_not_overwritten(data: Path) -> None:
     data.parent.mkdir()
     data.write_text('{"hops": [{"key": "12-13"}], "runs": []}')
-    with pytest.raises(LabError, match=r"hops\.json cannot be read \(KeyError: .*move it away"):
+    with pytest.raises(CommandError, match=r"hops\.json cannot be read \(KeyError: .*move it away"):
         HopFile(data, ORDER)
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from keystone_rollout.domain.releases.catalogue import catalogue
 from keystone_rollout.domain.releases.release import check_hop, parse_release
-from lab.errors import LabError
-from lab.hop_list import all_hops, long_way, pick_hops
+from lab.campaigns.hop_list import all_hops, long_way, pick_hops
+from machine.errors import CommandError
 
 
 def test_every_adjacent_hop_and_every_allowed_skip_is_there_once() -> None:
@@ -42,5 +42,7 @@ def test_hops_are_picked_by_name_and_keep_their_order() -> None:
 
 
 def test_what_is_no_hop_is_named_with_those_that_are() -> None:
-    with pytest.raises(LabError, match=r"HOPS names 12-14, x, which is no hop; allowed are 10-11"):
+    with pytest.raises(
+        CommandError, match=r"HOPS names 12-14, x, which is no hop; allowed are 10-11"
+    ):
         pick_hops("12-14,12-13,x", all_hops())

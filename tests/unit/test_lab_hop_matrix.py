@@ -10,11 +10,11 @@ from pathlib import Path
 import hop_example
 import pytest
 
-from lab.hop_file import HopFile
-from lab.hop_list import ReleasePair, all_hops
-from lab.hop_matrix import command, exit_code, measure_all
-from lab.hop_record import HopRecord
-from lab.progress import Report
+from lab.campaigns.hop_file import HopFile
+from lab.campaigns.hop_list import ReleasePair, all_hops
+from lab.campaigns.hop_matrix import command, exit_code, measure_all
+from lab.campaigns.hop_record import HopRecord
+from machine.progress import Report
 
 ORDER = [hop.key for hop in all_hops()]
 GREEN = hop_example.record()

@@ -8,7 +8,7 @@ import hop_example
 import pytest
 import record_example
 
-from lab.hop_record import HopRecord
+from lab.campaigns.hop_record import HopRecord
 
 
 def test_a_green_hop_is_taken_from_its_report() -> None:

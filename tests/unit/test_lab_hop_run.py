@@ -13,14 +13,16 @@ import hop_example
 import pytest
 
 from keystone_rollout.hooks.locust.process import LoadProcess
-from lab import airflow_process, hop_run, paths
-from lab.airflow_process import AirflowProcess, AirflowSite
-from lab.errors import LabError
+from lab import paths
+from lab.airflow import process as airflow_process
+from lab.airflow.process import AirflowProcess, AirflowSite
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.campaigns import hop_run
+from lab.campaigns.hop_record import Ground
+from lab.campaigns.hop_run import ground_of, lacks_sources, run_hop
 from lab.hop import Hop, plan_hop
-from lab.hop_record import Ground
-from lab.hop_run import ground_of, lacks_sources, run_hop
-from lab.progress import Report
-from lab.upgrade_run import UpgradeRun
+from machine.errors import CommandError
+from machine.progress import Report
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,9 @@ def test_a_release_that_is_nowhere_is_a_row_and_touches_nothing() -> None:
 
 def test_a_release_that_is_there_and_cannot_be_built_has_no_excuse() -> None:
     def fail(hop: Hop, report: Report) -> None:
-        raise LabError("container of keystone-rollout/builder exited with 1 (allowed: 0)\nno wheel")
+        raise CommandError(
+            "container of keystone-rollout/builder exited with 1 (allowed: 0)\nno wheel"
+        )
 
     record = run_hop(hop_example.pair(), hop_example.RUN, Report(), bring=fail)
     assert (record.state, record.lacks_sources) == ("not run", False)
@@ -59,7 +63,7 @@ def test_a_release_that_is_there_and_cannot_be_built_has_no_excuse() -> None:
 
 def test_the_evidence_names_neither_this_machine_nor_its_package_index() -> None:
     def fail(hop: Hop, report: Report) -> None:
-        raise LabError(
+        raise CommandError(
             f"log {paths.ROOT}/.lab/log/x, Looking in indexes: https://me:pw@index.corp/simple, "
             "HTTPSConnectionPool(host='index.corp', port=443); http://packages/13.0.4 and "
             "http://127.0.0.1:5000/v3 serve"
@@ -85,7 +89,7 @@ def test_an_archive_in_the_folder_takes_the_excuse_away(
 ) -> None:
     assert lacks_sources(hop_example.pair("11-12"))
     monkeypatch.setenv("KEYSTONE_DIST", str(tmp_path / "nowhere"))
-    with pytest.raises(LabError, match="no such folder"):
+    with pytest.raises(CommandError, match="no such folder"):
         lacks_sources(hop_example.pair("11-12"))
     monkeypatch.setenv("KEYSTONE_DIST", str(tmp_path))
     archive(tmp_path / "keystone-11.0.4.tar.gz")

@@ -11,9 +11,9 @@ from in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
 from keystone_rollout.domain.load.credentials import derive_password
 from keystone_rollout.domain.load.profile import LoadProfile
-from lab import known_users, seed
-from lab.errors import LabError
-from lab.known_users import KnownUser, load_users, log_in_all, sample, seed_users
+from lab.data import known_users, seed
+from lab.data.known_users import KnownUser, load_users, log_in_all, sample, seed_users
+from machine.errors import CommandError
 
 KEY = "0123456789abcdef"
 PREFIX = "load-1a2b3c4d"
@@ -66,10 +66,12 @@ def test_every_session_of_a_run_counts(tmp_path: Path) -> None:
 
 def test_a_load_that_cannot_be_read_is_no_load_without_users(tmp_path: Path) -> None:
     write_session(tmp_path, 1, [("deleted", "nobody", 0)])
-    with pytest.raises(LabError, match=r"load session .*/load/1 cannot be read \(LedgerError: "):
+    with pytest.raises(
+        CommandError, match=r"load session .*/load/1 cannot be read \(LedgerError: "
+    ):
         load_users(tmp_path, KEY)
     (tmp_path / "load" / "1" / "ledger.jsonl").unlink()
-    with pytest.raises(LabError, match="nobody can say that all of them still log in"):
+    with pytest.raises(CommandError, match="nobody can say that all of them still log in"):
         load_users(tmp_path, KEY)
 
 

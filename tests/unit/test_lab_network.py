@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from lab import network
-from lab.errors import LabError
+from machine import network
+from machine.errors import CommandError
 
 
 def test_a_candidate_that_overlaps_a_network_in_use_is_skipped() -> None:
@@ -18,7 +18,7 @@ def test_an_ipv6_network_overlaps_nothing() -> None:
 
 
 def test_no_free_network_is_an_error_that_names_what_was_tried() -> None:
-    with pytest.raises(LabError, match=r"all of 172\.31\.213\.0/24, .*192\.168\.213\.0/24"):
+    with pytest.raises(CommandError, match=r"all of 172\.31\.213\.0/24, .*192\.168\.213\.0/24"):
         network.choose_prefix(["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"])
 
 

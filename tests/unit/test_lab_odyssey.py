@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from lab.errors import LabError
-from lab.hop_clouds import RATE, write_clouds
-from lab.known_users import Logins
-from lab.odyssey import MiddleOfHop
-from lab.odyssey_page import Odyssey, Stage
-from lab.peak_memory import Machine
+from lab.campaigns.hop_clouds import RATE, write_clouds
+from lab.campaigns.odyssey import MiddleOfHop
+from lab.campaigns.odyssey_page import Odyssey, Stage
+from lab.campaigns.peak_memory import Machine
+from lab.data.known_users import Logins
+from machine.errors import CommandError
 
 SAMPLED = Logins(50, 50, {"lab": (48, 48), "load": (2, 2)}, [])
 EVERYONE = Logins(2160, 2160, {"lab": (2000, 2000), "load": (120, 120), "long way": (40, 40)}, [])
@@ -101,11 +101,11 @@ def test_the_middle_is_when_the_first_node_is_up_and_comes_once() -> None:
 
 def test_users_that_cannot_be_made_stop_no_run_and_are_told_of() -> None:
     def refuse() -> None:
-        raise LabError("no token")
+        raise CommandError("no token")
 
     middle = MiddleOfHop(refuse)
     middle.see({"kind": "node", "state": "up"})
-    assert middle.problems() == ["users made in the middle: LabError: no token"]
+    assert middle.problems() == ["users made in the middle: CommandError: no token"]
 
 
 def test_the_cloud_file_of_the_long_way_differs_in_what_the_load_leaves(

@@ -10,13 +10,13 @@ import hop_example
 import pytest
 
 from keystone_rollout.domain.load.profile import LoadProfile
-from lab import seed, version_tables
-from lab.errors import LabError
-from lab.known_users import Logins
-from lab.odyssey_page import Odyssey, Stage
-from lab.odyssey_resume import known_so_far, name_prefix, stopped_way
-from lab.peak_memory import Machine
-from lab.secrets import generate
+from lab.campaigns.odyssey_page import Odyssey, Stage
+from lab.campaigns.odyssey_resume import known_so_far, name_prefix, stopped_way
+from lab.campaigns.peak_memory import Machine
+from lab.cloud.secrets import generate
+from lab.data import seed, version_tables
+from lab.data.known_users import Logins
+from machine.errors import CommandError
 
 AT_ONCE = 10
 GREEN, RED = "12-13", "13-14"
@@ -94,7 +94,7 @@ def test_in_a_hop_that_was_red_early_nobody_was_made_in_the_middle(file: Path, r
 
 def test_somebody_forgotten_is_no_way_to_go_on(file: Path, runs: Path) -> None:
     stopped(red_users=99).write(file)
-    with pytest.raises(LabError, match=r"Queens → Rocky 2099 users were known, 2046 are found"):
+    with pytest.raises(CommandError, match=r"Queens → Rocky 2099 users were known, 2046 are found"):
         known_so_far(stopped_way(file), runs, generate(), AT_ONCE)
 
 
@@ -107,18 +107,18 @@ def test_another_attempt_makes_users_of_other_names(file: Path) -> None:
 
 def test_another_database_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(version_tables, "read_version_tables", lambda: hop_example.PIKE)
-    with pytest.raises(LabError, match="it is another one, or somebody has worked on it"):
+    with pytest.raises(CommandError, match="it is another one, or somebody has worked on it"):
         stopped_way(file)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
 def test_a_file_without_a_way_is_refused(file: Path, content: str) -> None:
     file.write_text(content)
-    with pytest.raises(LabError, match=r"holds no way to go on with .* Next: start over with"):
+    with pytest.raises(CommandError, match=r"holds no way to go on with .* Next: start over with"):
         stopped_way(file)
 
 
 def test_a_way_that_has_not_stopped_is_refused(file: Path) -> None:
     replace(stopped(), reason="").write(file)
-    with pytest.raises(LabError, match="has not stopped"):
+    with pytest.raises(CommandError, match="has not stopped"):
         stopped_way(file)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import engine, packages, paths
-from lab.catalogue import Build, find_release
+from lab import paths
+from lab.releases import packages
+from lab.releases.builds import Build, find_release
+from machine import engine
 
 ZED = Build(find_release("zed"), "3.9", "bullseye")
 OLD_PYTHON = Build(find_release("2023.1"), "3.9", "bullseye")

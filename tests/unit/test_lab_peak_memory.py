@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
-from lab.peak_memory import PeakMemory, this_machine, used_bytes
+from lab.campaigns.peak_memory import PeakMemory, this_machine, used_bytes
+from machine.errors import CommandError
 
 MIB = 1024**2
 
@@ -47,7 +47,7 @@ def test_a_peak_between_two_looks_is_seen_by_the_thread(tmp_path: Path) -> None:
 def test_a_machine_that_does_not_tell_is_no_machine_that_needs_nothing(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 8 kB\n")
-    with pytest.raises(LabError, match="meminfo has MemTotal of MemTotal and MemAvailable"):
+    with pytest.raises(CommandError, match="meminfo has MemTotal of MemTotal and MemAvailable"):
         used_bytes(meminfo)
 
 

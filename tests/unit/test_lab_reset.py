@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import content, paths, reset
-from lab.catalogue import Build, find_release
-from lab.nodes import NodeState
+from lab import paths, reset
+from lab.cloud.nodes import NodeState
+from lab.data import content
+from lab.releases.builds import Build, find_release
 from lab.topology import NODES
 
 PIKE = Build(find_release("pike"), "2.7", "bullseye")

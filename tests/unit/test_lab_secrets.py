@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths, secrets, seed
-from lab.errors import LabError
+from lab import paths
+from lab.cloud import secrets
+from lab.data import seed
+from machine.errors import CommandError
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def test_what_a_lab_of_before_lacks_is_added_and_the_rest_stays(file: Path) -> N
 
 def test_a_damaged_file_is_not_overwritten(file: Path) -> None:
     file.write_text("{")
-    with pytest.raises(LabError, match=r"secrets\.json is damaged: .* run make clean"):
+    with pytest.raises(CommandError, match=r"secrets\.json is damaged: .* run make clean"):
         secrets.ensure()
     assert file.read_text() == "{"
 

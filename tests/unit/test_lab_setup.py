@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import airflow, paths
+from lab import paths
+from lab.airflow import environment as airflow
 
 SETUP = paths.SOURCES / "setup"
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import airflow_process, paths
-from lab.airflow_process import AirflowProcess, AirflowSite
-from lab.upgrade_run import UpgradeRun
+from lab import paths
+from lab.airflow import process as airflow_process
+from lab.airflow.process import AirflowProcess, AirflowSite
+from lab.airflow.upgrade_run import UpgradeRun
 
 RUN_ID = "manual__2026-11-22T15:14:22.755342+00:00"
 DIRECTORY = "manual__2026-11-22T15_14_22.755342_00_00"

@@ -14,7 +14,7 @@ from airflow.configuration import conf
 
 from keystone_rollout.hooks.files.run_directory import rehearsals_folder
 from lab import paths as lab_paths
-from lab.compose import find_command
+from machine.compose import find_command
 from production import paths, secret_files, settings
 from production.secret_files import NAMES, USERS
 from production.settings import Settings
@@ -207,7 +207,15 @@ def test_the_project_is_mounted_under_the_hosts_own_paths(airflow: Services) -> 
                 assert target == source, name
     for name in RUN_TASKS:
         own = mounts(airflow[name])
-        for folder in ("dags", "plugins", "include", "docs", "lab", "docker-compose.yaml"):
+        for folder in (
+            "dags",
+            "plugins",
+            "include",
+            "docs",
+            "lab",
+            "machine",
+            "docker-compose.yaml",
+        ):
             assert own[str(ROOT / folder)] == (str(ROOT / folder), False)
         for folder in (".lab", ".airflow/runs", ".airflow/logs", ".airflow/files"):
             assert own[str(ROOT / folder)] == (str(ROOT / folder), True)

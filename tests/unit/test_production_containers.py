@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
+from machine.errors import CommandError
 from production import containers, paths
 
 COMPOSE = """#!/bin/bash
@@ -81,7 +81,7 @@ def test_connections_go_in_by_standard_input(record: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(record: Path) -> None:
     with pytest.raises(
-        LabError, match=r"nowhere\.yaml cannot be read .*; no connection was stored"
+        CommandError, match=r"nowhere\.yaml cannot be read .*; no connection was stored"
     ):
         containers.import_connections(record / "nowhere.yaml")
     assert not (record / "commands").exists()
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_read_is_named(record: Path) -> None:
 
 def test_a_failure_has_composes_last_words(record: Path) -> None:
     (record / "fail").touch()
-    with pytest.raises(LabError, match=r"exited with 17\nno such service"):
+    with pytest.raises(CommandError, match=r"exited with 17\nno such service"):
         containers.stop()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
-from lab.progress import Report
+from machine.errors import CommandError
+from machine.progress import Report
 from production import images, paths
 
 SCRIPTS = sorted(paths.IMAGES.glob("*/*.sh"))
@@ -65,7 +65,7 @@ def test_the_index_goes_in_as_a_shell_reads_it() -> None:
 
 
 def test_what_a_shell_would_run_is_refused_without_naming_it() -> None:
-    with pytest.raises(LabError, match="PIP_INDEX_URL has a quotation mark") as caught:
+    with pytest.raises(CommandError, match="PIP_INDEX_URL has a quotation mark") as caught:
         images._assignments({"PIP_INDEX_URL": INDEX})
     assert "it's" not in str(caught.value)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab.errors import LabError
+from machine.errors import CommandError
 from production import page as page_module
 from production import paths
 from production.page import COMPONENTS, Page
@@ -93,7 +93,7 @@ def page(airflow: AirflowServer) -> Page:
 def test_healthy_is_when_every_component_is(page: Page, airflow: AirflowServer) -> None:
     page.wait_until_healthy(1)
     airflow.health["triggerer"] = "unhealthy"
-    with pytest.raises(LabError, match=r"not healthy after 0\.1 s: .*triggerer unhealthy"):
+    with pytest.raises(CommandError, match=r"not healthy after 0\.1 s: .*triggerer unhealthy"):
         page.wait_until_healthy(0.1)
 
 
@@ -101,29 +101,31 @@ def test_a_component_that_has_never_been_there_is_not_healthy(
     page: Page, airflow: AirflowServer
 ) -> None:
     del airflow.health["dag_processor"]
-    with pytest.raises(LabError, match="dag_processor None"):
+    with pytest.raises(CommandError, match="dag_processor None"):
         page.wait_until_healthy(0.1)
 
 
 def test_nobody_there_is_not_healthy(airflow: AirflowServer) -> None:
-    with pytest.raises(LabError, match="nobody answers"):
+    with pytest.raises(CommandError, match="nobody answers"):
         Page("http://127.0.0.1:1").wait_until_healthy(0.1)
 
 
 def test_dags_are_asked_for_with_a_login(page: Page, airflow: AirflowServer) -> None:
     page.wait_for_dags({"keystone_upgrade"}, 1, BEFORE)
-    with pytest.raises(LabError, match=r"has not read DAG keystone_plan after 0\.1 s"):
+    with pytest.raises(CommandError, match=r"has not read DAG keystone_plan after 0\.1 s"):
         page.wait_for_dags({"keystone_upgrade", "keystone_plan"}, 0.1, BEFORE)
 
 
 def test_a_dag_that_was_read_before_the_start_is_not_read_yet(page: Page) -> None:
-    with pytest.raises(LabError, match=r"has not read DAG keystone_upgrade after 0\.1 s"):
+    with pytest.raises(CommandError, match=r"has not read DAG keystone_upgrade after 0\.1 s"):
         page.wait_for_dags({"keystone_upgrade"}, 0.1, AFTER)
 
 
 def test_a_heartbeat_from_before_the_start_is_that_of_a_process_which_is_gone(page: Page) -> None:
     page.wait_until_healthy(1, BEFORE)
-    with pytest.raises(LabError, match="metadatabase healthy, scheduler silent since the start"):
+    with pytest.raises(
+        CommandError, match="metadatabase healthy, scheduler silent since the start"
+    ):
         page.wait_until_healthy(0.1, AFTER)
 
 
@@ -132,7 +134,7 @@ def test_a_file_that_airflow_cannot_import_is_named_at_once(
 ) -> None:
     error = {"filename": "keystone_plan.py", "stack_trace": "No module x"}
     airflow.import_errors = [{**error, "timestamp": airflow.read}]
-    with pytest.raises(LabError, match=r"1 DAG file\(s\): keystone_plan\.py: No module x"):
+    with pytest.raises(CommandError, match=r"1 DAG file\(s\): keystone_plan\.py: No module x"):
         page.wait_for_dags({"keystone_upgrade"}, 60, BEFORE)
 
 
@@ -147,12 +149,12 @@ def test_a_page_that_is_still_starting_is_asked_again(page: Page, airflow: Airfl
     page.wait_for_dags({"keystone_upgrade"}, 5, BEFORE)
     assert airflow.failing == 0
     airflow.failing = 1000
-    with pytest.raises(LabError, match=r"did not answer \(HTTPError\) after 0\.2 s"):
+    with pytest.raises(CommandError, match=r"did not answer \(HTTPError\) after 0\.2 s"):
         page.wait_for_dags({"keystone_upgrade"}, 0.2, BEFORE)
 
 
 def test_a_wrong_password_is_not_printed(page: Page) -> None:
     paths.PASSWORDS.write_text('{"viewer": "wrong-one"}')
-    with pytest.raises(LabError, match=r"refuses user viewer .*: 401") as caught:
+    with pytest.raises(CommandError, match=r"refuses user viewer .*: 401") as caught:
         page.log_in("viewer")
     assert "wrong-one" not in str(caught.value)

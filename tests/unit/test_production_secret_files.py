@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from cryptography.fernet import Fernet
 
-from lab.errors import LabError
+from machine.errors import CommandError
 from production import paths, secret_files
 from production.secret_files import MADE, NAMES, REDIS_PORT, USERS
 
@@ -104,7 +104,9 @@ def test_a_new_user_gets_a_password_and_the_others_keep_theirs(
 def test_an_empty_file_is_refused_rather_than_replaced(state: Path) -> None:
     secret_files.ensure()
     (state / "secrets" / "fernet_key").write_text("")
-    with pytest.raises(LabError, match=r"fernet_key is empty, expected the fernet key; .* copy"):
+    with pytest.raises(
+        CommandError, match=r"fernet_key is empty, expected the fernet key; .* copy"
+    ):
         secret_files.ensure()
     assert (state / "secrets" / "fernet_key").read_text() == ""
 
@@ -112,7 +114,7 @@ def test_an_empty_file_is_refused_rather_than_replaced(state: Path) -> None:
 def test_a_damaged_file_of_logins_is_refused_rather_than_replaced(state: Path) -> None:
     secret_files.ensure()
     (state / "login" / "passwords.json").write_text("{")
-    with pytest.raises(LabError, match=r"passwords\.json cannot be read as JSON"):
+    with pytest.raises(CommandError, match=r"passwords\.json cannot be read as JSON"):
         secret_files.ensure()
     assert (state / "login" / "passwords.json").read_text() == "{"
 
@@ -129,7 +131,9 @@ def test_git_does_not_see_them() -> None:
 
 
 def test_a_worker_elsewhere_is_given_its_secrets_and_makes_none(state: Path) -> None:
-    with pytest.raises(LabError, match=r"broker_url and .*result_backend, .* nothing was started"):
+    with pytest.raises(
+        CommandError, match=r"broker_url and .*result_backend, .* nothing was started"
+    ):
         secret_files.require_worker_secrets()
     assert [path for path in state.rglob("*") if path.is_file()] == []
     for name in ("broker_url", "result_backend"):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths as lab_paths
-from lab.errors import LabError
+from machine import paths as machine_paths
+from machine.errors import CommandError
 from production import paths, settings
 from production.settings import Settings
 
@@ -19,7 +19,7 @@ FOLDERS = ("secrets", "login", "config", "runs", "rehearsals", "logs", "files")
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the project be a folder of the test."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(lab_paths, "STATE", tmp_path / ".lab")
+    monkeypatch.setattr(machine_paths, "STATE", tmp_path / ".lab")
     state = tmp_path / ".airflow"
     monkeypatch.setattr(paths, "STATE", state)
     monkeypatch.setattr(paths, "COMPOSE_ENV", state / "compose.env")
@@ -74,14 +74,14 @@ def test_a_folder_of_files_may_bring_its_own_clouds(root: Path, tmp_path: Path) 
 
 
 def test_a_folder_that_is_missing_is_not_made(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"FILES=.*/nowhere is no folder .* nothing was started"):
+    with pytest.raises(CommandError, match=r"FILES=.*/nowhere is no folder .* nothing was started"):
         settings.write(Settings(files=tmp_path / "nowhere"), "10.9.8")
     assert not (tmp_path / "nowhere").exists()
     assert not paths.COMPOSE_ENV.exists()
 
 
 def test_without_an_installation_the_next_step_is_said(root: Path) -> None:
-    with pytest.raises(LabError, match="Airflow was not started; make airflow"):
+    with pytest.raises(CommandError, match="Airflow was not started; make airflow"):
         settings.read_written()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.balancer import Server
+from lab.cloud.balancer import Server
 from tests.scenarios.aftermath import Aftermath, findings, interrupted_findings
 from tests.scenarios.fault import Ends, Fault, Violation
 

@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from keystone_rollout.hooks.locust.process import LoadProcess
-from lab.upgrade_run import UpgradeRun
+from lab.airflow.upgrade_run import UpgradeRun
 from tests.scenarios import moments
 from tests.scenarios.scene import Lines, Scene, load_processes, wait_for
 

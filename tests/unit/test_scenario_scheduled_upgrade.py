@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from lab.airflow_page import Components
+from lab.airflow.page import Components
 from tests.scenarios import scheduled_upgrade
 from tests.scenarios.scheduled_upgrade import APPROVAL, ScheduledUpgrade
 
