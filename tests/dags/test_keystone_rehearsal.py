@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, DagRunTriggerException
-from rehearsal_stage import (
+
+from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.web.links import HistoryLink
+from operators.rehearsal.rehearse_upgrade import REHEARSED
+from operators.rehearsal.reset_staging import CheckStagingOperator
+from tests.dags.rehearsal_stage import (
     LAB,
     RUN_ID,
     LoadHere,
@@ -24,13 +31,6 @@ from rehearsal_stage import (
     rollout_run,
     write_cloud,
 )
-
-from keystone_rollout.domain.load.samples import Sample
-from keystone_rollout.domain.run.record import build_record
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.web.links import HistoryLink
-from operators.rehearsal.rehearse_upgrade import REHEARSED
-from operators.rehearsal.reset_staging import CheckStagingOperator
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["check_staging", "take_lock", "reset_staging", "load_dump", "run_upgrade"]

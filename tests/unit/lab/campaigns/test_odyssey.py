@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hop_example
 import pytest
 import yaml
 
@@ -18,6 +17,7 @@ from lab.campaigns.odyssey_page import Odyssey, Stage
 from lab.campaigns.peak_memory import Machine
 from lab.data.known_users import Logins
 from machine.errors import CommandError
+from tests.unit.lab.campaigns import hop_example
 
 SAMPLED = Logins(50, 50, {"lab": (48, 48), "load": (2, 2)}, [])
 EVERYONE = Logins(2160, 2160, {"lab": (2000, 2000), "load": (120, 120), "long way": (40, 40)}, [])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import record_example
-
 from lab.campaigns.hop_list import ReleasePair, all_hops
 from lab.campaigns.hop_record import Ground, HopRecord, Schema, measured, not_run
+from tests.unit import record_example
 
 BEGAN = "2026-03-01 10:00:00"
 RUN = "2026-03-01 09:58:00"

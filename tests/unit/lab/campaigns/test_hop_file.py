@@ -7,14 +7,14 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import hop_example
 import pytest
-import record_example
 
 from lab.campaigns.hop_file import HopFile, MatrixRun
 from lab.campaigns.hop_list import all_hops
 from lab.campaigns.peak_memory import Machine
 from machine.errors import CommandError
+from tests.unit import record_example
+from tests.unit.lab.campaigns import hop_example
 
 ORDER = [hop.key for hop in all_hops()]
 GIB = 1024**3

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import hop_example
 import pytest
 
 from lab.campaigns.hop_file import HopFile
@@ -15,6 +14,7 @@ from lab.campaigns.hop_list import ReleasePair, all_hops
 from lab.campaigns.hop_matrix import command, exit_code, measure_all
 from lab.campaigns.hop_record import HopRecord
 from machine.progress import Report
+from tests.unit.lab.campaigns import hop_example
 
 ORDER = [hop.key for hop in all_hops()]
 GREEN = hop_example.record()

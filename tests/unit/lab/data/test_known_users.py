@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
 from keystone_rollout.domain.load.credentials import derive_password
 from keystone_rollout.domain.load.profile import LoadProfile
 from lab.data import known_users, seed
 from lab.data.known_users import KnownUser, load_users, log_in_all, sample, seed_users
 from machine.errors import CommandError
+from tests.unit.in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
 KEY = "0123456789abcdef"
 PREFIX = "load-1a2b3c4d"

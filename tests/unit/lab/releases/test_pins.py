@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "lab" / "releases"
+from lab import paths
+
+FOLDER = paths.PINS
 FILES = sorted(FOLDER.glob("*.txt"))
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==\d[A-Za-z0-9.+]*")
 # What the lab's keystone.conf, the builder and the database URL want beyond Keystone's own list.

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import hop_example
 import pytest
 
 from keystone_rollout.domain.load.profile import LoadProfile
@@ -17,6 +16,7 @@ from lab.cloud.secrets import generate
 from lab.data import seed, version_tables
 from lab.data.known_users import Logins
 from machine.errors import CommandError
+from tests.unit.lab.campaigns import hop_example
 
 AT_ONCE = 10
 GREEN, RED = "12-13", "13-14"

@@ -9,7 +9,6 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-import hop_example
 import pytest
 
 from keystone_rollout.hooks.locust.process import LoadProcess
@@ -23,6 +22,7 @@ from lab.campaigns.hop_run import ground_of, lacks_sources, run_hop
 from lab.hop import Hop, plan_hop
 from machine.errors import CommandError
 from machine.progress import Report
+from tests.unit.lab.campaigns import hop_example
 
 
 @pytest.fixture(autouse=True)

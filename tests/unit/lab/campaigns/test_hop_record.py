@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import hop_example
 import pytest
-import record_example
 
 from lab.campaigns.hop_record import HopRecord
+from tests.unit import record_example
+from tests.unit.lab.campaigns import hop_example
 
 
 def test_a_green_hop_is_taken_from_its_report() -> None:

@@ -1,4 +1,4 @@
-"""Which packages are served under a version, when they are made again, and how a build fails."""
+"""Which packages are served under a version, and when they are made again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from lab import paths
 from lab.releases import packages
 from lab.releases.builds import Build, find_release
-from machine import engine
 
 ZED = Build(find_release("zed"), "3.9", "bullseye")
 OLD_PYTHON = Build(find_release("2023.1"), "3.9", "bullseye")
@@ -61,17 +60,3 @@ def test_packages_are_made_again_when_what_they_are_made_from_changes() -> None:
     assert len(set(seen)) == 4
     assert packages.repository_inputs(pike, "builder") == seen[0]
     assert packages.repository(pike) != packages.repository(private)
-
-
-def test_a_build_that_says_why_it_failed_is_quoted_and_its_log_named() -> None:
-    output = ["pip: 404", "error: keystone 27.9.9 could not be fetched", "bye"]
-    text = engine.failure("builder", engine.OWN_ERROR, output, Path("packages.log"))
-    assert text == "keystone 27.9.9 could not be fetched; log packages.log"
-
-
-def test_a_build_that_fails_otherwise_shows_its_end() -> None:
-    output = [*(f"line {number}" for number in range(40)), "error: subprocess exited with 1"]
-    text = engine.failure("builder", 1, output, None)
-    first, *tail = text.splitlines()
-    assert first == "container of builder exited with 1 (allowed: 0)"
-    assert tail == output[-25:]
