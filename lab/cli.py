@@ -20,7 +20,7 @@ from machine.progress import Report
 DAG_COMMANDS = {
     "plan": "lab.plan",
     "rehearsal": "lab.rehearsal",
-    "hops": "lab.campaigns.hop_matrix",
+    "hops": "lab.campaigns.hops",
     "odyssey": "lab.campaigns.odyssey",
 }
 """Commands that are imported only when they are wanted: they need more than the others."""

@@ -18,6 +18,10 @@ from lab.topology import MEMCACHED, MEMCACHED_TARGET
 from machine.errors import CommandError
 
 
+class SourcesMissing(CommandError):
+    """A release that neither PyPI nor the operator's folder has."""
+
+
 @dataclass(frozen=True)
 class Hop:
     """One upgrade in the lab; ``own_cache`` gives the target's nodes a memcached of their own."""
@@ -72,7 +76,7 @@ def plan_hop(source_name: str, target_name: str, own_cache: bool = False) -> Hop
     ]
     if homeless:
         files = " and ".join(distribution.wanted(build) for build in homeless)
-        raise CommandError(
+        raise SourcesMissing(
             f"{' and '.join(str(build.release) for build in homeless)}: not on PyPI. Nothing was "
             f"changed. Next: put {files} into a folder, and set {distribution.VARIABLE} to it"
         )

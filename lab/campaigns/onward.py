@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lab import paths, reset
 from lab import up as bring_up
 from lab.cloud import database
-from lab.data import content, version_tables
+from lab.data import content
 from lab.hop import Hop
 from lab.topology import NODES
 from machine import engine
@@ -46,8 +46,8 @@ def go_on(hop: Hop, report: Report) -> None:
 def facts() -> dict[str, object]:
     """Return what tells this database from another one."""
     return {
-        "version tables": version_tables.read_version_tables(),
-        "users": version_tables.count_users(),
+        "version tables": database.read_version_tables(),
+        "users": database.count_users(),
     }
 
 

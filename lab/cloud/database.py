@@ -23,6 +23,13 @@ SCRATCH = "keystone_rollout"
 
 READY_TIMEOUT_S = 60.0
 Row = tuple[Any, ...]
+VersionTables = dict[str, list[str]]
+"""Rows of Keystone's version tables, by the table's name."""
+
+VERSION_QUESTIONS = {
+    "migrate_version": "SELECT repository_id, version FROM keystone.migrate_version ORDER BY 1",
+    "alembic_version": "SELECT version_num FROM keystone.alembic_version ORDER BY 1",
+}
 
 
 def execute(statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
@@ -66,13 +73,12 @@ def wait_until_ready() -> None:
             time.sleep(0.3)
 
 
-def schema_versions() -> dict[str, str]:
-    """Return what Keystone's version table says; empty without one.
+def read_version_tables() -> VersionTables:
+    """Return the rows of each version table that exists, as they are.
 
-    By repository, or as `alembic 1`, `alembic 2` as soon as that table has a row: Zed leaves the
-    older table behind.
+    Both tables if both are there: a release that writes into one says nothing of the other.
     """
-    tables = {
+    present = {
         str(row[0])
         for row in execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = %s "
@@ -80,14 +86,34 @@ def schema_versions() -> dict[str, str]:
             (DATABASE,),
         )
     }
-    if "alembic_version" in tables:
-        rows = execute("SELECT version_num FROM keystone.alembic_version ORDER BY version_num")
-        if rows:
-            return {f"alembic {number}": str(row[0]) for number, row in enumerate(rows, start=1)}
-    if "migrate_version" in tables:
-        rows = execute("SELECT repository_id, version FROM keystone.migrate_version ORDER BY 1")
-        return {str(name): str(version) for name, version in rows}
-    return {}
+    return {
+        table: [" ".join(str(value) for value in row) for row in execute(question)]
+        for table, question in VERSION_QUESTIONS.items()
+        if table in present
+    }
+
+
+def schema_versions() -> dict[str, str]:
+    """Return what Keystone's version table says; empty without one.
+
+    By repository, or as `alembic 1`, `alembic 2` as soon as that table has a row: Zed leaves the
+    older table behind.
+    """
+    tables = read_version_tables()
+    if revisions := tables.get("alembic_version"):
+        return {f"alembic {number}": each for number, each in enumerate(revisions, start=1)}
+    return dict(row.split(" ", 1) for row in tables.get("migrate_version", []))
+
+
+def count_triggers() -> int:
+    """Return how many triggers Keystone's schema has."""
+    question = "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = %s"
+    return int(execute(question, (DATABASE,))[0][0])
+
+
+def count_users() -> int:
+    """Return how many users Keystone's database holds, whoever made them."""
+    return int(execute("SELECT COUNT(*) FROM keystone.user")[0][0])
 
 
 def trust_function_creators() -> int:

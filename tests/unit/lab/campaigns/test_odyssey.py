@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,79 +10,102 @@ import pytest
 import yaml
 
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from lab.campaigns.hop_clouds import RATE, write_clouds
-from lab.campaigns.odyssey import MiddleOfHop
-from lab.campaigns.odyssey_page import Odyssey, Stage
-from lab.campaigns.peak_memory import Machine
+from lab.campaigns import odyssey
+from lab.campaigns.campaign import Campaign, Plan
+from lab.campaigns.odyssey import AFTER_RED, OPENING, MiddleOfHop, Travellers, travel
+from lab.campaigns.pairs import ReleasePair
+from lab.campaigns.rehearsals import RATE, write_clouds
+from lab.campaigns.row import Row
 from lab.data.known_users import Logins
 from machine.errors import CommandError
-from tests.unit.lab.campaigns import hop_example
+from machine.progress import Report
+from tests.unit.lab.campaigns import example
 
-SAMPLED = Logins(50, 50, {"lab": (48, 48), "load": (2, 2)}, [])
 EVERYONE = Logins(2160, 2160, {"lab": (2000, 2000), "load": (120, 120), "long way": (40, 40)}, [])
+WAY = Plan(Path("odyssey.json"), ["12-13", "13-14"], OPENING, AFTER_RED)
 
 
-def odyssey(*stages: Stage, **changes: Any) -> Odyssey:
-    way = Odyssey("2026-03-01 09:58:00", "make odyssey", Machine(2, 8 * 1024**3), 2)
-    return replace(way, stages=[*stages], **changes)
+def way(*rows: Row, everyone: Logins | None = None) -> Campaign:
+    campaign = Campaign(WAY)
+    changes = {"rows": [*rows], "everyone": everyone, "commands": [example.COMMAND]}
+    campaign.content = campaign.content.model_copy(update=changes)
+    return campaign
 
 
-def stage(key: str = "12-13", **changes: Any) -> Stage:
-    return Stage(replace(hop_example.record(key), **changes), 2160, SAMPLED)
+def row(key: str = "12-13", **changes: Any) -> Row:
+    return example.record(key, users=2160, logins=example.SAMPLED).updated(**changes)
 
 
 def test_the_way_holds_only_if_all_of_it_does() -> None:
-    both = (stage("12-13"), stage("13-14"))
-    assert odyssey(*both, final=EVERYONE).ok
-    assert not odyssey(*both).ok
-    assert not odyssey(stage(), final=EVERYONE).ok
-    assert not odyssey(*both, final=EVERYONE, reason="stopped").ok
-    assert not odyssey(stage(), stage("13-14", failures=1), final=EVERYONE).ok
-    assert not odyssey(stage(), stage("13-14", failures=None), final=EVERYONE).ok
-    assert not odyssey(stage(), stage("13-14", state="red"), final=EVERYONE).ok
-    assert not odyssey(*both, final=replace(EVERYONE, authenticated=2159)).ok
-    assert not odyssey(*both, final=Logins(0, 0, {}, [])).ok
+    both = (row("12-13"), row("13-14"))
+    assert way(*both, everyone=EVERYONE).complete
+    assert not way(*both).complete
+    assert not way(row(), everyone=EVERYONE).complete
+    assert not way(row(), row("13-14", failures=1), everyone=EVERYONE).complete
+    assert not way(row(), row("13-14", failures=None), everyone=EVERYONE).complete
+    assert not way(row(), row("13-14", state="red"), everyone=EVERYONE).complete
+    lossy = row("13-14", state="red", set_aside=True, failures=1)
+    assert not way(*both, lossy, everyone=EVERYONE).complete
+    assert way(*both, lossy.updated(failures=0), everyone=EVERYONE).complete
+    assert not way(*both, everyone=replace(EVERYONE, authenticated=2159)).complete
+    assert not way(*both, everyone=Logins(0, 0, {}, [])).complete
 
 
-def test_the_page_counts_requests_and_users(tmp_path: Path) -> None:
-    way = odyssey(stage(), stage("13-14"), final=EVERYONE, peak_bytes=3 * 1024**3, seconds=4000)
-    way.write(tmp_path / "odyssey.json")
-    page = (tmp_path / "odyssey.md").read_text()
-    total = 2 * hop_example.record().requests
+def test_the_page_counts_requests_and_users() -> None:
+    page = way(row(), row("13-14"), everyone=EVERYONE).markdown()
+    total = 2 * example.record().requests
     assert (
-        f"green: 2 of 2 hops, 0 of {total:,} requests failed, 2,160 of 2,160 users log in.\n"
+        f"2 of 2 hops are green, 0 of {total:,} requests failed, 2,160 of 2,160 users log in.\n"
         in page
     )
-    assert "| Queens → Rocky | 2,160 | 50 of 50 |" in page
+    assert "| 2,160 | 50 of 50 |" in page
     assert "| load | 120 | 120 |" in page
     assert "| all | 2,160 | 2,160 |" in page
     assert (
-        "| before Pike → Queens | – | migrate_version: keystone 109, keystone_contract 24 |" in page
+        "| Pike → Queens | migrate_version: keystone 109, keystone_contract 24 | "
+        "migrate_version: keystone 109, keystone_contract 44 |" in page
     )
-    assert "| `make odyssey` | 1 h 6 min | 2 cores, 8.0 GiB | 3.0 GiB above 0.0 GiB" in page
-    data = json.loads((tmp_path / "odyssey.json").read_text())
-    assert (data["ok"], data["requests"], data["failures"]) == (True, total, 0)
-    assert data["stages"][0]["sample"]["authenticated"] == 50
 
 
-def test_both_version_tables_are_told_where_both_are_there() -> None:
-    schema = replace(
-        hop_example.record().schema,
-        tables_after={"migrate_version": ["keystone 109"], "alembic_version": []},
-    )
-    page = odyssey(stage(schema=schema)).markdown()
+def test_both_version_tables_are_told_if_both_are_there() -> None:
+    tables = {"migrate_version": ["keystone 109"], "alembic_version": []}
+    page = way(row(tables_after=tables)).markdown()
     assert "| migrate_version: keystone 109; alembic_version: no row |" in page
-    assert "1 of 2 hops, not at its end: 0 of " in page
+    assert "1 of 2 hops are green, 0 of " in page
 
 
 def test_a_way_that_stopped_says_why_and_who_cannot_log_in() -> None:
-    page = odyssey(stage(state="red", reason="schema"), reason="Next: repair").markdown()
-    assert "1 of 2 hops, **stopped**: " in page
-    assert "## Why it stopped\n\n    Next: repair\n" in page
+    page = way(row(state="red", reason="schema")).markdown()
+    assert "0 of 2 hops are green" in page
+    assert "    schema\n" in page
+    assert AFTER_RED in page
     lost = replace(EVERYONE, authenticated=2159, unable=["seed-user-0007: answered 401"])
-    page = odyssey(stage(), stage("13-14"), final=lost).markdown()
-    assert "**RED**: 2 of 2 hops" in page
+    page = way(row(), row("13-14"), everyone=lost).markdown()
+    assert "2 of 2 hops are green" in page
+    assert "**2,159 of 2,160 users log in**" in page
     assert "Who cannot:\n\n    seed-user-0007: answered 401\n" in page
+
+
+def test_the_way_goes_through_all_hops_and_then_everyone_logs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def hop(travellers: Travellers, pair: ReleasePair, clouds: Path, command: str) -> Row:
+        asked.append(f"{pair.key} after {len(travellers.campaign.rows)}")
+        return row(pair.key, command=command)
+
+    monkeypatch.setattr(odyssey.paths, "STATE", tmp_path)
+    monkeypatch.setattr(Travellers, "hop", hop)
+    monkeypatch.setattr(Travellers, "log_in", lambda travellers: EVERYONE)
+    plan = replace(WAY, data=tmp_path / "odyssey.json")
+    pairs = [example.pair(key) for key in plan.keys]
+    with Report() as report:
+        assert travel(pairs, plan, report) == 0
+    assert asked == ["12-13 after 0", "13-14 after 1"]
+    read = Campaign.read(plan)
+    assert read.complete
+    assert [command.typed for command in read.content.commands] == ["make odyssey"]
 
 
 def test_the_middle_is_when_the_first_node_is_up_and_comes_once() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from keystone_rollout.domain.releases.catalogue import catalogue
 from keystone_rollout.domain.releases.release import check_hop, parse_release
-from lab.campaigns.hop_list import all_hops, long_way, pick_hops
+from lab.campaigns.pairs import all_hops, long_way, pick_hops
 from machine.errors import CommandError
 
 

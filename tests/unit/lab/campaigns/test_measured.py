@@ -1,19 +1,16 @@
-"""A hop's record says what the run's report and the database say, and nothing more."""
+"""A hop's row says what the run's report and the database say, and nothing more."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from lab.campaigns.hop_record import HopRecord
 from tests.unit import record_example
-from tests.unit.lab.campaigns import hop_example
+from tests.unit.lab.campaigns import example
 
 
 def test_a_green_hop_is_taken_from_its_report() -> None:
     report = record_example.succeeded()
-    record = hop_example.record(report=report)
+    record = example.record(report=report)
     assert (record.state, record.reason) == ("green", "")
     assert (record.title, record.source.python, record.suite) == (
         "Pike → Queens", "2.7", "bullseye",
@@ -33,11 +30,11 @@ def test_a_green_hop_is_taken_from_its_report() -> None:
 def test_a_phase_that_was_passed_without_running_had_nothing_to_do() -> None:
     report = record_example.succeeded()
     report["steps"] = [step for step in report["steps"] if step["name"] != "migrate"]
-    assert hop_example.record(report=report).idle_phases == ["migrate"]
+    assert example.record(report=report).idle_phases == ["migrate"]
 
 
 def test_a_phase_that_was_never_reached_did_not_have_nothing_to_do() -> None:
-    record = hop_example.record(report=record_example.failed(), failed=("exit code 1",))
+    record = example.record(report=record_example.failed(), failed=("exit code 1",))
     assert record.idle_phases == []
     assert record.after["contract"] == "24"
 
@@ -45,8 +42,8 @@ def test_a_phase_that_was_never_reached_did_not_have_nothing_to_do() -> None:
 def test_the_most_triggers_are_those_at_any_moment() -> None:
     report = record_example.succeeded()
     report["versions"][0]["triggers"] = 6
-    record = hop_example.record(report=report)
-    assert (record.schema.triggers_before, record.triggers_most) == (0, 6)
+    record = example.record(report=report)
+    assert (record.triggers_before, record.triggers_most) == (0, 6)
 
 
 def test_revisions_of_alembic_are_kept_as_they_are() -> None:
@@ -56,14 +53,14 @@ def test_revisions_of_alembic_are_kept_as_they_are() -> None:
         "migrate": "",
         "contract": "e25ffa003242",
     }
-    assert hop_example.record(report=report).before == {
+    assert example.record(report=report).before == {
         "expand": "29e87d24a316", "contract": "e25ffa003242",
     }  # fmt: skip
 
 
 def test_a_red_hop_says_what_the_lab_found_and_why_the_run_says_it_failed() -> None:
     failed = ("upgrade DAG: exit code 1 (limit 0)",)
-    record = hop_example.record(report=record_example.failed(), failed=failed)
+    record = example.record(report=record_example.failed(), failed=failed)
     assert record.state == "red"
     assert record.reason.startswith("upgrade DAG: exit code 1 (limit 0); step keystone-2: ")
     assert "bind(): Address already in use" in record.reason
@@ -72,11 +69,6 @@ def test_a_red_hop_says_what_the_lab_found_and_why_the_run_says_it_failed() -> N
 
 
 def test_a_run_that_wrote_no_report_is_red_and_measured_nothing() -> None:
-    record = hop_example.record(report={}, failed=("upgrade DAG: exit code 1 (limit 0)",))
+    record = example.record(report={}, failed=("upgrade DAG: exit code 1 (limit 0)",))
     assert (record.state, record.requests, record.failures) == ("red", 0, None)
     assert (record.p99, record.p99_ratio, record.longest_gap) == (None, None, None)
-
-
-def test_a_record_survives_its_file() -> None:
-    for record in (hop_example.record(), hop_example.unobtainable()):
-        assert HopRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
