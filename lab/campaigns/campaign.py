@@ -67,11 +67,16 @@ class Campaign:
         return [row for row in self.content.rows if row.set_aside]
 
     @property
+    def all_green(self) -> bool:
+        """Return whether there is a green row of every key."""
+        return [row.key for row in self.rows if row.state == "green"] == [*self.plan.keys]
+
+    @property
     def complete(self) -> bool:
         """Return whether every key is green, no request of any row failed, and all log in."""
         everyone = self.content.everyone
         return (
-            [row.key for row in self.rows if row.state == "green"] == [*self.plan.keys]
+            self.all_green
             and failed_and_total(self.content.rows)[0] == 0
             and everyone is not None
             and everyone.ok

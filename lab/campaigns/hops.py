@@ -9,8 +9,8 @@ from functools import partial
 
 from lab import paths
 from lab.campaigns.campaign import Campaign, Plan
-from lab.campaigns.loop import Job, measure_all
-from lab.campaigns.pairs import ReleasePair, all_hops, pick_hops
+from lab.campaigns.loop import measure_all
+from lab.campaigns.pairs import all_hops, pick_hops
 from lab.campaigns.rehearsals import run_hop, write_clouds
 from lab.campaigns.row import Row
 from lab.cli import only_one_at_a_time
@@ -36,17 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pairs, campaign = pick_hops(options.only, all_hops()), Campaign.read(PLAN)
         with only_one_at_a_time(), Report() as report:
-            rows = measure_all(jobs(pairs, report), campaign, command(options.only), report)
-            return exit_code(rows)
+            clouds = write_clouds(paths.STATE / "hops")
+            jobs = [partial(run_hop, pair, report=report, clouds=clouds) for pair in pairs]
+            return exit_code(measure_all(jobs, campaign, command(options.only), report))
     except CommandError as error:
         print(f"error: {error}")
         return 1
-
-
-def jobs(pairs: Sequence[ReleasePair], report: Report) -> list[Job]:
-    """Return a rehearsal of each pair, in a lab that is set up for it."""
-    clouds = write_clouds(paths.STATE / "hops")
-    return [partial(run_hop, pair, report=report, clouds=clouds) for pair in pairs]
 
 
 def command(only: str) -> str:

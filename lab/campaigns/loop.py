@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import psutil
-from rich.table import Table
+from rich.markdown import Markdown
 
+from keystone_rollout.domain import units
 from lab.campaigns.campaign import Campaign
-from lab.campaigns.page import SUMMARY, duration, filled, gibibytes, verdict
+from lab.campaigns.page import SUMMARY, rows_table, verdict
 from lab.campaigns.peak_memory import PeakMemory
 from lab.campaigns.row import Command, Row
 from lab.data.known_users import Logins
@@ -59,9 +60,7 @@ def measure_all(
             campaign.keep(rows[-1], command())
             if campaign.plan.after_red and rows[-1].state != "green":
                 break
-        if at_the_end and [row.state for row in campaign.rows] == ["green"] * len(
-            campaign.plan.keys
-        ):
+        if at_the_end and campaign.all_green:
             campaign.end(at_the_end())
             campaign.write(command())
         _tell(rows, campaign, command(), report)
@@ -69,27 +68,16 @@ def measure_all(
 
 
 def _tell(rows: list[Row], campaign: Campaign, command: Command, report: Report) -> None:
-    report.console.print(overview(rows))
+    report.console.print(Markdown(rows_table(SUMMARY, rows)))
     for row in rows:
         if row.state != "green":
             report.line(f"{row.key} is {row.state}: {row.reason}")
     green = sum(row.state == "green" for row in rows)
+    took, peak = units.duration(command.seconds), units.size(command.peak_bytes)
     report.line(
-        f"{green} of {len(rows)} hops are green; {duration(command.seconds)}, peak of used memory "
-        f"{gibibytes(command.peak_bytes)} above the start"
+        f"{green} of {len(rows)} hops are green; {took}, peak of used memory {peak} above the start"
     )
     if campaign.plan.after_red and green < len(rows):
         report.line(campaign.plan.after_red)
     report.line(f"all so far: {verdict(campaign.content, len(campaign.plan.keys))}")
     report.line(f"written: {campaign.page} and {campaign.plan.data}")
-
-
-def overview(rows: list[Row]) -> Table:
-    """Return the table for the terminal."""
-    table = Table(title="hops", title_justify="left")
-    columns = filled(SUMMARY, rows)
-    for name, _ in columns:
-        table.add_column(name.strip())
-    for cells in zip(*(texts for _, texts in columns), strict=True):
-        table.add_row(*cells)
-    return table

@@ -16,7 +16,6 @@ from lab.airflow.upgrade_run import UpgradeRun
 from lab.campaigns import onward, resume
 from lab.campaigns.campaign import Campaign, Plan
 from lab.campaigns.loop import measure_all
-from lab.campaigns.page import number
 from lab.campaigns.pairs import ReleasePair, long_way
 from lab.campaigns.rehearsals import publishable, run_hop, write_clouds
 from lab.campaigns.row import Row
@@ -125,7 +124,7 @@ class Travellers:
                 + ", ".join(logins.unable[:5])
             )
         self.report.line(
-            f"{number(len(self.users))} users so far; {logins.authenticated} of a sample of "
+            f"{len(self.users):,} users so far; {logins.authenticated} of a sample of "
             f"{logins.asked} log in"
         )
         row = row.updated(users=len(self.users), logins=logins)
@@ -150,7 +149,7 @@ class Travellers:
 
     def log_in(self) -> Logins:
         """Log in as everyone."""
-        with self.report.step(f"logging in as all {number(len(self.users))} users"):
+        with self.report.step(f"logging in as all {len(self.users):,} users"):
             return known_users.log_in_all(self.users)
 
 

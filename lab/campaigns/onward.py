@@ -20,7 +20,7 @@ def go_on(hop: Hop, report: Report) -> None:
     """Make the nodes anew at the source of *hop*, with what an upgrade to its target needs.
 
     What an earlier hop left in the database is what this one begins with: nothing is loaded into
-    it, and CommandError says so where it is another one afterwards. The caches begin empty, and the
+    it, and CommandError says so if it is another one afterwards. The caches begin empty, and the
     earlier hop's backups are removed, because eighteen of them would fill a disk.
     """
     kept = facts()

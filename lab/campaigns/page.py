@@ -46,8 +46,9 @@ def page(opening: str, content: Content, planned: int, after_red: str) -> str:
         parts += ["## Red at first\n", SET_ASIDE, evidence(set_aside)]
     if content.everyone is not None:
         parts += ["## Users\n", logins_table(content.everyone)]
-    parts += ["## Schema\n", rows_table(SCHEMA, ran), rows_table(VERSION_TABLES, ran)]
-    parts += ["## Latency and time\n", rows_table(MEASUREMENTS, ran)]
+    if ran:
+        parts += ["## Schema\n", rows_table(SCHEMA, ran), rows_table(VERSION_TABLES, ran)]
+        parts += ["## Latency and time\n", rows_table(MEASUREMENTS, ran)]
     parts += ["## How it was measured\n", commands_table(content)]
     return "\n".join(parts)
 
@@ -59,33 +60,28 @@ def verdict(content: Content, planned: int) -> str:
     failed, total = failed_and_total(content.rows)
     found = [
         f"{green} of {planned} hops are green",
-        f"{number(failed)} of {number(total)} requests failed",
+        f"{shown(failed)} of {shown(total)} requests failed",
     ]
     everyone = content.everyone
     if everyone is not None:
-        users = f"{number(everyone.authenticated)} of {number(everyone.asked)} users log in"
+        users = f"{shown(everyone.authenticated)} of {shown(everyone.asked)} users log in"
         found.append(users if everyone.ok else f"**{users}**")
     return f"{', '.join(found)}."
 
 
-def filled(columns: Sequence[Column], rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
-    """Return the name and the cells of each column in which a row has something to say."""
-    cells = [(column.name, [cell(column.text(row)) for row in rows]) for column in columns]
-    return [(name, texts) for name, texts in cells if {*texts} - {NOT_MEASURED} or not rows]
-
-
 def rows_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    """Return the table of some rows."""
-    found = filled(columns, rows)
-    lines = zip(*(texts for _, texts in found), strict=True)
-    return table([name for name, _ in found], [*lines])
+    """Return the table of some rows, without the columns that none of them fills."""
+    cells = [(column.name, [cell(column.text(row)) for row in rows]) for column in columns]
+    filled = [(name, texts) for name, texts in cells if {*texts} - {NOT_MEASURED}]
+    lines = zip(*(texts for _, texts in filled), strict=True)
+    return table([name for name, _ in filled], [*lines])
 
 
 def failed_of_total(row: Row) -> str:
     """Return how many requests failed of how many; no request is not zero failures."""
     if not row.requests:
         return NOT_MEASURED
-    return f"{number(row.failures)} of {number(row.requests)}"
+    return f"{shown(row.failures)} of {shown(row.requests)}"
 
 
 def schema_change(row: Row) -> str:
@@ -136,7 +132,7 @@ def _logins(row: Row) -> str:
 
 def _triggers(row: Row) -> str:
     counts = (row.triggers_before, row.triggers_most, row.triggers_after)
-    return " / ".join(number(count) for count in counts)
+    return " / ".join(shown(count) for count in counts)
 
 
 def _out_of_rotation(row: Row) -> str:
@@ -147,9 +143,9 @@ SUMMARY = (
     Column("hop", lambda row: f"{row.title} ({row.source.version} → {row.target.version})"),
     Column("verdict", lambda row: VERDICTS[row.state]),
     Column("failed of total ", failed_of_total),
-    Column("p99 to baseline ", lambda row: decimal(row.p99_ratio, " ×", 2)),
+    Column("p99 to baseline ", lambda row: shown(row.p99_ratio, "{:.2f} ×")),
     Column("schema change", schema_change),
-    Column("users so far ", lambda row: number(row.users)),
+    Column("users so far ", lambda row: shown(row.users)),
     Column("of a sample log in ", _logins),
     Column("notes", notes),
 )
@@ -168,9 +164,9 @@ VERSION_TABLES = (
 )
 MEASUREMENTS = (
     Column("hop", lambda row: row.title),
-    Column("p99 ", lambda row: decimal(row.p99, " ms", 0)),
-    Column("baseline p99 ", lambda row: decimal(row.baseline_p99, " ms", 0)),
-    Column("longest gap ", lambda row: decimal(row.longest_gap, " s", 2)),
+    Column("p99 ", lambda row: shown(row.p99, "{:.0f} ms")),
+    Column("baseline p99 ", lambda row: shown(row.baseline_p99, "{:.0f} ms")),
+    Column("longest gap ", lambda row: shown(row.longest_gap, "{:.2f} s")),
     Column("out of rotation, per node", _out_of_rotation),
     Column("upgrade ", lambda row: duration(row.upgrade_seconds)),
     Column("lab ", lambda row: duration(row.lab_seconds)),
@@ -193,10 +189,9 @@ def evidence(rows: Sequence[Row]) -> str:
 def logins_table(logins: Logins) -> str:
     """Return how many could log in at the end, by who had made them."""
     rows = [
-        [origin, number(count), number(could)]
-        for origin, (could, count) in logins.by_origin.items()
+        [origin, shown(count), shown(could)] for origin, (could, count) in logins.by_origin.items()
     ]
-    rows.append(["all", number(logins.asked), number(logins.authenticated)])
+    rows.append(["all", shown(logins.asked), shown(logins.authenticated)])
     text = f"At the end, everyone:\n\n{table(('made by', 'users ', 'log in '), rows)}"
     if logins.unable:
         text += f"\nWho cannot:\n\n{quote(chr(10).join(logins.unable))}"
@@ -207,13 +202,14 @@ def commands_table(content: Content) -> str:
     """Return which command measured what, on which machine, with how much memory."""
 
     def line(command: Command) -> list[str]:
+        peak, start = units.size(command.peak_bytes), units.size(command.start_bytes)
         return [
             command.began,
             f"`{command.typed}`",
             str(sum(row.command == command.began for row in content.rows)),
             duration(command.seconds),
-            f"{command.cores} cores, {gibibytes(command.memory_bytes)}",
-            f"{gibibytes(command.peak_bytes)} above {gibibytes(command.start_bytes)} at its start",
+            f"{command.cores} cores, {units.size(command.memory_bytes)}",
+            f"{peak} above {start} at its start",
         ]
 
     header = ("began (UTC)", "command", "rows ", "took ", "machine", "peak of used memory")
@@ -237,24 +233,14 @@ def quote(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.strip().splitlines()) + "\n"
 
 
-def number(value: int | None) -> str:
-    """Return a count such as 12,340."""
-    return NOT_MEASURED if value is None else units.count(value)
-
-
-def decimal(value: float | None, unit: str = "", places: int = 1) -> str:
-    """Return a measured value with its unit."""
-    return NOT_MEASURED if value is None else f"{value:.{places}f}{unit}"
+def shown(value: float | None, form: str = "{:,}") -> str:
+    """Return a measured value in a form such as ``{:.0f} ms``."""
+    return NOT_MEASURED if value is None else form.format(value)
 
 
 def duration(seconds: float | None) -> str:
     """Return seconds in words, such as 3 min 5 s."""
     return NOT_MEASURED if seconds is None else units.duration(seconds)
-
-
-def gibibytes(value: int) -> str:
-    """Return bytes as GiB."""
-    return f"{value / 1024**3:.1f} GiB"
 
 
 def by_phase(values: Mapping[str, str]) -> str:

@@ -71,7 +71,7 @@ ELSEWHERE = (
     Elsewhere(f"make plan{HOP}", "tests/docs/test_lab_commands.py", '"plan"', "-m lab plan"),
     # All hops take hours: the command's own code runs there, with a stand-in for each rehearsal.
     Elsewhere(
-        f"make hops{HOP}", "tests/unit/lab/campaigns/test_hops.py", "measure_all(",
+        f"make hops{HOP}", "tests/unit/lab/campaigns/test_loop.py", "measure_all(",
         "-m lab hops",
     ),
     Elsewhere(

@@ -92,6 +92,15 @@ def test_red_and_unrunnable_hops_stand_there_with_the_evidence(plan: Plan) -> No
     assert [row[0] for row in schema[2:]] == ["Pike → Queens"]
 
 
+def test_a_page_on_which_nothing_ran_has_no_empty_tables(plan: Plan) -> None:
+    campaign = Campaign(plan)
+    campaign.keep(example.unobtainable(), COMMAND)
+    page = campaign.page.read_text()
+    assert "0 of 23 hops are green, – of 0 requests failed." in page
+    assert "## Schema" not in page
+    assert "| not run | see below |" in page
+
+
 def test_rows_are_in_the_order_of_the_releases_whenever_they_were_measured(plan: Plan) -> None:
     campaign = Campaign(plan)
     for key in ("23-25", "12-13", "23-24"):
