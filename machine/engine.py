@@ -158,7 +158,7 @@ def run_once(
 
 
 def failure(image: str, status: int, output: Sequence[str], log: Path | None) -> str:
-    """Say why a container failed: its own "error: " line where it printed one, else its end."""
+    """Say why a container failed: its own "error: " line if it printed one, else its end."""
     reasons = [line.removeprefix("error: ") for line in output if line.startswith("error: ")]
     where = f"; log {log}" if log else ""
     if status == OWN_ERROR and reasons:

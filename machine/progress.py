@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 REPORT_EVERY_S = 10.0
-"""Seconds between two progress lines of one step where there is no terminal."""
+"""Seconds between two progress lines of one step without a terminal."""
 
 
 class Step:
@@ -83,7 +83,7 @@ class Report:
             self.progress.stop()
 
     def add_bar(self, title: str) -> TaskID | None:
-        """Return a new bar, or None where there is no terminal."""
+        """Return a new bar, or None without a terminal."""
         return self.progress.add_task(title, total=None) if self._live else None
 
     def line(self, text: str) -> None:

@@ -1,8 +1,7 @@
-"""The images of Airflow's containers, made where their inputs changed, from Debian and PyPI alone.
+"""The images of Airflow's containers, from Debian and PyPI alone, made if their inputs changed.
 
-The same base as the lab's, and the same way with PyPI: what comes from there is installed by a
-container whose result is committed, so that neither a package index nor a CA bundle nor a compiler
-ends up in a layer.
+The base is that of all images. What comes from PyPI is installed by a container whose result is
+committed, so that neither a package index nor a CA bundle nor a compiler ends up in a layer.
 """
 
 import re

@@ -29,7 +29,7 @@ class Page:
     address: str
 
     def health(self, since: datetime | None = None) -> dict[str, str]:
-        """Return what each component says of itself; empty where nobody answers.
+        """Return what each component says of itself; empty if nobody answers.
 
         Airflow calls one healthy for 30 s after its last heartbeat, also when it was ended
         meanwhile; with ``since`` (with a time zone) a heartbeat has to be later than that.
@@ -54,7 +54,7 @@ class Page:
         )
 
     def log_in(self, user: str) -> dict[str, str]:
-        """Return the headers of a user's requests; CommandError where the password is refused."""
+        """Return the headers of a user's requests; CommandError if the password is refused."""
         answer = requests.post(
             f"{self.address}/auth/token",
             json={"username": user, "password": read_password(user)},

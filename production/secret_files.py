@@ -52,7 +52,7 @@ def ensure() -> list[str]:
 
 
 def require_worker_secrets() -> None:
-    """Refuse where a worker's machine lacks what it needs from the first one: the queue's address.
+    """Refuse if a worker's machine lacks what it needs from the first one: the queue's address.
 
     Nothing is made here: it would not be what the first machine has.
     """

@@ -25,7 +25,7 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class KnownUser:
-    """One user; more than one password where a change of it was sent and never answered."""
+    """One user; more than one password if a change of it was sent and never answered."""
 
     name: str
     origin: str
@@ -34,7 +34,7 @@ class KnownUser:
 
 @dataclass(frozen=True)
 class Logins:
-    """What became of trying to log in: how many were asked, how many could, and who could not."""
+    """The logins that were tried: how many, how many succeeded by origin, and who failed."""
 
     asked: int
     authenticated: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,16 +13,27 @@ import yaml
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from lab.campaigns import odyssey
 from lab.campaigns.campaign import Campaign, Plan
-from lab.campaigns.odyssey import AFTER_RED, OPENING, MiddleOfHop, Travellers, travel
+from lab.campaigns.odyssey import (
+    AFTER_RED,
+    MADE_AT_ONCE,
+    OPENING,
+    SAMPLE,
+    MiddleOfHop,
+    Travellers,
+    travel,
+)
 from lab.campaigns.pairs import ReleasePair
 from lab.campaigns.rehearsals import RATE, write_clouds
 from lab.campaigns.row import Row
-from lab.data.known_users import Logins
+from lab.cloud.secrets import generate
+from lab.data import known_users, seed
+from lab.data.known_users import KnownUser, Logins
 from machine.errors import CommandError
 from machine.progress import Report
 from tests.unit.lab.campaigns import example
 
 EVERYONE = Logins(2160, 2160, {"lab": (2000, 2000), "load": (120, 120), "long way": (40, 40)}, [])
+LOAD_USER = KnownUser("load-x-1", "load", ("secret",))
 WAY = Plan(Path("odyssey.json"), ["12-13", "13-14"], OPENING, AFTER_RED)
 
 
@@ -106,6 +118,88 @@ def test_the_way_goes_through_all_hops_and_then_everyone_logs_in(
     read = Campaign.read(plan)
     assert read.complete
     assert [command.typed for command in read.content.commands] == ["make odyssey"]
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the lab be a list of what was done to it; everyone can log in."""
+    done: list[str] = []
+    made = generate()
+
+    def create(admin: str, key: str, prefix: str, count: int) -> list[KnownUser]:
+        done.append(f"made {prefix}")
+        return known_users.created_users(key, prefix, count)
+
+    def log_in(users: list[KnownUser]) -> Logins:
+        return Logins(len(users), len(users), {}, [])
+
+    monkeypatch.setattr(odyssey.bring_up, "up", lambda hop, report: done.append("up"))
+    monkeypatch.setattr(odyssey.onward, "go_on", lambda hop, report: done.append("onward"))
+    monkeypatch.setattr(odyssey.secrets, "load", lambda: made)
+    monkeypatch.setattr(odyssey.paths, "PRESENT_SEED", tmp_path / "present")
+    monkeypatch.setattr(known_users, "create_users", create)
+    monkeypatch.setattr(known_users, "load_users", lambda run, admin: [LOAD_USER])
+    monkeypatch.setattr(known_users, "log_in_all", log_in)
+    return done
+
+
+def play(monkeypatch: pytest.MonkeyPatch, *states: str, directory: Path | None = Path()) -> None:
+    """Let a run of the DAG be the states of one node, and its row green."""
+
+    def run_hop(
+        pair: ReleasePair, command: str, report: Report, *, bring: Any, clouds: Path, on_run: Any
+    ) -> Row:
+        bring(None, report)
+        see = on_run(SimpleNamespace(directory=directory))
+        for state in states:
+            see({"kind": "node", "state": state})
+        return example.record(pair.key)
+
+    monkeypatch.setattr(odyssey, "run_hop", run_hop)
+
+
+def test_in_every_hop_users_are_made_before_and_in_the_middle(
+    lab: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, "maint", "up", "up")
+    campaign = way()
+    travellers = Travellers(Report(), campaign, [])
+    found = travellers.hop(example.pair(), Path(), example.RUN)
+    assert lab == ["up", "made odyssey-12-13-before", "made odyssey-12-13-middle"]
+    assert (found.state, found.users) == ("green", seed.USERS + 2 * MADE_AT_ONCE + 1)
+    assert found.logins is not None
+    assert found.logins.asked == SAMPLE
+    campaign.content = campaign.content.model_copy(update={"rows": [found]})
+    lab.clear()
+    second = travellers.hop(example.pair("13-14"), Path(), example.RUN)
+    assert lab == ["onward", "made odyssey-13-14-before", "made odyssey-13-14-middle"]
+    assert second.users == seed.USERS + 4 * MADE_AT_ONCE + 2
+
+
+def test_a_hop_whose_users_are_not_all_known_is_red(
+    lab: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, "maint", directory=None)
+    monkeypatch.setattr(
+        known_users,
+        "log_in_all",
+        lambda users: Logins(50, 49, {}, ["seed-user-0007: answered 401"]),
+    )
+    found = Travellers(Report(), way(), []).hop(example.pair(), Path(), example.RUN)
+    assert found.state == "red"
+    assert found.reason == (
+        "users made in the middle: no node came up; the run left no directory, so no ledger of "
+        "its load; users that log in: 49 of 50 (limit all): seed-user-0007: answered 401"
+    )
+
+
+def test_a_hop_that_was_not_run_asks_nobody(
+    lab: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = example.unobtainable("12-13")
+    monkeypatch.setattr(odyssey, "run_hop", lambda *_, **__: row)
+    found = Travellers(Report(), way(), []).hop(example.pair(), Path(), example.RUN)
+    assert found == row.updated(users=0)
 
 
 def test_the_middle_is_when_the_first_node_is_up_and_comes_once() -> None:

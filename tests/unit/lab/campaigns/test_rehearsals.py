@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +19,9 @@ from lab.airflow.process import AirflowProcess, AirflowSite
 from lab.airflow.upgrade_run import UpgradeRun
 from lab.campaigns import rehearsals
 from lab.campaigns.rehearsals import new_row, on_ground, run_hop
+from lab.cloud import database
 from lab.hop import Hop, plan_hop
+from lab.rehearsal import Check, Outcome
 from machine.errors import CommandError
 from machine.progress import Report
 from tests.unit import record_example
@@ -109,6 +112,49 @@ def test_a_hop_stands_on_the_ground_that_the_lab_chose() -> None:
     ground = (row.source.python, row.target.python, row.suite, row.own_cache)
     assert ground == ("2.7", "2.7", "bullseye", False)
     assert on_ground(row, plan_hop("2023.1", "2024.1")).suite == "bookworm"
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_hop_that_ran_is_a_row_of_what_the_run_and_the_database_say(
+    monkeypatch: pytest.MonkeyPatch, ok: bool
+) -> None:
+    report = record_example.succeeded() if ok else record_example.failed()
+    tables = iter([example.PIKE, example.QUEENS])
+    outcome = Outcome([Check("failed requests", "3", "0", ok)], 9)
+    run = SimpleNamespace(report=lambda: report)
+    told: list[object] = []
+    monkeypatch.setattr(database, "read_version_tables", lambda: next(tables))
+    monkeypatch.setattr(database, "count_triggers", lambda: 0)
+    monkeypatch.setattr(rehearsals.rehearsal, "new_run", lambda hop, clouds: run)
+    monkeypatch.setattr(rehearsals.rehearsal, "upgrade", lambda *given: outcome)
+    row = run_hop(
+        example.pair(), example.RUN, Report(), bring=lambda hop, report: None, on_run=told.append
+    )
+    assert told == [run]
+    assert row.state == ("green" if ok else "red")
+    assert row.reason.startswith("" if ok else "failed requests: 3 (limit 0); step keystone-2: ")
+    assert (row.tables_before, row.tables_after) == (example.PIKE, example.QUEENS)
+    assert row.requests == report["load"]["requests"]
+    assert (row.upgrade_seconds, row.suite) == (9, "bullseye")
+    assert row.lab_seconds is not None
+
+
+def test_an_upgrade_that_breaks_off_is_red_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[object] = []
+    run = SimpleNamespace(report=dict)
+    monkeypatch.setattr(database, "read_version_tables", dict)
+    monkeypatch.setattr(database, "count_triggers", lambda: 0)
+    monkeypatch.setattr(rehearsals.rehearsal, "new_run", lambda hop, clouds: run)
+    monkeypatch.setattr(rehearsals, "end", ended.append)
+
+    def upgrade(*given: object) -> Outcome:
+        raise CommandError("the upgrade DAG has run for 1800 s, allowed limit")
+
+    monkeypatch.setattr(rehearsals.rehearsal, "upgrade", upgrade)
+    row = run_hop(example.pair(), example.RUN, Report(), bring=lambda hop, report: None)
+    assert (row.state, row.requests, row.failures) == ("red", 0, None)
+    assert row.reason == "CommandError: the upgrade DAG has run for 1800 s, allowed limit"
+    assert ended == [run]
 
 
 def test_a_run_that_is_ended_takes_its_load_with_it(
