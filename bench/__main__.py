@@ -18,12 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.plain_script import write_script
-from lab import balancer, database, engine, nodes, reset
+from lab import reset
 from lab import up as bring_up
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.cloud import balancer, database, nodes
 from lab.hop import plan_hop
 from lab.paths import ROOT, STATE
-from lab.progress import Report
-from lab.upgrade_run import UpgradeRun
+from machine import engine
+from machine.progress import Report
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
 RESULT = STATE / "bench.json"

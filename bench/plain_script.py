@@ -11,9 +11,10 @@ from pathlib import Path
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.steps import Step, render
 from keystone_rollout.hooks.files.cloud_file import load_cloud, project_path
-from lab import secrets
-from lab.paths import CLIENT_KEY, KNOWN_HOSTS, write_private
+from lab.cloud import secrets
+from lab.paths import CLIENT_KEY, KNOWN_HOSTS
 from lab.topology import ADMIN, DATABASE_PORT, HAPROXY_PORT, HOST, NODES
+from machine.files import write_private
 
 PORTS = {node.name: node.ssh_port for node in NODES}
 URLS = {node.name: node.url for node in NODES}

@@ -9,17 +9,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import airflow_page, engine, hop, paths, reset, status
+from lab import hop, paths, reset, status
 from lab import up as bring_up
-from lab.airflow import UI_HOME
-from lab.errors import LabError
-from lab.progress import Report
+from lab.airflow import page
+from lab.airflow.environment import UI_HOME
+from machine import engine
+from machine.errors import CommandError
+from machine.progress import Report
 
 DAG_COMMANDS = {
     "plan": "lab.plan",
     "rehearsal": "lab.rehearsal",
-    "hops": "lab.hop_matrix",
-    "odyssey": "lab.odyssey",
+    "hops": "lab.campaigns.hops",
+    "odyssey": "lab.campaigns.odyssey",
 }
 """Commands that are imported only when they are wanted: they need more than the others."""
 
@@ -33,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         if options.command == "ui":
-            return airflow_page.serve_ui(options.home.resolve())
+            return page.serve_ui(options.home.resolve())
         with Report() as report:
             return _run(options, report)
-    except LabError as error:
+    except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -67,7 +69,7 @@ def only_one_at_a_time() -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.seek(0)
-            raise LabError(
+            raise CommandError(
                 f"another lab command (pid {lock.read().strip() or 'unknown'}) is changing the "
                 "lab; wait for it to end"
             ) from error

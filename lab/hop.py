@@ -11,10 +11,15 @@ from keystone_rollout.domain.releases.release import (
     own_cache_reasons,
     parse_release,
 )
-from lab import distribution, paths
-from lab.catalogue import Build, choose_builds, find_release
-from lab.errors import LabError
+from lab import paths
+from lab.releases import distribution
+from lab.releases.builds import Build, choose_builds, find_release
 from lab.topology import MEMCACHED, MEMCACHED_TARGET
+from machine.errors import CommandError
+
+
+class SourcesMissing(CommandError):
+    """A release that neither PyPI nor the operator's folder has."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def plan_hop(source_name: str, target_name: str, own_cache: bool = False) -> Hop
     """Return the upgrade between two releases, each by name, number or version.
 
     A memcached of its own is what the target gets where it is asked for, or where the two
-    releases cannot share one. Raises LabError where the lab cannot run the pair; nothing has been
+    releases cannot share one. Raises CommandError if the lab cannot run the pair; nothing has been
     made then.
     """
     names = (find_release(source_name), find_release(target_name))
@@ -71,7 +76,7 @@ def plan_hop(source_name: str, target_name: str, own_cache: bool = False) -> Hop
     ]
     if homeless:
         files = " and ".join(distribution.wanted(build) for build in homeless)
-        raise LabError(
+        raise SourcesMissing(
             f"{' and '.join(str(build.release) for build in homeless)}: not on PyPI. Nothing was "
             f"changed. Next: put {files} into a folder, and set {distribution.VARIABLE} to it"
         )
@@ -97,21 +102,21 @@ def keep(hop: Hop) -> None:
 def current() -> Hop:
     """Return what the lab was set up for."""
     if not paths.LAB.exists():
-        raise LabError("the lab was never started here; run make lab first")
+        raise CommandError("the lab was never started here; run make lab first")
     try:
         content = json.loads(paths.LAB.read_text())
         return Hop(
             _from_data(content["source"]), _from_data(content["target"]), content["own_cache"]
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise LabError(
+        raise CommandError(
             f"{paths.LAB} was written by another version of the lab: {error!r}; run make lab"
         ) from error
 
 
 def _check_pins(build: Build) -> None:
     if not build.pins.exists():
-        raise LabError(
+        raise CommandError(
             f"{build}: there is no {build.pins.relative_to(paths.ROOT)} with the exact versions of "
             "what it depends on. Nothing was changed. Next: make that file, or choose another pair"
         )

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from machine import paths as machine_paths
+
+ROOT = machine_paths.ROOT
 SOURCES = Path(__file__).resolve().parent
 IMAGES = SOURCES / "images"
 PINS = SOURCES / "releases"
 TEMPLATES = SOURCES / "templates"
 PLUGINS = ROOT / "plugins"
 
-STATE = ROOT / ".lab"
+STATE = machine_paths.STATE
 SECRETS = STATE / "secrets.json"
 CONNECTIONS = STATE / "connections.yaml"
 SSH = STATE / "ssh"
@@ -20,12 +22,11 @@ CREDENTIAL_KEYS = STATE / "credential-keys"
 CONFIGURATION = STATE / "etc"
 PACKAGES = STATE / "packages"
 SERVED_PACKAGES = PACKAGES / "served"
-CA_BUNDLE = STATE / "ca-bundle.crt"
 SEED = STATE / "seed"
 PRESENT_SEED = SEED / "present"
 DATABASE = STATE / "database"
 SUDOERS = STATE / "sudoers"
-LOG = STATE / "log"
+LOG = machine_paths.LOG
 COMPOSE_ENV = STATE / "compose.env"
 LAB = STATE / "lab.json"
 
@@ -42,13 +43,3 @@ def make_state_directories() -> None:
     for private in (SSH, SSH / "host", CONFIGURATION, DATABASE):
         private.mkdir(parents=True, exist_ok=True)
         private.chmod(0o700)
-
-
-def write_private(path: Path, content: str | bytes) -> None:
-    """Write *path* so that it is never readable by others, not even for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    temporary.touch(mode=0o600)
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)

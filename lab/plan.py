@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import docker
 
-from lab import engine, nodes
 from lab import up as bring_up
+from lab.airflow.upgrade_run import UpgradeRun
 from lab.cli import only_one_at_a_time
-from lab.errors import LabError
+from lab.cloud import nodes
 from lab.hop import Hop, add_arguments, current, plan_hop
-from lab.progress import Report
-from lab.upgrade_run import UpgradeRun
+from machine import engine
+from machine.errors import CommandError
+from machine.progress import Report
 
 DAG = "keystone_plan"
 TIME_LIMIT_SECONDS = 300.0
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 run.start()
                 code = run.wait(TIME_LIMIT_SECONDS)
         return show(run, code)
-    except (LabError, TimeoutError) as error:
+    except (CommandError, TimeoutError) as error:
         print(f"error: {error}")
         return 1
 
@@ -42,7 +43,7 @@ def serves(hop: Hop, client: docker.DockerClient) -> bool:
     """Tell whether the lab is there for this upgrade, perhaps half-way through it: that stays."""
     try:
         return current() == hop and all(state.running for state in nodes.read_states(client))
-    except LabError:
+    except CommandError:
         return False
 
 

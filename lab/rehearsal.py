@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import database, engine, nodes
 from lab import up as bring_up
-from lab.errors import LabError
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.cloud import database, nodes
 from lab.hop import Hop, add_arguments, plan_hop
-from lab.progress import Report
-from lab.upgrade_run import UpgradeRun
+from machine import engine
+from machine.errors import CommandError
+from machine.progress import Report
 
 MINIMUM_REQUESTS = 5000
 TIME_LIMIT_SECONDS = 1800.0
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Report() as report:
             hop = plan_hop(options.release, options.target, options.own_cache)
             return rehearse(hop, report)
-    except LabError as error:
+    except CommandError as error:
         print(f"error: {error}")
         return 1
 
@@ -117,7 +118,7 @@ def follow(run: UpgradeRun, report: Report, on_event: OnEvent | None = None) -> 
             if ended:
                 return run.wait(0)
             if time.monotonic() > end:
-                raise LabError(
+                raise CommandError(
                     f"the upgrade DAG has run for {TIME_LIMIT_SECONDS:g} s, allowed limit; "
                     f"it is still running. Next: read {run.log}"
                 )

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import docker
 from docker.errors import NotFound
 
-from lab import balancer, compose, content, database, nodes, paths, secrets, seed
-from lab.catalogue import Build
-from lab.errors import LabError
-from lab.progress import Report
+from lab import paths
+from lab.cloud import balancer, containers, database, nodes, secrets
+from lab.data import content, seed
+from lab.releases.builds import Build
 from lab.topology import NODES, PROJECT, Node
+from machine.errors import CommandError
+from machine.progress import Report
 
 HAPROXY_CONTAINER = f"{PROJECT}-haproxy"
 DEFAULT_ISOLATION = "REPEATABLE-READ"
@@ -31,7 +33,7 @@ def reset(
     not.
     """
     if content.expected_versions(build) is None:
-        raise LabError(
+        raise CommandError(
             f"no dump of the data at {build.version} in {content.dump_file(build)}; "
             f"make it with: make lab FROM={build.version}"
         )
@@ -74,7 +76,7 @@ def recreate_nodes(client: docker.DockerClient, stale: Sequence[Node], report: R
     with report.step(f"nodes recreated: {', '.join(node.name for node in stale)}"):
         with ThreadPoolExecutor(len(stale)) as pool:
             list(pool.map(lambda node: _remove(client, node.container), stale))
-        compose.run("up", "--detach", "--no-build")
+        containers.run("up", "--detach", "--no-build")
 
 
 def _remove(client: docker.DockerClient, name: str) -> None:

@@ -3,9 +3,9 @@
 import docker
 from rich.table import Table
 
-from lab import balancer, database, nodes
-from lab.errors import LabError
-from lab.progress import Report
+from lab.cloud import balancer, database, nodes
+from machine.errors import CommandError
+from machine.progress import Report
 
 
 def show(client: docker.DockerClient, report: Report) -> bool:
@@ -14,7 +14,7 @@ def show(client: docker.DockerClient, report: Report) -> bool:
     servers = {}
     try:
         servers = {server.name: server for server in balancer.servers()}
-    except LabError as error:
+    except CommandError as error:
         problems.append(str(error))
     table = Table(title="lab", title_justify="left")
     for column in ("node", "installed", "running", "neighbour", "HAProxy admin", "HAProxy state"):
@@ -39,7 +39,7 @@ def show(client: docker.DockerClient, report: Report) -> bool:
         report.console.print(
             f"log_bin_trust_function_creators: {database.trust_function_creators()}"
         )
-    except LabError as error:
+    except CommandError as error:
         problems.append(str(error))
     for problem in problems:
         report.console.print(f"problem: {problem}", markup=False)

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
-HOST = "127.0.0.1"
+from machine import network
+from machine.engine import LABEL
+
+HOST = network.HOST
 PROJECT = "keystone-rollout"
+NETWORK = f"{PROJECT}-lab"
+LABELS = {LABEL: "lab"}
 NODE_ACCOUNT = "rollout"
 DATABASE_PORT = 3307
 HAPROXY_PORT = 9999

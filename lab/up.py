@@ -7,29 +7,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import docker
 
-from lab import (
+from lab import hop, paths, reset
+from lab.cloud import (
     balancer,
-    compose,
     configuration,
     connections,
-    content,
+    containers,
     database,
-    engine,
-    hop,
-    images,
     keys,
-    network,
     nodes,
-    packages,
-    paths,
-    reset,
     secrets,
 )
-from lab.catalogue import Build
-from lab.errors import LabError
+from lab.data import content
 from lab.hop import Hop
-from lab.progress import Report
-from lab.topology import MEMCACHED, MEMCACHED_TARGET, NODES, Node
+from lab.releases import images, packages
+from lab.releases.builds import Build
+from lab.topology import MEMCACHED, MEMCACHED_TARGET, NETWORK, NODES, PORTS, PROJECT, Node
+from machine import engine, network
+from machine import images as machine_images
+from machine.errors import CommandError
+from machine.progress import Report
 
 SETTLE_S = 10.0
 """For how long a node that was stopped, and is there again, may take to run Keystone."""
@@ -38,7 +35,7 @@ SETTLE_S = 10.0
 def up(wanted: Hop, report: Report) -> None:
     """Start the lab at the source release with everything an upgrade to the target needs."""
     client = engine.connect()
-    network.check_ports(client)
+    network.check_ports(client, PROJECT, PORTS)
     prepare_state(client, wanted)
     with ThreadPoolExecutor(3) as pool:
         target_ready = make_parts(client, wanted, pool, report)
@@ -66,7 +63,8 @@ def prepare_state(client: docker.DockerClient, wanted: Hop) -> None:
     configuration.write_sudoers(wanted.source.release, wanted.target.release)
     configuration.write_accounts(passwords)
     connections.write_connections(passwords)
-    compose.write_environment(wanted.source.version, network.find_prefix(client))
+    prefix = network.find_prefix(client, NETWORK)
+    containers.write_environment(wanted.source.version, prefix)
     packages.serve(wanted.builds)
     hop.keep(wanted)
 
@@ -80,20 +78,22 @@ def make_parts(
     """
     source, target = wanted.builds
     for suite in sorted({"bookworm", source.suite}):
-        images.ensure_base(client, suite, report)
-    builder = pool.submit(images.ensure_image, client, images.builder(source.suite), report)
+        machine_images.ensure_base(client, suite, report)
+    builder = pool.submit(machine_images.ensure_image, client, images.builder(source.suite), report)
     others = pool.submit(_make_services_and_bare_node, client, source.suite, report)
     builder.result()
     packages.ensure_repository(client, source, report)
     others.result()
-    compose.run("up", "--detach", "--no-build", "packages", "database", MEMCACHED, MEMCACHED_TARGET)
+    containers.run(
+        "up", "--detach", "--no-build", "packages", "database", MEMCACHED, MEMCACHED_TARGET
+    )
     images.ensure_node(client, source, report)
     return pool.submit(_make_target, client, target, report)
 
 
 def _make_services_and_bare_node(client: docker.DockerClient, suite: str, report: Report) -> None:
     for image in (*images.SERVICES, images.runtime(suite), images.bare_node(suite)):
-        images.ensure_image(client, image, report)
+        machine_images.ensure_image(client, image, report)
 
 
 def _make_target(client: docker.DockerClient, target: Build, report: Report) -> None:
@@ -108,7 +108,7 @@ def start_at_source(client: docker.DockerClient, source: Build, report: Report) 
     """
     before = _node_ids(client)
     with report.step("containers"):
-        compose.run("up", "--detach", "--no-build")
+        containers.run("up", "--detach", "--no-build")
         database.wait_until_ready()
     made_now = {name for name, id_ in _node_ids(client).items() if before.get(name) != id_}
     stale = _settled_differences(client, source, made_now)
@@ -137,7 +137,7 @@ def _out_of_rotation() -> list[str]:
     """Return which servers somebody took out; one that is DOWN may only be starting."""
     try:
         servers = balancer.servers()
-    except LabError as error:
+    except CommandError as error:
         return [str(error)]
     return [
         f"{server.name} is in {server.administrative}"

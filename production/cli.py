@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab import engine, network
-from lab import paths as lab_paths
-from lab.errors import LabError
-from lab.progress import Report
+from machine import engine, network
+from machine.errors import CommandError
+from machine.progress import Report
 from production import containers, images, paths, secret_files
 from production import settings as settings_module
 from production.page import Page
-from production.settings import Settings
+from production.settings import LAB_NETWORK, Settings
 
 HEALTHY_S = 240.0
 """Seconds until all components have to be healthy; two busy cores take about half of it."""
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("Airflow's containers are gone; its database, secrets, logs and reports stay")
         else:
             print(containers.import_connections(options.file), end="")
-    except LabError as error:
+    except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -49,13 +48,13 @@ def up(settings: Settings, report: Report) -> None:
     client = engine.connect()
     page = Page(settings.address)
     if not network.is_free(settings.port) and not _is_ours(settings.port):
-        raise LabError(
+        raise CommandError(
             f"127.0.0.1:{settings.port} (Airflow's page) is in use by another process; stop it "
             "(find it with: ss -ltnp), or choose another one: make airflow PORT=8081"
         )
     settings.check()
     made = secret_files.ensure()
-    settings_module.write(settings, network.find_prefix(client))
+    settings_module.write(settings, network.find_prefix(client, LAB_NETWORK))
     if made:
         report.line(f"made, in files that only this account can read: {', '.join(made)}")
     images.ensure(client, settings.profiles, report)
@@ -66,9 +65,9 @@ def up(settings: Settings, report: Report) -> None:
         page.wait_until_healthy(HEALTHY_S, since=datetime.now(UTC))
     with report.step("DAGs"):
         page.wait_for_dags(DAGS, DAGS_S, since=began)
-    if lab_paths.CONNECTIONS.exists():
+    if paths.LAB_CONNECTIONS.exists():
         with report.step("connections of the lab"):
-            containers.import_connections(lab_paths.CONNECTIONS)
+            containers.import_connections(paths.LAB_CONNECTIONS)
     _say_how_to_log_in(settings, report)
 
 
@@ -79,11 +78,11 @@ def start_worker(settings: Settings, report: Report) -> None:
     ports = (settings.port, secret_files.REDIS_PORT)
     if any(network.is_free(port) for port in ports) or not Page(settings.address).health():
         tunnel = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
-        raise LabError(
+        raise CommandError(
             f"Airflow and its queue do not answer on 127.0.0.1 (ports {ports[0]} and {ports[1]}); "
             f"no worker was started. Next: ssh -N {tunnel} <the machine that Airflow runs on>"
         )
-    settings_module.write(settings, network.find_prefix(client))
+    settings_module.write(settings, network.find_prefix(client, LAB_NETWORK))
     images.ensure(client, [], report)
     with report.step("worker"):
         containers.start_worker()

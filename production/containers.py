@@ -1,11 +1,9 @@
 """Start and stop Airflow's containers by Docker Compose, and run commands in them."""
 
-import os
-import subprocess
 from pathlib import Path
 
-from lab.compose import find_command
-from lab.errors import LabError
+from machine import compose
+from machine.errors import CommandError
 from production import paths
 from production.settings import PROJECT, read_written
 
@@ -49,7 +47,7 @@ def import_connections(file: Path) -> str:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise LabError(
+        raise CommandError(
             f"{file} cannot be read ({error.strerror}); no connection was stored"
         ) from error
     command = ["exec", "-T", "scheduler", "sh", "-c", IMPORT]
@@ -58,28 +56,5 @@ def import_connections(file: Path) -> str:
 
 def _compose(profiles: list[str], *arguments: str, stdin: bytes = b"") -> str:
     read_written()
-    command = [*find_command(), "--project-name", PROJECT, "--env-file", str(paths.COMPOSE_ENV)]
-    for profile in profiles:
-        command += ["--profile", profile]
-    done = subprocess.run(
-        [*command, *arguments],
-        cwd=paths.ROOT,
-        env=_environment(),
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-    output = (done.stdout + done.stderr).decode(errors="replace")
-    if done.returncode != 0:
-        tail = "\n".join(output.splitlines()[-10:])
-        raise LabError(
-            f"`{' '.join([*command, *arguments[:3]])}` exited with {done.returncode}\n{tail}"
-        )
-    return output
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment without the variables that compose.env sets: ours would prevail."""
-    own = ("ROLLOUT_", "LAB_", "COMPOSE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    return {**kept, "COMPOSE_IGNORE_ORPHANS": "1"}
+    project = compose.Project(PROJECT, paths.COMPOSE_ENV, own=("ROLLOUT_", "LAB_", "COMPOSE_"))
+    return project.run(profiles, *arguments, stdin=stdin)

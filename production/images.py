@@ -1,8 +1,7 @@
-"""The images of Airflow's containers, made where their inputs changed, from Debian and PyPI alone.
+"""The images of Airflow's containers, from Debian and PyPI alone, made if their inputs changed.
 
-The same base as the lab's, and the same way with PyPI: what comes from there is installed by a
-container whose result is committed, so that neither a package index nor a CA bundle nor a compiler
-ends up in a layer.
+The base is that of all images. What comes from PyPI is installed by a container whose result is
+committed, so that neither a package index nor a CA bundle nor a compiler ends up in a layer.
 """
 
 import re
@@ -10,15 +9,27 @@ import shutil
 from pathlib import Path
 
 import docker
+from docker.models.containers import Container
 from docker.types import Mount
 
-from lab import engine
-from lab import paths as lab_paths
-from lab.errors import LabError
-from lab.images import PREFIX, Image, base, ensure_base, ensure_image
-from lab.packages import BUNDLE_IN_CONTAINER, copy_ca_bundle, index_environment
-from lab.progress import Report
+from machine import engine
+from machine import paths as machine_paths
+from machine.engine import Note
+from machine.errors import CommandError
+from machine.files import write_private
+from machine.images import (
+    PREFIX,
+    Image,
+    Installation,
+    base,
+    ensure_base,
+    ensure_image,
+    ensure_installation,
+)
+from machine.package_index import BUNDLE_IN_CONTAINER, copy_ca_bundle, index_environment
+from machine.progress import Report
 from production import paths
+from production.settings import LABELS
 
 SUITE = "bookworm"
 AIRFLOW = "airflow"
@@ -28,7 +39,7 @@ COMMAND = 'CMD ["airflow", "version"]'
 
 
 def _image(name: str, directory: str) -> Image:
-    return Image(f"{PREFIX}/{name}:latest", str(paths.IMAGES / directory), base(SUITE))
+    return Image(f"{PREFIX}/{name}:latest", paths.IMAGES / directory, base(SUITE), LABELS)
 
 
 SERVICES = {
@@ -40,7 +51,7 @@ SERVICES = {
 
 def ensure(client: docker.DockerClient, profiles: list[str], report: Report) -> None:
     """Make every image that the profiles need and that is missing or out of date."""
-    lab_paths.make_state_directories()
+    machine_paths.make_state_directories()
     ensure_base(client, SUITE, report)
     for profile in profiles:
         for image in SERVICES[profile]:
@@ -51,43 +62,42 @@ def ensure(client: docker.DockerClient, profiles: list[str], report: Report) -> 
 
 def _ensure_airflow(client: docker.DockerClient, report: Report) -> None:
     """Install the pinned Python packages into Airflow's image."""
-    parent = f"{PREFIX}/{AIRFLOW_DEBIAN}:latest"
-    inputs = engine.digest(
-        engine.image_inputs(client, parent) or "",
-        INSTALLER.read_bytes(),
-        *(file.read_bytes() for file in paths.REQUIREMENTS),
+    wanted = Installation(
+        f"{PREFIX}/{AIRFLOW}:latest",
+        f"{PREFIX}/{AIRFLOW_DEBIAN}:latest",
+        (INSTALLER.read_bytes(), *(file.read_bytes() for file in paths.REQUIREMENTS)),
         COMMAND,
+        LABELS,
     )
-    if engine.image_inputs(client, f"{PREFIX}/{AIRFLOW}:latest") == inputs:
-        return
     folder = paths.STATE / "build"
-    with report.step("image airflow: pinned Python packages") as step:
+
+    def install(note: Note) -> Container:
         _write_build_folder(folder)
         copy_ca_bundle()
         try:
-            container = engine.run_once(
+            return engine.run_once(
                 client,
-                parent,
-                step.note,
-                log=lab_paths.LOG / "image-airflow.log",
+                wanted.parent,
+                note,
+                labels=LABELS,
+                log=machine_paths.LOG / "image-airflow.log",
                 command=["bash", "/requirements/install.sh"],
                 # Not `volumes`: the engine would commit those as volumes of the image, and no
                 # container of it could start, because a volume cannot lie over a file.
                 mounts=[
-                    Mount("/requirements", str(folder), type="bind", read_only=True),
-                    Mount(
-                        BUNDLE_IN_CONTAINER, str(lab_paths.CA_BUNDLE), type="bind", read_only=True
-                    ),
+                    _read_only("/requirements", folder),
+                    _read_only(BUNDLE_IN_CONTAINER, machine_paths.CA_BUNDLE),
                 ],
                 tmpfs={"/tmp": "exec,size=2g"},
             )
-            try:
-                labels = f"LABEL {engine.LABEL}={engine.LABEL_VALUE} {engine.INPUTS}={inputs}"
-                container.commit(f"{PREFIX}/{AIRFLOW}", "latest", changes=[COMMAND, labels])
-            finally:
-                container.remove(force=True)
         finally:
             shutil.rmtree(folder)
+
+    ensure_installation(client, wanted, install, report)
+
+
+def _read_only(target: str, source: Path) -> Mount:
+    return Mount(target, str(source), type="bind", read_only=True)
 
 
 def _write_build_folder(folder: Path) -> None:
@@ -98,12 +108,12 @@ def _write_build_folder(folder: Path) -> None:
         shutil.copyfile(file, folder / name)
     shutil.copyfile(paths.ROOT / "requirements-dev.txt", folder / "uv.txt")
     shutil.copyfile(INSTALLER, folder / "install.sh")
-    lab_paths.write_private(folder / "index", _assignments(index_environment()))
+    write_private(folder / "index", _assignments(index_environment()))
 
 
 def _assignments(variables: dict[str, str]) -> str:
     """Return variables as shell assignments."""
     for name, value in variables.items():
         if re.search(r"['\n]", value):
-            raise LabError(f"{name} has a quotation mark or a newline, which no address has")
+            raise CommandError(f"{name} has a quotation mark or a newline, which no address has")
     return "".join(f"{name}='{value}'\n" for name, value in variables.items())

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from lab.errors import LabError
+from machine.errors import CommandError
 from production.secret_files import read_password
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -29,7 +29,7 @@ class Page:
     address: str
 
     def health(self, since: datetime | None = None) -> dict[str, str]:
-        """Return what each component says of itself; empty where nobody answers.
+        """Return what each component says of itself; empty if nobody answers.
 
         Airflow calls one healthy for 30 s after its last heartbeat, also when it was ended
         meanwhile; with ``since`` (with a time zone) a heartbeat has to be later than that.
@@ -41,27 +41,27 @@ class Page:
         return {name: _state(name, answer.get(name, {}), since) for name in COMPONENTS}
 
     def wait_until_healthy(self, seconds: float, since: datetime | None = None) -> None:
-        """Return once all components are healthy; LabError with the others after that time."""
+        """Return once all components are healthy; CommandError with the others after that time."""
         health: dict[str, str] = {}
         for _ in _until(seconds):
             health = self.health(since)
             if health and set(health.values()) == {"healthy"}:
                 return
         found = ", ".join(f"{name} {state}" for name, state in health.items())
-        raise LabError(
+        raise CommandError(
             f"Airflow is not healthy after {seconds:g} s: {found or 'nobody answers'} on "
             f"{self.address}. Next: read {LOGS}"
         )
 
     def log_in(self, user: str) -> dict[str, str]:
-        """Return the headers of a user's requests; LabError where the password is refused."""
+        """Return the headers of a user's requests; CommandError if the password is refused."""
         answer = requests.post(
             f"{self.address}/auth/token",
             json={"username": user, "password": read_password(user)},
             timeout=TIMEOUT_S,
         )
         if answer.status_code == requests.codes.unauthorized:
-            raise LabError(
+            raise CommandError(
                 f"{self.address} refuses user {user} with the password in .airflow/login: "
                 f"{answer.status_code}. Next: is it another Airflow that listens there?"
             )
@@ -75,7 +75,7 @@ class Page:
         return answer.json()
 
     def wait_for_dags(self, wanted: set[str], seconds: float, since: datetime) -> None:
-        """Return once Airflow has read the DAGs; LabError with what it could not import.
+        """Return once Airflow has read the DAGs; CommandError with what it could not import.
 
         Only what it has read after ``since`` (with a time zone) counts. What its database kept of
         earlier readings says nothing of the files that are there now, an error as little as a DAG.
@@ -90,7 +90,7 @@ class Page:
             if not missing:
                 return
             problem = f"Airflow has not read DAG {', '.join(sorted(missing))}"
-        raise LabError(f"{problem} after {seconds:g} s. Next: read {LOGS}")
+        raise CommandError(f"{problem} after {seconds:g} s. Next: read {LOGS}")
 
     def _missing_dags(self, wanted: set[str], since: datetime) -> set[str]:
         headers = self.log_in("viewer")
@@ -98,7 +98,7 @@ class Page:
         broken = [each for each in errors if _is_after(each["timestamp"], since)]
         if broken:
             text = "; ".join(f"{each['filename']}: {each['stack_trace']}" for each in broken)
-            raise LabError(f"Airflow cannot import {len(broken)} DAG file(s): {text[-1500:]}")
+            raise CommandError(f"Airflow cannot import {len(broken)} DAG file(s): {text[-1500:]}")
         known = self.get("/api/v2/dags?limit=100", headers)["dags"]
         return wanted - {
             dag["dag_id"] for dag in known if _is_after(dag["last_parsed_time"], since)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from machine import paths as machine_paths
+
 SOURCES = Path(__file__).resolve().parent
-ROOT = SOURCES.parent
+ROOT = machine_paths.ROOT
 IMAGES = SOURCES / "images"
 REQUIREMENTS = (ROOT / "requirements.txt", SOURCES / "requirements.txt")
 
@@ -18,6 +20,8 @@ REHEARSALS = STATE / "rehearsals"
 LOGS = STATE / "logs"
 FILES = STATE / "files"
 COMPOSE_ENV = STATE / "compose.env"
+LAB_CONNECTIONS = machine_paths.STATE / "connections.yaml"
+"""Of the staging cloud, if this machine has one: they are stored in Airflow, too."""
 
 
 def make_state_directories() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from lab.errors import LabError
-from lab.paths import write_private
+from machine.errors import CommandError
+from machine.files import write_private
 from production import paths
 
 USERS = {"admin": "admin", "operator": "op", "viewer": "viewer"}
@@ -35,7 +35,7 @@ def ensure() -> list[str]:
     """Make what is missing, and give every file its mode again; return the names of the new ones.
 
     What exists is never changed: a new Fernet key would make every stored connection unreadable.
-    Raises LabError for a file that is empty or damaged.
+    Raises CommandError for a file that is empty or damaged.
     """
     paths.make_state_directories()
     before = {name for name in MADE if _file(name).exists()}
@@ -52,14 +52,14 @@ def ensure() -> list[str]:
 
 
 def require_worker_secrets() -> None:
-    """Refuse where a worker's machine lacks what it needs from the first one: the queue's address.
+    """Refuse if a worker's machine lacks what it needs from the first one: the queue's address.
 
     Nothing is made here: it would not be what the first machine has.
     """
     paths.make_state_directories()
     missing = [str(_file(name)) for name in WORKER if not _file(name).exists()]
     if missing:
-        raise LabError(
+        raise CommandError(
             f"a worker needs {' and '.join(missing)}, which are missing; nothing was started. "
             "Next: copy them from .airflow/secrets of the machine that Airflow runs on"
         )
@@ -84,7 +84,7 @@ def _new(name: str) -> str:
 def _read(name: str) -> str:
     text = _file(name).read_text().strip()
     if not text:
-        raise LabError(
+        raise CommandError(
             f"{_file(name)} is empty, expected the {name.replace('_', ' ')}; Airflow would start "
             "with none. Next: put it back from your copy, or remove the file to get a new one"
         )
@@ -118,7 +118,7 @@ def _read_logins() -> dict[str, str]:
     try:
         known: dict[str, str] = json.loads(paths.PASSWORDS.read_text())
     except (OSError, ValueError) as error:
-        raise LabError(
+        raise CommandError(
             f"{paths.PASSWORDS} cannot be read as JSON: {error}. Next: put it back from your copy, "
             "or remove it to get new passwords"
         ) from error

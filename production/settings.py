@@ -4,12 +4,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import engine
-from lab import paths as lab_paths
-from lab.errors import LabError
+from machine import engine
+from machine import paths as machine_paths
+from machine.errors import CommandError
+from machine.files import write_private
 from production import paths
 
 PROJECT = "keystone-rollout-airflow"
+LABELS = {engine.LABEL: "airflow"}
+LAB_NETWORK = "keystone-rollout-lab"
+"""Docker-compose.yaml's name of the other network in it, which Compose 1.29 makes as well."""
+
 SOCKET = Path("/var/run/docker.sock")
 CONFIGURATION = """\
 # Settings of your own for Airflow, in airflow.cfg's format; read at the start of each container.
@@ -63,7 +68,6 @@ class Settings:
             "ROLLOUT_URL": self.url or self.address,
             "ROLLOUT_STARTED_WITH": read_at_the_start(),
             "ROLLOUT_EXECUTOR": "CeleryExecutor" if self.celery else "LocalExecutor",
-            # Compose 1.29 makes the lab's network also where no container uses it.
             "LAB_NETWORK": network_prefix,
         }
 
@@ -72,7 +76,7 @@ class Settings:
             return paths.FILES
         folder = self.files.expanduser().resolve()
         if not folder.is_dir():
-            raise LabError(
+            raise CommandError(
                 f"FILES={self.files} is no folder on this machine; nothing was started. Next: make "
                 "it, readable by this account alone, or leave FILES out"
             )
@@ -95,18 +99,20 @@ def write(settings: Settings, network_prefix: str) -> None:
     """Write compose.env, for us and for use by hand, and what the containers mount."""
     settings.check()
     paths.make_state_directories()
-    lab_paths.STATE.mkdir(exist_ok=True)
+    machine_paths.STATE.mkdir(exist_ok=True)
     configuration = paths.CONFIGURATION / "airflow.cfg"
     if not configuration.exists():
-        lab_paths.write_private(configuration, CONFIGURATION)
+        write_private(configuration, CONFIGURATION)
     variables = settings.variables(network_prefix)
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
-    lab_paths.write_private(paths.COMPOSE_ENV, text)
+    write_private(paths.COMPOSE_ENV, text)
 
 
 def read_written() -> dict[str, str]:
     """Return the variables of the installation that was started last."""
     if not paths.COMPOSE_ENV.exists():
-        raise LabError(f"{paths.COMPOSE_ENV} does not exist: Airflow was not started; make airflow")
+        raise CommandError(
+            f"{paths.COMPOSE_ENV} does not exist: Airflow was not started; make airflow"
+        )
     lines = paths.COMPOSE_ENV.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)

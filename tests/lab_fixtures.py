@@ -7,11 +7,13 @@ import json
 import docker
 import pytest
 
-from lab import engine, reset, secrets
+from lab import reset
 from lab import up as bring_up
-from lab.connections import all_connections
+from lab.cloud import secrets
+from lab.cloud.connections import all_connections
 from lab.hop import Hop, plan_hop
-from lab.progress import Report
+from machine import engine
+from machine.progress import Report
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
 

@@ -16,7 +16,7 @@ from tests.lab_fixtures import lab
 
 __all__ = ["lab"]
 
-COPIED = ("dags", "plugins", "include", "docs", "Makefile", "lab", "pyproject.toml")
+COPIED = ("dags", "plugins", "include", "docs", "Makefile", "lab", "machine", "pyproject.toml")
 
 
 @pytest.fixture(scope="session")

@@ -80,9 +80,13 @@ ELSEWHERE = (
     Elsewhere(f"make plan{HOP}", "tests/docs/test_lab_commands.py", '"plan"', "-m lab plan"),
     # All hops take hours: the command's own code runs there, with a stand-in for each rehearsal.
     Elsewhere(
-        f"make hops{HOP}", "tests/unit/test_lab_hop_matrix.py", "measure_all(", "-m lab hops",
+        f"make hops{HOP}", "tests/unit/lab/campaigns/test_loop.py", "measure_all(",
+        "-m lab hops",
     ),
-    Elsewhere("make odyssey", "tests/unit/test_lab_odyssey.py", "make odyssey", "-m lab odyssey"),
+    Elsewhere(
+        "make odyssey", "tests/unit/lab/campaigns/test_odyssey.py", "make odyssey",
+        "-m lab odyssey",
+    ),
     Elsewhere("make ui", "tests/e2e/test_browser.py", '"-m", "lab", "ui"', "-m lab ui"),
     Elsewhere(
         "make screenshots", "tests/e2e/test_browser.py", "take_picture(",
@@ -125,7 +129,7 @@ ELSEWHERE = (
         "tests/dags/test_distribution.py", '"connections", "import", "--overwrite"',
     ),
     Elsewhere("make clean", ".ci/run", "make clean", "lab/clean.sh"),
-    Elsewhere("source lab/activate", "tests/unit/test_lab_setup.py", "/lab/activate"),
+    Elsewhere("source lab/activate", "tests/unit/lab/test_setup.py", "/lab/activate"),
     Elsewhere(
         r"airflow dags test keystone_upgrade -c '\{\"auto_approve\": true\}'",
         "tests/e2e/test_rehearsal.py", '"auto_approve": True',

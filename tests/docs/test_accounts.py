@@ -18,7 +18,7 @@ from keystone_rollout.hooks.database.keystone import (
     missing_privileges,
 )
 from keystone_rollout.procedures.restore import checks as restore_checks
-from lab import database
+from lab.cloud import database
 from lab.topology import DATABASE_PORT, HOST
 from tests.docs.granted_accounts import ACCOUNTS, Server, accounts, do_everything, statements
 

@@ -21,10 +21,12 @@ import docker
 import pytest
 import requests
 
-from lab import database, network, nodes
-from lab.airflow import ALL_ADMINS, UI_PORT
-from lab.airflow_page import is_healthy
-from lab.paths import ROOT, STATE, write_private
+from lab.airflow.environment import ALL_ADMINS, UI_PORT
+from lab.airflow.page import is_healthy
+from lab.cloud import database, nodes
+from lab.paths import ROOT, STATE
+from machine import network
+from machine.files import write_private
 from tests.browser import Visit, chromium, take_picture, visit
 from tests.e2e.airflow_pages import AirflowPages, RunPage
 from tests.lab_fixtures import SOURCE, TARGET, put_at_source

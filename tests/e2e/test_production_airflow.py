@@ -24,7 +24,7 @@ import yaml
 from keystone_rollout.hooks.files.run_directory import folder_name
 from keystone_rollout.hooks.files.run_pages import history_address, run_page_address
 from lab import paths as lab_paths
-from lab.compose import find_command
+from machine.compose import find_command
 from production import paths, secret_files
 from production.page import Page
 from production.settings import PROJECT, read_written

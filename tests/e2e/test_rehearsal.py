@@ -11,8 +11,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from lab import database, nodes
-from lab.upgrade_run import UpgradeRun
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.cloud import database, nodes
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from lab import content, database, nodes
-from lab.upgrade_run import UpgradeRun
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.cloud import database, nodes
+from lab.data import content
 from tests.lab_fixtures import lab_hop
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]

@@ -16,7 +16,7 @@ from typing import Any
 import docker
 import pytest
 
-from lab import database, nodes
+from lab.cloud import database, nodes
 from tests.private_archive import repack
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]

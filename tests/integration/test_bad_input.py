@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import balancer, database, nodes, secrets
-from lab.connections import all_connections
-from lab.engine import connect
-from lab.upgrade_run import UpgradeRun
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.cloud import balancer, database, nodes, secrets
+from lab.cloud.connections import all_connections
+from machine.engine import connect
 
 pytestmark = pytest.mark.lab
 

@@ -13,7 +13,7 @@ from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
 from keystone_rollout.procedures.run.run import RolloutRun
-from lab import balancer, database
+from lab.cloud import balancer, database
 from lab.topology import BACKEND
 
 pytestmark = pytest.mark.lab

@@ -5,8 +5,8 @@ from __future__ import annotations
 import docker
 import pytest
 
-from lab import engine
 from lab.topology import NODES
+from machine import engine
 
 pytestmark = pytest.mark.lab
 

@@ -7,9 +7,10 @@ import pytest
 
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.node.machine import NodeMachine
-from lab import engine, paths
-from lab.nodes import SUDOERS
+from lab import paths
+from lab.cloud.nodes import SUDOERS
 from lab.topology import NODES
+from machine import engine
 
 pytestmark = pytest.mark.lab
 

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from lab import balancer, database, hop, nodes
-from lab.engine import connect
+from lab import hop
+from lab.cloud import balancer, database, nodes
 from lab.plan import new_run
+from machine.engine import connect
 
 pytestmark = pytest.mark.lab
 

@@ -16,7 +16,7 @@ from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.node.cycle import CycleNotes
 from keystone_rollout.procedures.run.run import RolloutRun
-from lab import database
+from lab.cloud import database
 
 pytestmark = pytest.mark.lab
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import balancer, database
-from lab.balancer import Server
-from lab.errors import LabError
-from lab.upgrade_run import UpgradeRun
+from lab.airflow.upgrade_run import UpgradeRun
+from lab.cloud import balancer, database
+from lab.cloud.balancer import Server
+from machine.errors import CommandError
 from tests.scenarios.fault import Ends, Fault
 from tests.scenarios.moments import Events
 from tests.scenarios.scene import load_runs
@@ -87,7 +87,7 @@ def servers_now() -> list[Server]:
     """Return HAProxy's servers; none where it does not answer."""
     try:
         return balancer.servers()
-    except LabError:
+    except CommandError:
         return []
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import docker
 
-from lab import balancer, engine
-from lab.topology import BACKEND, PROJECT
+from lab.cloud import balancer
+from lab.topology import BACKEND, LABELS, NETWORK, PROJECT
 from tests.scenarios import moments
 from tests.scenarios.fault import Preparation
 from tests.scenarios.held_session import held_session
@@ -75,10 +75,10 @@ def unknown_node_runs(preparation: Preparation) -> Iterator[None]:
         name=UNKNOWN_CONTAINER,
         hostname=UNKNOWN,
         init=True,
-        labels={engine.LABEL: engine.LABEL_VALUE},
+        labels=LABELS,
         extra_hosts=dict(re.split("[:=]", one, maxsplit=1) for one in hosts),
         volumes={one["Source"]: {"bind": one["Destination"], "mode": "ro"} for one in mounts},
-        network=engine.NETWORK,
+        network=NETWORK,
     )
     try:
         yield
@@ -102,7 +102,7 @@ def _unknown_server(client: docker.DockerClient) -> Iterator[None]:
     networks = client.containers.get(UNKNOWN_CONTAINER).attrs["NetworkSettings"]["Networks"]
     server = f"{BACKEND}/{UNKNOWN}"
     try:
-        address = networks[engine.NETWORK]["IPAddress"]
+        address = networks[NETWORK]["IPAddress"]
         balancer.command(f"add server {server} {address}:5000 check inter 1s fall 2 rise 2")
         balancer.command(f"enable health {server}")
         balancer.command(f"enable server {server}")

@@ -12,12 +12,12 @@ import docker
 import pytest
 
 from keystone_rollout.domain.load.samples import merge, parse_samples
-from lab import database, nodes
-from lab.airflow_process import AirflowProcess
-from lab.connections import all_connections
-from lab.secrets import load as load_secrets
+from lab.airflow.process import AirflowProcess
+from lab.airflow.upgrade_run import DAG, UpgradeRun
+from lab.cloud import database, nodes
+from lab.cloud.connections import all_connections
+from lab.cloud.secrets import load as load_secrets
 from lab.topology import HAPROXY_PORT
-from lab.upgrade_run import DAG, UpgradeRun
 from tests.scenarios import aftermath, lab_state
 from tests.scenarios.fault import Ends, Fault, Preparation
 from tests.scenarios.forwarder import Forwarder

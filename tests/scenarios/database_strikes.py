@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import mysql.connector
 import requests
 
-from lab import database, secrets, seed
+from lab.cloud import database, secrets
+from lab.data import seed
 from lab.topology import ADMIN, DATABASE, DATABASE_CONTAINER, DATABASE_PORT, HOST, PUBLIC_URL
 from tests.scenarios import moments
 from tests.scenarios.scene import Scene

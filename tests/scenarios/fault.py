@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 
-from lab.upgrade_run import DAG
+from lab.airflow.upgrade_run import DAG
 from tests.scenarios.moments import Moment
 from tests.scenarios.scenario_cloud import Cloud
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lab import balancer
+from lab.cloud import balancer
 from lab.topology import HOST, PUBLIC_PORT
 
 ATTEMPTS = 9

@@ -8,8 +8,9 @@ from contextlib import suppress
 import docker
 from docker.errors import NotFound
 
-from lab import balancer, engine
+from lab.cloud import balancer
 from lab.topology import BACKEND, HOST, NODES, Node
+from machine import engine
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
 SERVE_SECONDS = 40.0

@@ -7,10 +7,12 @@ from contextlib import suppress
 import docker
 from docker.errors import APIError
 
-from lab import content, database, reset
-from lab.errors import LabError
-from lab.progress import Report
+from lab import reset
+from lab.cloud import database
+from lab.data import content
 from lab.topology import DATABASE_CONTAINER, NODES, PROJECT
+from machine.errors import CommandError
+from machine.progress import Report
 from tests.lab_fixtures import lab_hop
 from tests.scenarios.balancer_strikes import UNKNOWN_CONTAINER
 from tests.scenarios.lab_nodes import remove_container
@@ -43,7 +45,7 @@ def at_source(client: docker.DockerClient) -> None:
 def before_contract(client: docker.DockerClient) -> None:
     """Take the lab as it is, unless its schema is contracted already or nobody can tell."""
     contracted = True
-    with suppress(LabError):
+    with suppress(CommandError):
         versions = database.schema_versions()
         contracted = versions.get("keystone_contract") != _source_contract()
     if contracted:

@@ -9,8 +9,8 @@ from contextlib import suppress
 import docker
 from docker.errors import DockerException
 
+from lab.airflow.upgrade_run import UpgradeRun
 from lab.paths import CLIENT_KEY, CREDENTIAL_KEYS, FERNET_KEYS, SECRETS
-from lab.upgrade_run import UpgradeRun
 from tests.scenarios.leaks import Secrets, files_below, secret_lines
 
 UPGRADE_IMAGES = "keystone-rollout/upgrade"

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 
 import docker
 
-from lab.airflow_process import AirflowProcess, AirflowSite
+from lab.airflow.process import AirflowProcess, AirflowSite
+from lab.airflow.upgrade_run import UpgradeRun
 from lab.paths import STATE
-from lab.upgrade_run import UpgradeRun
 from tests.scenarios import moments
 from tests.scenarios.aftermath import count_locks, words_of
 from tests.scenarios.fault import Preparation

@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 
 from keystone_rollout.hooks.locust.process import LoadProcess
-from lab.upgrade_run import UpgradeRun
+from lab.airflow.upgrade_run import UpgradeRun
 from tests.scenarios.forwarder import Forwarder
 from tests.scenarios.moments import Moment
 from tests.scenarios.scenario_cloud import Cloud

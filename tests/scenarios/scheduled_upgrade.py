@@ -11,11 +11,11 @@ from typing import Any
 
 import requests
 
-from lab.airflow import UI_HOME, UI_PORT
-from lab.airflow_page import Components, is_healthy
+from lab.airflow.environment import UI_HOME, UI_PORT
+from lab.airflow.page import Components, is_healthy
+from lab.airflow.upgrade_run import DAG
 from lab.paths import STATE
 from lab.topology import HOST
-from lab.upgrade_run import DAG
 from tests.scenarios.moments import Events, Moment
 from tests.scenarios.scene import wait_for
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.airflow_process import activated_environment
-from lab.connections import all_connections
+from lab.airflow.process import activated_environment
+from lab.cloud.connections import all_connections
+from lab.cloud.secrets import load as load_secrets
 from lab.paths import ROOT
-from lab.secrets import load as load_secrets
 from tests.scenarios import lab_state, moments
 from tests.scenarios.campaign import Campaign
 from tests.scenarios.fault import Fault, Preparation, Violation

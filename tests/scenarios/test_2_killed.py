@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lab import database, nodes
+from lab.cloud import database, nodes
 from tests.scenarios import lab_state, moments
 from tests.scenarios.aftermath import words_of
 from tests.scenarios.campaign import Campaign
@@ -168,7 +168,7 @@ def test_no_secret_is_in_what_they_left(campaign: Campaign, command_lines: Comma
         (f"a command line or a container: {without_secrets(line, secrets)}", line)
         for line in command_lines.seen
     ]
-    assert any(b"dags test" in line or b"warm_airflow" in line for _, line in seen)
+    assert any(b"dags test" in line or b"lab.airflow.warm" in line for _, line in seen)
     assert any(b"keystone-manage" in line for _, line in seen), "no phase was seen"
     leaks = [
         *search(left_by(campaign.runs), secrets),

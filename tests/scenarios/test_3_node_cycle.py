@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from lab import balancer, engine, nodes
+from lab.cloud import balancer, nodes
+from machine import engine
 from tests.scenarios import lab_state, moments
 from tests.scenarios.balancer_strikes import (
     haproxy_gone_after_drain,

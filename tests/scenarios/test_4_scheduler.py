@@ -15,10 +15,10 @@ from typing import Any
 import docker
 import pytest
 
-from lab import database, nodes
-from lab.airflow import ui_environment
-from lab.airflow_page import Components
-from lab.balancer import servers
+from lab.airflow.environment import ui_environment
+from lab.airflow.page import Components
+from lab.cloud import database, nodes
+from lab.cloud.balancer import servers
 from tests.scenarios import aftermath, lab_state, moments
 from tests.scenarios.fault import Ends, Fault
 from tests.scenarios.lab_nodes import TARGET

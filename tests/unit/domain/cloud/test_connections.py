@@ -13,7 +13,8 @@ from keystone_rollout.domain.cloud.connections import FILL_IN, wanted_connection
 from keystone_rollout.domain.cloud.notifications import Notification
 from keystone_rollout.hooks.files.cloud_file import cloud_path, load_cloud
 from keystone_rollout.hooks.notifiers.choice import problem
-from lab import connections, keys, paths, secrets
+from lab import paths
+from lab.cloud import connections, keys, secrets
 
 NAMED_IN_PRODUCTION = {
     "production_keystone_reader": "mysql",

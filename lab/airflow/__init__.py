@@ -1,0 +1,1 @@
+"""Airflow against the lab: its environment, its page, and runs of its DAGs."""

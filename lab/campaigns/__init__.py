@@ -1,0 +1,1 @@
+"""Measuring campaigns: many rehearsals, a row each, on one page of the documentation."""

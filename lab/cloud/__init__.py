@@ -1,0 +1,1 @@
+"""The parts of the staging cloud: nodes, database, load balancer, keys and configuration."""

@@ -1,0 +1,1 @@
+"""Tools for this machine that lab and production stand on: Docker, images, network, progress."""

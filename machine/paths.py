@@ -1,0 +1,16 @@
+"""Where this checkout keeps what its commands share: logs, and what builds are given."""
+
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parent
+ROOT = SOURCES.parent
+IMAGES = SOURCES / "images"
+
+STATE = ROOT / ".lab"
+LOG = STATE / "log"
+CA_BUNDLE = STATE / "ca-bundle.crt"
+
+
+def make_state_directories() -> None:
+    """Create the directory of the logs, and the one around it."""
+    LOG.mkdir(parents=True, exist_ok=True)
