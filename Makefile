@@ -65,8 +65,8 @@ odyssey: setup-lab ## one database with its users through every release; GO_ON=1
 # First what needs no lab, side by side; then the lab's tests, alone. Both, whatever the first says.
 test: setup lint lab ## lint and all tests, one full rehearsal included
 	@status=0; \
-	  $(python) -m pytest $(side_by_side) -m "not lab" || status=1; \
-	  $(python) -m pytest -m lab || status=1; exit $$status
+	  $(python) -m pytest --durations=40 $(side_by_side) -m "not lab" || status=1; \
+	  $(python) -m pytest --durations=40 -m lab || status=1; exit $$status
 
 test-scenarios: setup lab ## only the faults: each strikes, and the upgrade has to answer for it
 	@$(python) -m pytest tests/scenarios

@@ -1,13 +1,14 @@
-"""A hop that alembic records, skips a release, and ends in a build of one's own: 2023.1 → 2024.1.
+"""A rehearsal through its DAG: reset, a dump put in place, the upgrade, the history.
 
-The hop that `migrate_version` records is the rehearsal of tests/e2e, Pike → Queens.
+Its hop is 2023.1 → 2024.1, which alembic records, skips a release, and ends in a build of one's
+own; the hop that `migrate_version` records is the rehearsal of tests/e2e, Pike → Queens. The dump
+is the lab's own of the source release.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,19 @@ from typing import Any
 import docker
 import pytest
 
+from keystone_rollout.hooks.files.run_directory import folder_name
+from lab.airflow.upgrade_run import UpgradeRun
 from lab.cloud import database, nodes
+from lab.data import content
+from lab.hop import current
 from tests.private_archive import repack
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASED, PRIVATE = "25.0.0", "25.0.90"
+SECONDS = 1500.0
+STEPS = ["check_staging", "take_lock", "reset_staging", "load_dump", "release_lock"]
 HEADS = ["47147121", "c88cdce8f248"]
 
 
@@ -39,39 +46,78 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def output(lab: docker.DockerClient, distribution: Path) -> str:
-    """Run `make rehearsal FROM=2023.1 TO=25.0.90 KEYSTONE_DIST=...`; return what it printed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "plugins"),
-        "KEYSTONE_DIST": str(distribution),
-    }
+def folder(
+    lab: docker.DockerClient, distribution: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Run keystone_rehearsal on the lab that `make lab FROM=2023.1 TO=25.0.90` starts.
+
+    Return the folder of its runs, which are new ones: what earlier rehearsals kept stays.
+    """
+    environment = {"KEYSTONE_DIST": str(distribution)}
     done = subprocess.run(
-        [sys.executable, "-m", "lab", "rehearsal", "--release", "2023.1", "--target", PRIVATE],
+        [sys.executable, "-m", "lab", "up", "--release", "2023.1", "--target", PRIVATE],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, **environment, "PYTHONPATH": str(ROOT / "plugins")},
         capture_output=True,
         text=True,
-        timeout=1500,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return done.stdout
+    runs = tmp_path_factory.mktemp("rehearsal") / "runs"
+    runs.mkdir()
+    source = current().source
+    params = {"cloud": "lab", "source": source.version, "target": PRIVATE,
+              "dump": str(content.dump_file(source))}  # fmt: skip
+    environment["ROLLOUT_RUNS"] = str(runs)
+    run = UpgradeRun(params, dag="keystone_rehearsal", environment=environment)
+    run.start()
+    assert run.wait(SECONDS) == 0, run.log_text()[-4000:]
+    return runs
 
 
 @pytest.fixture(scope="module")
-def record(output: str) -> dict[str, Any]:
-    """Return the run's report as data."""
-    page = re.search(r"report: (\S+\.html)", output)
-    assert page
-    content: dict[str, Any] = json.loads(Path(page[1]).with_suffix(".json").read_text())
+def rehearsed(folder: Path) -> list[dict[str, Any]]:
+    """Return the events of the rehearsal's own run."""
+    (own,) = folder.glob("rehearsal__lab__*")
+    return [json.loads(line) for line in (own / "events.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def record(folder: Path, rehearsed: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the report of the upgrade as data."""
+    report = folder / folder_name(upgrade_of(rehearsed)) / "report.json"
+    content: dict[str, Any] = json.loads(report.read_text())
     return content
 
 
-def test_no_request_failed(output: str) -> None:
-    passed = re.search(r"rehearsal passed: 0 failed of (\d+) requests", output)
-    assert passed
-    assert int(passed[1]) >= 5000
+def upgrade_of(rehearsed: list[dict[str, Any]]) -> str:
+    (run_id,) = [event["upgrade"] for event in rehearsed if event["kind"] == "rehearsed"]
+    return str(run_id)
+
+
+def test_the_rehearsal_did_its_steps_in_order(rehearsed: list[dict[str, Any]]) -> None:
+    steps = [event for event in rehearsed if event["kind"] == "step"]
+    assert [event["step"] for event in steps if event["state"] == "finished"] == STEPS
+
+
+def test_it_is_kept_in_the_history(folder: Path, rehearsed: list[dict[str, Any]]) -> None:
+    history = folder.parent / "rehearsals" / "lab"
+    (row,) = json.loads((history / "history.json").read_text())["rehearsals"]
+    assert (row["upgrade"], row["state"]) == (upgrade_of(rehearsed), "succeeded")
+    assert (row["source"], row["target"]) == ("23.0.2", PRIVATE)
+    assert row["failures"] == 0
+    assert row["requests"] >= 5000
+    assert set(row["phases"]) == {"backup", "expand", "nodes", "contract"}
+    kept = json.loads((history / row["report"]).with_name("report.json").read_text())
+    assert kept["state"] == "succeeded"
+    assert row["report"] in (history / "history.html").read_text()
+
+
+def test_nothing_of_the_dump_is_left(folder: Path) -> None:
+    left = database.execute("SHOW DATABASES LIKE 'keystone\\_rollout\\_%'")
+    assert left == [], "neither the scratch schema nor the tables of before"
+    assert not content.present(), "the lab knows that its data came from elsewhere"
 
 
 def test_both_branches_stand_at_their_heads(record: dict[str, Any]) -> None:
@@ -94,7 +140,7 @@ def test_a_phase_that_does_nothing_is_not_run_and_said_so(record: dict[str, Any]
     }
 
 
-def test_the_nodes_run_the_private_build(lab: docker.DockerClient) -> None:
+def test_the_nodes_run_the_private_build(lab: docker.DockerClient, record: dict[str, Any]) -> None:
     for state in nodes.read_states(lab):
         assert state.installed == state.running == PRIVATE
         assert state.neighbour == "23.0.2", "only the required package may be updated"

@@ -128,7 +128,6 @@ class LoadDumpOperator(ResettingOperator):
             dump = ProductionDump(run.cloud, name)
             settle(run, "before the dump", [dump.judge(), *at_source(run, self.nodes(run))])
             dump.load(lambda verdicts: settle(run, "release of the dump", verdicts))
-            dump.flush_caches()
             self._adopt(run, rehearsal)
         return str(dump.path)
 

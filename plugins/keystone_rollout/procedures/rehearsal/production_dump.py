@@ -8,10 +8,12 @@ credential keys: credentials of production cannot be decrypted here, and need no
 from __future__ import annotations
 
 import gzip
+import logging
 import shutil
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, cast
 
 from keystone_rollout.domain.cloud.model import Cloud
@@ -25,6 +27,13 @@ from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.node.all_nodes import AllNodes
+from keystone_rollout.procedures.restore.outage import PlannedOutage
+
+log = logging.getLogger(__name__)
+
+
+def _log(node: str, state: str, text: str) -> None:
+    log.info("%s: %s (%s)", node, state, text)
 
 
 class ProductionDump:
@@ -57,10 +66,26 @@ class ProductionDump:
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip
             replaced = replaced_schema(time.time())
-            self._swap(SchemaSwap(self.cloud, replaced))
+            with self._nodes_stopped():
+                self._swap(SchemaSwap(self.cloud, replaced))
+                self._flush_caches()
             load.admin.run(f"DROP DATABASE {quoted(replaced)}", autocommit=True)
         finally:
             load.drop()
+
+    @contextmanager
+    def _nodes_stopped(self) -> Iterator[None]:
+        """Stop Keystone everywhere for a block: an idle node may hold a transaction open.
+
+        2023.1 does so after its last request, and moving its tables would wait for that without
+        end. Raises OutageFailed if a node does not stop, or does not serve again.
+        """
+        outage, names = PlannedOutage(self.cloud, _log), self.cloud.node_names
+        try:
+            outage.stop(names)
+            yield
+        finally:
+            outage.put_back(names, [self.cloud.source])
 
     def _swap(self, swap: SchemaSwap) -> None:
         try:
@@ -71,7 +96,7 @@ class ProductionDump:
             raise
         swap.finish()
 
-    def flush_caches(self) -> None:
+    def _flush_caches(self) -> None:
         """Empty the caches of the nodes, which hold rows of the data that was there before."""
         nodes, release = AllNodes(self.cloud), self.cloud.source
         names = self.cloud.node_names
