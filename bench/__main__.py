@@ -63,7 +63,7 @@ class RotationMeter:
             servers = balancer.servers()
             now = time.monotonic()
             for server in servers:
-                self.out[server.name] += 0.0 if server.serves else now - before
+                self.out[server.name] += 0.0 if server.serving else now - before
             before = now
 
 

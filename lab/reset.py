@@ -98,7 +98,7 @@ def differences(client: docker.DockerClient, build: Build) -> list[str]:
     unserving = [
         f"{server.name} is {server.operational}/{server.administrative}"
         for server in balancer.servers()
-        if not server.serves
+        if not server.serving
     ]
     stale = node_differences(nodes.read_states(client), build)
     return [*stale.values(), *unserving, *data_differences(build)]

@@ -29,7 +29,7 @@ def show(client: docker.DockerClient, report: Report) -> bool:
             server.administrative if server else "?",
             server.operational if server else "?",
         )
-        if not state.running or server is None or not server.serves:
+        if not state.running or server is None or not server.serving:
             problems.append(f"{state.node.name} does not serve")
     report.console.print(table)
     try:

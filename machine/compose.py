@@ -20,7 +20,7 @@ def find_command() -> list[str]:
     if shutil.which("docker-compose"):
         return ["docker-compose"]
     raise CommandError(
-        "neither `docker compose` nor `docker-compose` is installed; run lab/setup.sh"
+        "neither `docker compose` nor `docker-compose` is installed; run lab/setup.sh lab"
     )
 
 

@@ -50,7 +50,7 @@ def connect() -> docker.DockerClient:
         client.ping()
     except DockerException as error:
         raise CommandError(
-            f"no Docker engine answers: {error}; run lab/setup.sh, which starts one"
+            f"no Docker engine answers: {error}; run lab/setup.sh lab, which starts one"
         ) from error
     return client
 

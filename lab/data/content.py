@@ -118,7 +118,7 @@ def wait_until_serving(report: Report) -> None:
 def _problem() -> str | None:
     """Return why the lab does not serve; None when it does."""
     try:
-        waiting = [server for server in balancer.servers() if not server.serves]
+        waiting = [server for server in balancer.servers() if not server.serving]
     except CommandError as error:
         return str(error)
     if waiting:

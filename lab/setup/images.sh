@@ -6,7 +6,7 @@ making=""  # SUITE:PID of each
 
 base_images_exist() {
     local inputs suite names="" found
-    inputs=$(sha256sum < lab/images/base/make.sh | cut -c 1-16)
+    inputs=$(sha256sum < machine/images/base/make.sh | cut -c 1-16)
     for suite in $suites; do names="$names keystone-rollout/base:$suite"; done
     found=$(docker image inspect -f "$image_inputs" $names 2> /dev/null | grep -cx "$inputs" || true)
     [ "$found" = "$(wc -w <<< "$suites")" ]
@@ -16,7 +16,7 @@ begin_base_images() {
     local suite
     if base_images_exist; then return; fi
     for suite in $suites; do
-        lab/images/base/make.sh "$suite" > "$log/base-$suite.log" 2>&1 &
+        machine/images/base/make.sh "$suite" > "$log/base-$suite.log" 2>&1 &
         making="$making $suite:$!"
     done
     say "base images (Debian $suites) ..."

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keystone_rollout.hooks.haproxy.api import ServerState
 from lab.airflow.upgrade_run import UpgradeRun
 from lab.cloud import balancer, database
-from lab.cloud.balancer import Server
 from machine.errors import CommandError
 from tests.scenarios.fault import Ends, Fault
 from tests.scenarios.moments import Events
@@ -31,7 +31,7 @@ class Aftermath:
     report: Mapping[str, Any]
     has_page: bool
     load_runs: bool
-    servers: Sequence[Server]
+    servers: Sequence[ServerState]
     variable: int
     locks: int
 
@@ -46,7 +46,7 @@ class Aftermath:
         return int((self.report.get("load") or {}).get("requests", 0))
 
 
-def gather(run: UpgradeRun, code: int, servers: Sequence[Server]) -> Aftermath:
+def gather(run: UpgradeRun, code: int, servers: Sequence[ServerState]) -> Aftermath:
     """Look at what a run has left; ``servers`` were read before the fault was undone."""
     return Aftermath(
         code=code,
@@ -83,7 +83,7 @@ def count_locks() -> int:
     return int(database.execute("SELECT COUNT(*) FROM keystone_rollout.upgrade_lock")[0][0])
 
 
-def servers_now() -> list[Server]:
+def servers_now() -> list[ServerState]:
     """Return HAProxy's servers; none where it does not answer."""
     try:
         return balancer.servers()
@@ -153,7 +153,7 @@ def _servers(aftermath: Aftermath) -> Iterator[str]:
     if not aftermath.servers:
         yield "HAProxy does not say which servers it has"
     for server in aftermath.servers:
-        if not server.serves and not _is_explained(server.name, aftermath.words):
+        if not server.serving and not _is_explained(server.name, aftermath.words):
             yield (
                 f"{server.name} is {server.operational}/{server.administrative}, and no line of "
                 "the log names it together with what to do"

@@ -31,7 +31,7 @@ def on_node(client: docker.DockerClient, number: int, script: str) -> str:
 
 def serves(number: int) -> bool:
     """Tell whether HAProxy sends requests to a node."""
-    return any(one.name == node(number).name and one.serves for one in balancer.servers())
+    return any(one.name == node(number).name and one.serving for one in balancer.servers())
 
 
 def is_drained(number: int) -> bool:

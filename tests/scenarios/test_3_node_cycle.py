@@ -80,7 +80,7 @@ def nothing_was_stopped(scene: Scene) -> Iterable[str]:
 def all_serve(scene: Scene) -> Iterable[str]:
     """Return a finding for each server that HAProxy sends nothing to."""
     for server in balancer.servers():
-        if not server.serves:
+        if not server.serving:
             yield f"{server.name} is {server.operational}/{server.administrative}"
 
 

@@ -141,7 +141,7 @@ def test_a_dead_scheduler_does_not_end_the_run(scheduled: Scheduled, outcome: Ou
     wrong += [
         f"{server.name} is {server.operational}/{server.administrative}"
         for server in servers()
-        if not server.serves
+        if not server.serving
     ]
     failures = failed_requests(run.directory)
     if failures:

@@ -169,7 +169,7 @@ def set_up(tmp_path: Path) -> Path:
     project, programs = tmp_path / "project", tmp_path / "bin"
     shutil.copytree(paths.SOURCES / "setup", project / "lab/setup")
     shutil.copy(paths.SOURCES / "setup.sh", project / "lab/setup.sh")
-    base = project / "lab/images/base/make.sh"
+    base = project / "machine/images/base/make.sh"
     base.parent.mkdir(parents=True)
     base.write_text("exit 1\n")
     pins = b"uv==1\n"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lab.cloud.balancer import Server
+from keystone_rollout.hooks.haproxy.api import ServerState
 from tests.scenarios.aftermath import Aftermath, findings, interrupted_findings
 from tests.scenarios.fault import Ends, Fault, Violation
 
-READY = [Server(f"keystone-{number}", "UP", "ready") for number in (1, 2, 3)]
+READY = [ServerState(f"keystone-{number}", "UP", "ready", 0) for number in (1, 2, 3)]
 WRITES = {"t": 9.0, "kind": "writes", "created": 4, "missing": [], "unable": [], "undead": []}
 STARTED = {"t": 1.0, "kind": "load_started", "session": 1}
 VERDICT = {
@@ -69,7 +69,7 @@ def report(**changes: Any) -> dict[str, Any]:
         ),
         ({"servers": []}, "HAProxy does not say which servers it has"),
         (
-            {"servers": [*READY[:2], Server("keystone-3", "DOWN", "maint")]},
+            {"servers": [*READY[:2], ServerState("keystone-3", "DOWN", "maint", 0)]},
             "keystone-3 is DOWN/maint, and no line of the log names it together with what to do",
         ),
         ({"variable": 1}, "log_bin_trust_function_creators is 1, it was 0"),
@@ -82,7 +82,7 @@ def test_each_wrong_thing_is_found(changes: dict[str, Any], found: str) -> None:
 
 
 def test_a_server_that_is_out_has_to_be_named_with_what_to_do() -> None:
-    out = replace(GOOD, servers=[Server("keystone-1", "DOWN", "maint")])
+    out = replace(GOOD, servers=[ServerState("keystone-1", "DOWN", "maint", 0)])
     for line, explained in (
         ("keystone-1 is OUT of rotation", False),
         ("Next: repair something else", False),

@@ -1,160 +1,27 @@
-"""Talk to one HAProxy over its runtime API."""
+"""Reach the HAProxy instances of a cloud through Airflow's connections."""
 
 from __future__ import annotations
-
-import csv
-import io
-import socket
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from airflow.sdk import BaseHook
 
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.hooks.haproxy.api import RuntimeApi
 
 
-class HaproxyError(RuntimeError):
-    """Say which HAProxy refused or did not answer, and what was asked of it."""
-
-
-@dataclass(frozen=True)
-class ServerState:
-    """Hold one server's line of `show stat`."""
-
-    name: str
-    operational: str
-    """UP, DOWN, ... as HAProxy's health check sees it; DRAIN and MAINT show here as well."""
-    administrative: str
-    """ready, drain or maint: what an operator or this tool asked for."""
-    sessions: int
-
-    @property
-    def serving(self) -> bool:
-        """Tell whether new requests are sent to this server."""
-        return self.administrative == "ready" and self.operational == "UP"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.administrative}/{self.operational}, {self.sessions} sessions"
-
-
-# srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it
-# stays set after `set server ... state ready`, while the server serves.
-_MAINT = 0x01 | 0x02 | 0x20
-_DRAIN = 0x08 | 0x10
-
-
-def administrative_state(flags: int) -> str:
-    """Translate `srv_admin_state` of `show servers state` (a bit field) into its name."""
-    if flags & _MAINT:
-        return "maint"
-    if flags & _DRAIN:
-        return "drain"
-    return "ready"
-
-
-class HaproxyRuntimeHook(BaseHook):
-    """Read and set the servers of one backend.
+class HaproxyRuntimeHook(RuntimeApi, BaseHook):
+    """The runtime API that a connection names.
 
     :param conn_id: connection with host and port of the runtime API (level admin)
     :param backend: backend that holds the Keystone servers
-    :param timeout: seconds until a command counts as unanswered
     """
 
     def __init__(self, conn_id: str, backend: str, timeout: float = 5.0) -> None:
-        super().__init__()
+        super().__init__(conn_id, self._connected, backend, timeout)
         self.conn_id = conn_id
-        self.backend = backend
-        self.timeout = timeout
 
-    def command(self, text: str) -> str:
-        """Send one command and return the answer; HaproxyError where there is none."""
+    def _connected(self) -> tuple[str, int]:
         connection = self.get_connection(self.conn_id)
-        address = (connection.host or "", connection.port or 0)
-        try:
-            with socket.create_connection(address, self.timeout) as stream:
-                stream.sendall(text.encode() + b"\n")
-                stream.shutdown(socket.SHUT_WR)
-                chunks = list(iter(lambda: stream.recv(65536), b""))
-        except OSError as error:
-            raise HaproxyError(
-                f"HAProxy runtime API {self.conn_id} ({address[0]}:{address[1]}) does not answer "
-                f"'{text}': {error}. Next: check `stats socket` and that the port is reachable"
-            ) from error
-        return b"".join(chunks).decode()
-
-    def level(self) -> str:
-        """Return the right this connection has: user, operator or admin."""
-        answer = self.command("show cli level")
-        return answer.strip().splitlines()[-1].rsplit(" ", 1)[-1] if answer.strip() else "none"
-
-    def servers(self) -> dict[str, ServerState]:
-        """Return the backend's servers by name; HaproxyError where there is no such backend."""
-        state = self.command(f"show servers state {self.backend}")
-        rows = [line.split() for line in state.splitlines()]
-        header = next((row[1:] for row in rows if row[:1] == ["#"]), [])
-        admin = {
-            entry["srv_name"]: administrative_state(int(entry["srv_admin_state"]))
-            for entry in (dict(zip(header, row, strict=False)) for row in rows)
-            if entry.get("be_name") == self.backend
-        }
-        if not admin:
-            raise HaproxyError(
-                f"HAProxy {self.conn_id} knows no backend {self.backend!r} with servers: "
-                f"{state.strip()[:200]!r}. Next: name one that `show stat` lists"
-            )
-        stat = csv.DictReader(io.StringIO(self.command("show stat").lstrip("# ")))
-        return {
-            row["svname"]: ServerState(
-                name=row["svname"],
-                operational=row["status"].split()[0],
-                administrative=admin[row["svname"]],
-                sessions=int(row["scur"] or 0),
-            )
-            for row in stat
-            if row["pxname"] == self.backend and row["svname"] in admin
-        }
-
-    def server(self, name: str) -> ServerState:
-        """Return one server; HaproxyError names the ones there are."""
-        servers = self.servers()
-        if name not in servers:
-            raise HaproxyError(
-                f"HAProxy {self.conn_id} knows no server {name!r} in backend {self.backend!r}; "
-                f"it has {', '.join(servers)}"
-            )
-        return servers[name]
-
-    def set_state(self, server: str, state: str) -> None:
-        """Set a server ready, drain or maint, and check that HAProxy took it."""
-        answer = self.command(f"set server {self.backend}/{server} state {state}").strip()
-        if answer:
-            raise HaproxyError(f"HAProxy {self.conn_id} refused {server} {state}: {answer}")
-        measured = self.server(server).administrative
-        if measured != state:
-            raise HaproxyError(f"HAProxy {self.conn_id}: {server} is {measured}, asked: {state}")
-
-    def cut_sessions(self, server: str) -> None:
-        """End a server's sessions; their clients see a broken connection."""
-        answer = self.command(f"shutdown sessions server {self.backend}/{server}").strip()
-        if answer:
-            raise HaproxyError(f"HAProxy {self.conn_id} did not cut {server}'s sessions: {answer}")
-
-    def wait(
-        self, server: str, what: str, done: Callable[[ServerState], bool], limit: float
-    ) -> None:
-        """Wait until a server's state satisfies ``done``; HaproxyError after ``limit`` seconds."""
-        end = time.monotonic() + limit
-        while True:
-            state = self.server(server)
-            if done(state):
-                return
-            if time.monotonic() > end:
-                raise HaproxyError(
-                    f"{server} on {self.conn_id}: {what} not reached after {limit:g} s, "
-                    f"measured {state}"
-                )
-            time.sleep(0.2)
+        return connection.host or "", connection.port or 0
 
 
 def balancers(cloud: Cloud) -> dict[str, HaproxyRuntimeHook]:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Collection, Iterator
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.haproxy.runtime import HaproxyError, ServerState, balancers
+from keystone_rollout.hooks.haproxy.api import HaproxyError, ServerState
+from keystone_rollout.hooks.haproxy.runtime import balancers
 
 POLL_SECONDS = 0.2
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import Machine, parse_release_report
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.hooks.haproxy.runtime import HaproxyError
+from keystone_rollout.hooks.haproxy.api import HaproxyError
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.keystone.api import NodeProver
 from keystone_rollout.hooks.node.all_nodes import AllNodes, Work

@@ -10,12 +10,12 @@ import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.haproxy.runtime import (
+from keystone_rollout.hooks.haproxy.api import (
     HaproxyError,
-    HaproxyRuntimeHook,
     ServerState,
     administrative_state,
 )
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
 from keystone_rollout.hooks.haproxy.servers import Servers
 from tests.stand_ins.in_memory_haproxy import Balancer, Server, in_memory_haproxy
 

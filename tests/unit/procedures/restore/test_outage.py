@@ -13,7 +13,7 @@ from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import Machine
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.haproxy.runtime import HaproxyError
+from keystone_rollout.hooks.haproxy.api import HaproxyError
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
 from keystone_rollout.procedures.restore.outage import OutageFailed, PlannedOutage
