@@ -116,7 +116,7 @@ def test_an_unreachable_haproxy_is_named_with_its_address(monkeypatch: pytest.Mo
         "'show servers state keystone': "
     )
     assert "Connection refused" in message
-    assert message.endswith("Next: check `stats socket` and that the port is reachable")
+    assert message.endswith("Next: check `stats socket` and that it can be reached")
 
 
 def test_a_haproxy_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
