@@ -37,7 +37,8 @@ def opened(script: str, token: str) -> str:
 def marked(script: str, token: str, shell: str) -> str:
     """Return a script whose output stands between marks; the second one has its exit status."""
     return opened(
-        f"{shell} -c {shlex.quote(script)}\n"
+        # A greeting in the file that BASH_ENV names would come again, this time after the mark.
+        f"BASH_ENV= {shell} -c {shlex.quote(script)}\n"
         f"status=$?\n"
         f"printf '\\n%s%s %s\\n' {token} {_ENDS} $status\n"
         f"exit $status",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from keystone_rollout.domain.places.script import bounded
-from keystone_rollout.hooks.places.exchange import Session
+from keystone_rollout.hooks.places.exchange import BROKEN, Session
 from keystone_rollout.hooks.places.shell import ANSWER_SECONDS, ShellPlace
 
 
@@ -37,5 +37,7 @@ class ContainerPlace(ShellPlace):
         with self.host.open(command, limit + ANSWER_SECONDS, connect_seconds) as session:
             # Read to the closing brace before anything runs: bash takes no byte too many from a
             # pipe, so what follows is the script's own input.
-            session.sendall(f"{{\n{bounded(script, limit, self.shell)}\n}}\n".encode())
+            # If there is no such container, the client has ended by now, and says so itself.
+            with suppress(*BROKEN):
+                session.sendall(f"{{\n{bounded(script, limit, self.shell)}\n}}\n".encode())
             yield session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import paramiko
@@ -72,8 +72,9 @@ class _Tunnel:
             raise
 
     def close(self) -> None:
-        """End both."""
-        self._channel.close()
+        """End both; called by the thread that reads, and by whoever closes, in any order."""
+        with suppress(*BROKEN):
+            self._channel.close()
         self._client.close()
 
     def __getattr__(self, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_noise_changes_nothing_that_is_read(shell: str, before: str, after: str)
     assert said(printed("printf 'a\\nb'; exit 3", shell, before, after), "token") == Said(
         True, b"a\nb", 3
     )
+
+
+def test_a_profile_of_every_shell_greets_before_the_first_mark_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "profile").write_text("echo Welcome\n")
+    monkeypatch.setenv("BASH_ENV", str(tmp_path / "profile"))
+    assert said(printed("echo a"), "token") == Said(True, b"a\n", 0)
 
 
 def test_the_command_itself_in_the_output_is_no_mark() -> None:

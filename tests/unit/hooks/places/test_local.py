@@ -190,7 +190,7 @@ def test_a_session_whose_answer_does_not_come_times_out() -> None:
 def test_a_place_may_be_used_by_several_threads(place: Place) -> None:
     found: list[str] = []
     threads = [
-        threading.Thread(target=lambda n=n: found.append(place.run(f"echo {n}", limit=9).output))  # type: ignore[misc]
+        threading.Thread(target=lambda n=n: found.append(place.run(f"echo {n}", limit=9).output))
         for n in range(6)
     ]
     for thread in threads:
