@@ -48,9 +48,10 @@ def test_a_profile_of_every_shell_greets_before_the_first_mark_only(
     assert said(printed("echo a"), "token") == Said(True, b"a\n", 0)
 
 
-def test_the_command_itself_in_the_output_is_no_mark() -> None:
-    """As a server prints it that logs what was asked for."""
-    text = marked("echo mine", "token", "bash")
+@pytest.mark.parametrize("between", [" ", "\n"])
+def test_the_command_itself_in_the_output_is_no_mark(between: str) -> None:
+    """As a server prints it that logs what was asked for, on however many lines."""
+    text = marked("echo mine", "token", "bash").replace(" ", between)
     assert said(text.encode() + printed("echo mine"), "token") == Said(True, b"mine\n", 0)
 
 
