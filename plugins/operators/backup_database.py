@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 from keystone_rollout.domain.recovery.backup import BackupFacts
+from keystone_rollout.domain.run.events import BackupTaken, Look
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.files.backups import BackupStore
-from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
@@ -21,11 +22,11 @@ class BackupDatabaseOperator(RolloutOperator):
         """Return the dump's path; fail where what was restored is not what was there."""
         cloud, store = run.cloud, BackupStore(run.cloud)
         # Asked now and not taken from the plan: a task that is cleared later finds another truth.
-        nodes = {name: report_in_words(each) for name, each in AllNodes(cloud).reports().items()}
+        nodes = AllNodes(cloud).reports()
         name, taken = store.free_name(run.directory.path.name), time.time()
         path, verdict = DatabaseBackup(cloud, store.folder).verify(name)
-        run.directory.record("backup", path=str(path), bytes=path.stat().st_size)
-        settle(run, "backup", [verdict])
+        run.directory.record(BackupTaken(path=str(path), bytes=path.stat().st_size))
+        settle(run, "backup", [verdict], Look.BACKUP)
         facts = BackupFacts(cloud.name, cloud.databases.schema_name, taken, nodes)
         store.describe(path, facts)
         return str(path)

@@ -12,6 +12,7 @@ from airflow.sdk.execution_time.timeout import timeout
 from docker.errors import DockerException
 from docker.types import Mount
 
+from keystone_rollout.domain.run.events import DoctorAccepted
 from keystone_rollout.domain.schema.keystone_log import error_lines, symptoms, unaccepted
 from keystone_rollout.hooks.docker.container import (
     DeliveringClient,
@@ -146,7 +147,7 @@ class DoctorOperator(KeystoneManageOperator):
                     "was changed. Next: repair the configuration, or accept the symptom in "
                     "doctor.accepted_symptoms of the cloud file"
                 )
-        run.directory.record("doctor", accepted=found)
+        run.directory.record(DoctorAccepted(accepted=found))
 
 
 class TokenFlushOperator(KeystoneManageOperator):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keystone_rollout.domain.run.events import LockChanged, LockState
 from keystone_rollout.hooks.docker.container import PhaseContainer
 from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.gate import hold_lock
@@ -35,8 +36,10 @@ class TakeLockOperator(RolloutOperator):
         done.append(PhaseContainer(run.cloud).settle_earlier())
         for text in done:
             self.log.info(text)
-        state = {"state": "broken", "of": dead, "done": done} if dead else {"state": "taken"}
-        run.directory.record("lock", **state)
+        taken = LockChanged(state=LockState.TAKEN)
+        run.directory.record(
+            LockChanged(state=LockState.BROKEN, of=dead, done=done) if dead else taken
+        )
         return dead
 
 
@@ -46,7 +49,7 @@ class ReleaseLockOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Release, or say whose it is by now."""
         if run.lock.release():
-            run.directory.record("lock", state="released")
+            run.directory.record(LockChanged(state=LockState.RELEASED))
             return
         holder = run.lock.holder()
         self.log.info("The lock was not this run's: %s", holder or "it is free")

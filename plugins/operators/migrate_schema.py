@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.run.events import BackupTaken, Judged, LocksWatched, VersionsRead
 from keystone_rollout.domain.schema.failure import PhaseOutcome, describe_failure
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.lock_waits import LockWaits
@@ -72,9 +73,10 @@ class PhaseOperator(KeystoneManageOperator):
         self.log.info("The schema now stands at %s (heads %s)", after, after.image)
         outcome, verdict = PhaseOutcome(phase, status, lines, after, waits), waits.verdict()
         if not outcome.succeeded:
-            run.directory.record_verdicts(f"after {phase.value}", [verdict])
-            backup = (run.directory.last("backup") or {}).get("path", "(none in this run)")
-            raise AirflowFailException(describe_failure(outcome, backup))
+            run.directory.record(Judged(gate=f"after {phase.value}", verdicts=[verdict]))
+            backup = run.directory.last(BackupTaken)
+            path = backup.path if backup else "(none in this run)"
+            raise AirflowFailException(describe_failure(outcome, path))
         if not verdict.ok:
             self._record_versions(run, database, f"{phase.value} ran")
         settle(run, f"after {phase.value}", [verdict])
@@ -90,18 +92,19 @@ class PhaseOperator(KeystoneManageOperator):
                 with watch:
                     status, lines = self.keystone_manage(run, context)
             finally:
-                run.directory.record("lock_waits", **watch.waits.to_event())
+                run.directory.record(LocksWatched(**watch.waits.to_event()))
         except (PhaseConfigurationError, LockWatchError) as error:
             raise AirflowFailException(f"{phase.value} was not started: {error}") from error
         return status, lines, watch.waits
 
     def _record_versions(self, run: RolloutRun, database: KeystoneDatabase, did: str) -> None:
         run.directory.record(
-            "versions",
-            after=self.phase.value,
-            versions=run.state(database.versions()).to_dict(),
-            did=did,
-            triggers=database.triggers(),
+            VersionsRead(
+                after=self.phase.value,
+                versions=run.state(database.versions()).to_dict(),
+                did=did,
+                triggers=database.triggers(),
+            )
         )
 
 

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.run.events import Work
 from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
 from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
@@ -59,7 +60,7 @@ class StagePackagesOperator(NodeOperator):
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
         self.log.info("%s: %s", name, report)
         try:
-            with run.step(f"stage {name}"):
+            with run.step(f"stage {name}", Work.STAGE):
                 if report.installed == cloud.source:
                     machine.run(Step.KEEP_CURRENT, cloud.source)
                 machine.send_configuration()
@@ -106,7 +107,7 @@ class UpgradeNodeOperator(NodeOperator):
         open_gate(run, f"before {node.name}")
         cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
         began = time.monotonic()
-        with run.step(node.name):
+        with run.step(node.name, Work.NODE):
             try:
                 changed = cycle.run()
             except Exception as error:

@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.releases.hop_plan import hop_part
+from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.hooks.files.run_directory import RunDirectory, read_estimate
@@ -56,7 +57,7 @@ class PlanHopOperator(PlanPartOperator):
 
     def read(self, run: RolloutRun) -> dict[str, Any]:
         """Return the hop."""
-        run.directory.record("dag", dag="keystone_plan")
+        run.directory.record(DagNamed(dag="keystone_plan"))
         return hop_part(run.cloud)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from keystone_rollout.domain.run.events import DagNamed, Look, Noted, Planned
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.plan.reader import migration_fields, migration_state
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from keystone_rollout.procedures.run.gate import settle
@@ -35,15 +36,15 @@ class PlanUpgradeOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
         """Log the plan line by line, record it, and return it."""
-        run.directory.record("dag", dag=context["ti"].dag_id)
+        run.directory.record(DagNamed(dag=context["ti"].dag_id))
         run.record_deviations(context["params"])
         try:
             plan = self._read(run)
         except Exception as error:
             # One unreadable side is seldom alone: list everything that is wrong at once.
-            settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run())
+            settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run(), Look.PREFLIGHT)
             raise AirflowFailException(f"the plan could not be made: {error}") from error
-        run.directory.record("plan", **plan)
+        run.directory.record(Planned(**plan))
         self._log(run, plan)
         return plan
 
@@ -60,7 +61,7 @@ class PlanUpgradeOperator(RolloutOperator):
             "image": cloud.upgrade_container.image,
             "digest": image.digest(),
             **migration_fields(state),
-            "nodes": {name: report_in_words(report) for name, report in reports.items()},
+            "nodes": reports,
             "reader": cloud.databases.reader,
             "schema_bytes": KeystoneDatabase(cloud).size(),
         }
@@ -101,10 +102,10 @@ class PreflightOperator(RolloutOperator):
         """Run the checks; AirflowFailException lists each violated one."""
         checks = PreflightChecks(run.cloud, run.lock)
         warn_unreachable(run.cloud, run.directory)
-        settle(run, "preflight", checks.run())
+        settle(run, "preflight", checks.run(), Look.PREFLIGHT)
         for note in checks.hop.notes:
             self.log.warning(note)
-            run.directory.record("note", text=note)
+            run.directory.record(Noted(text=note))
 
 
 class GoOnOperator(BaseOperator):
@@ -114,5 +115,5 @@ class GoOnOperator(BaseOperator):
         """Skip this task, and with it all that follow, where param `action` is `check`."""
         if context["params"].get("action") == "check":
             text = "only checked, as asked for (param action): nothing was changed"
-            RunDirectory(str(context["run_id"])).record("note", text=text)
+            RunDirectory(str(context["run_id"])).record(Noted(text=text))
             raise AirflowSkipException(text)

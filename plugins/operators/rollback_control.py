@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.recovery.rollback import judge_way_back, left_behind
+from keystone_rollout.domain.run.events import LeftBehind
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -34,5 +35,5 @@ class TellLeftBehindOperator(RolloutOperator):
         texts = left_behind(run.cloud, state)
         for text in texts:
             self.log.info("Left behind: %s", text)
-            run.directory.record("left_behind", text=text)
+            run.directory.record(LeftBehind(text=text))
         return texts

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.end import end_safely, was_resumed
 from keystone_rollout.procedures.run.outcome import end_with_report
@@ -32,7 +33,7 @@ class WriteReportOperator(BaseOperator):
         """Return the report's path."""
         red, stopped = failed_tasks(context)
         directory = RunDirectory(str(context["run_id"]))
-        directory.record("dag", dag=str(context["ti"].dag_id))
+        directory.record(DagNamed(dag=str(context["ti"].dag_id)))
         try:
             cloud = RolloutRun.from_context(context, any_hop=True).cloud
         except Exception as error:  # whatever it is, the report is written

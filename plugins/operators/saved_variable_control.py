@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keystone_rollout.domain.run.events import VariableChanged
 from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted, SavedVariable
 from keystone_rollout.hooks.docker.container import PhaseContainer
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -23,7 +24,7 @@ class SetVariableOperator(RolloutOperator):
             self.log.info("%s stays at %s: this upgrade needs no other", name, variable.value())
             return
         original = variable.set(run.directory.run_id)
-        run.directory.record("variable", name=name, value=variable.wanted, original=original)
+        run.directory.record(VariableChanged(name=name, value=variable.wanted, original=original))
         self.log.info("%s: %s → %s", name, original, variable.wanted)
 
 
@@ -48,7 +49,7 @@ class RestoreVariableOperator(RolloutOperator):
         original = variable.restore()
         name, value = variable.name, variable.value()
         if variable.needed:
-            run.directory.record("variable", name=name, value=value, original=original)
+            run.directory.record(VariableChanged(name=name, value=value, original=original))
         # Also where this upgrade does not need it: a killed run may have left it changed.
         self.log.info("%s: %s", name, value if original is None else f"back at {original}")
 

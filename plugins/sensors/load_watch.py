@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseSensorOperator
 
+from keystone_rollout.domain.run.events import Look
 from keystone_rollout.domain.verdict import failed
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.gate import settle
@@ -44,7 +45,7 @@ class LoadWatchSensor(BaseSensorOperator):
         if failed(verdicts) and self._is_over(context):
             # Judged too late: the load may just have been stopped on purpose.
             return True
-        settle(run, "watch", verdicts)
+        settle(run, "watch", verdicts, Look.WATCH)
         return False
 
     def _is_over(self, context: Any) -> bool:

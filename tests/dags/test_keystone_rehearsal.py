@@ -16,11 +16,11 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, DagRunTriggerException
 
 from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.events import BaselineMeasured, Judged, Noted, Rehearsed
 from keystone_rollout.domain.run.record import build_record
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.web.links import HistoryLink
 from operators.rehearsal.reset_staging import CheckStagingOperator
-from operators.rehearsal.upgrade import REHEARSED
 from tests.dags.rehearsal_stage import (
     LAB,
     RUN_ID,
@@ -189,8 +189,8 @@ def test_a_dump_that_is_not_whole_stops_it_before_anything_is_touched(place: Pat
 def test_a_staging_cloud_passes_the_check(place: Path) -> None:
     write_cloud(place / "clouds")
     CheckStagingOperator(task_id="check_staging").execute(context())
-    gates = RunDirectory(f"rehearsal__lab__{RUN_ID}").events("gate")
-    assert [verdict["ok"] for gate in gates for verdict in gate["verdicts"]] == [True]
+    gates = RunDirectory(f"rehearsal__lab__{RUN_ID}").events(Judged)
+    assert [verdict.ok for gate in gates for verdict in gate.verdicts] == [True]
 
 
 # The reset
@@ -273,9 +273,9 @@ def test_with_a_scheduler_the_upgrade_is_triggered_and_waited_for(place: Path) -
     assert asked.wait_for_completion
     assert asked.deferrable
     assert asked.dag_run_id == f"rehearsal__lab__{RUN_ID}__2", "each try is a run of its own"
-    kept = RunDirectory(f"rehearsal__lab__{RUN_ID}").last(REHEARSED)
+    kept = RunDirectory(f"rehearsal__lab__{RUN_ID}").last(Rehearsed)
     assert kept is not None
-    assert kept["upgrade"] == asked.dag_run_id
+    assert kept.upgrade == asked.dag_run_id
 
 
 def test_an_upgrade_that_is_switched_off_is_not_waited_for(place: Path) -> None:
@@ -322,8 +322,9 @@ def record() -> dict[str, Any]:
         t=1, requests=5, failures=0, users=1, last_success=1.5, longest_gap=0.1, ms={10.0: 5},
         by_name={"issue_token": (5, 0)},
     )  # fmt: skip
-    events = [{"t": 1.0, "kind": "baseline", "p99": 10.0}, {"t": 9.0, "kind": "note", "text": "x"}]
-    return build_record("played", events, [sample], "succeeded")
+    baseline = BaselineMeasured(t=1.0, session=1, start=0.0, end=1.0, p99=10.0)
+    events = [baseline, Noted(t=9.0, text="x")]
+    return build_record("played", events, [sample], "succeeded").to_dict()
 
 
 STUB_DAGS = """

@@ -20,8 +20,10 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.node.cycle import NodeReport, RunningRelease
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.recovery.restore import restore_section
+from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.database.comparison import SchemaReader, structures_differ
 from keystone_rollout.hooks.database.loader import BackupLoad
@@ -118,11 +120,15 @@ class Stage:
     def back_up(self, name: str = "before") -> Path:
         path, verdict = DatabaseBackup(self.cloud, self.folder / "backups").verify(name)
         assert verdict.ok, str(verdict)
-        nodes = {name: self.runs(name) for name in NODES}
+        nodes = {name: self.report(name) for name in NODES}
         BackupStore(self.cloud).describe(
             path, BackupFacts(self.cloud.name, LIVE, time.time() - 7500, nodes)
         )
         return path
+
+    def report(self, name: str) -> NodeReport:
+        release, state = self.runs(name).split()
+        return NodeReport(RunningRelease(release, running=state == "running"))
 
     def runs(self, name: str) -> str:
         release = (self.node(name) / "installed").read_text().strip()
@@ -183,9 +189,9 @@ class Stage:
         return refusal.split("param confirm: ")[1]
 
     def section(self, run_id: str = "run") -> dict[str, Any]:
-        section = restore_section(RunDirectory(run_id).events("restore"))
+        section = restore_section(RunDirectory(run_id).events(RestoreChanged))
         assert section is not None
-        return section
+        return {name: each for name, each in vars(section).items() if each is not None}
 
     def assert_restored(self, run_id: str = "run") -> None:
         kept = BackupLoad(self.cloud).load(self.folder / "backups" / "before.sql")

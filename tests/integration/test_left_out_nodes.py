@@ -8,6 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from keystone_rollout.domain.run.events import Recovered
 from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -51,7 +52,7 @@ def test_only_what_an_upgrade_left_out_comes_back(run: RolloutRun) -> None:
         TAKEN_OUT: "maint",
     }
     assert ServersOut(run.cloud).all() == {}
-    assert [event["text"] for event in run.directory.events("recovered")] == done
+    assert [event.text for event in run.directory.events(Recovered)] == done
     assert bring_back(run) == [], "nothing is left to be done"
 
 

@@ -19,6 +19,13 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.run.events import (
+    BackupTaken,
+    Judged,
+    LocksWatched,
+    Planned,
+    VariableChanged,
+)
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
@@ -57,8 +64,8 @@ def cloud(fresh_lab: object, lab_connections: None) -> Cloud:
 @pytest.fixture
 def run(cloud: Cloud, tmp_path: Path) -> RolloutRun:
     run = RolloutRun(cloud, RunDirectory("guard", tmp_path), "expand")
-    run.directory.record("plan", migrations=UpgradeImage(cloud).migrations().to_dict())
-    run.directory.record("backup", path="/srv/backups/verified.sql", bytes=1)
+    run.directory.record(Planned(migrations=UpgradeImage(cloud).migrations().to_dict()))
+    run.directory.record(BackupTaken(path="/srv/backups/verified.sql", bytes=1))
     return run
 
 
@@ -124,11 +131,11 @@ def test_a_migration_behind_a_held_lock_gives_up_and_lets_clients_through(
         assert "start the upgrade again: it goes on where it stopped" in message
         stuck = KeystoneDatabase(cloud).versions()
     assert waited[0] < LOCK_WAIT + 1
-    event = run.directory.last("lock_waits")
+    event = run.directory.last(LocksWatched)
     assert event is not None
-    assert event["most_waiting"] == 2
-    assert LOCK_WAIT - 1 <= event["longest_seconds"] <= LOCK_WAIT + 2
-    assert any(statement.startswith("ALTER TABLE trust") for statement in event["statements"])
+    assert event.most_waiting == 2
+    assert LOCK_WAIT - 1 <= event.longest_seconds <= LOCK_WAIT + 2
+    assert any(statement.startswith("ALTER TABLE trust") for statement in event.statements)
     expand().run_phase(run, {})
     assert run.state(stuck).pending(Phase.EXPAND)
     assert run.state(KeystoneDatabase(cloud).versions()).is_done(Phase.EXPAND)
@@ -312,7 +319,7 @@ def test_the_isolation_is_left_alone_where_the_hop_does_not_need_it(run: Rollout
     SetReadCommittedOperator(task_id="set").run_step(run, {})
     RestoreIsolationOperator(task_id="restore").run_step(run, {})
     assert isolation.value() == before
-    assert run.directory.events("variable") == []
+    assert run.directory.events(VariableChanged) == []
 
 
 @pytest.mark.parametrize("kind", [FunctionCreators, ReadCommitted])
@@ -362,12 +369,12 @@ def test_a_database_that_goes_away_meanwhile_is_not_taken_for_a_quiet_one(run: R
         with pytest.raises(AirflowFailException, match="expand failed: measured keystone_expand"):
             expand().run_phase(run, {})
         fault.join()
-    gate = run.directory.last("gate")
+    gate = run.directory.last(Judged)
     assert gate is not None
-    assert gate["gate"] == "after expand"
-    (verdict,) = gate["verdicts"]
-    assert not verdict["ok"]
-    assert verdict["measured"].startswith("not measured to the end: poll")
+    assert gate.gate == "after expand"
+    (verdict,) = gate.verdicts
+    assert not verdict.ok
+    assert verdict.measured.startswith("not measured to the end: poll")
 
 
 def test_an_administrator_who_sees_no_other_session_does_not_watch(run: RolloutRun) -> None:

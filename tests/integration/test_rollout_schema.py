@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import TakenOver
+from keystone_rollout.domain.node.cycle import NodeState, TakenOver
+from keystone_rollout.domain.run.events import NodeChanged
 from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.files.cloud_file import load_cloud
@@ -90,14 +91,14 @@ def test_an_attempt_that_was_overtaken_stops(cloud: Cloud, tmp_path: Any) -> Non
     run = RolloutRun(cloud, RunDirectory("run-1", tmp_path), "upgrade_node")
     node = cloud.nodes[0]
     first, second = CycleNotes(run, node), CycleNotes(run, node)
-    first("found", "12.0.3 running")
-    first("drain", "no new requests")
+    first(NodeState.FOUND, "12.0.3 running")
+    first(NodeState.DRAIN, "no new requests")
     assert ServersOut(cloud).all()[node.server].run_id == "run-1"
-    first("maint", "0 sessions")
-    second("found", "12.0.3 installed, service stopped")
+    first(NodeState.MAINT, "0 sessions")
+    second(NodeState.FOUND, "12.0.3 installed, service stopped")
     with pytest.raises(TakenOver, match="another attempt took keystone-1 over"):
-        first("stopped", "service stopped")
-    second("up", "ready and UP")
+        first(NodeState.STOPPED, "service stopped")
+    second(NodeState.UP, "ready and UP")
     assert ServersOut(cloud).all() == {}
-    states = [event["state"] for event in run.directory.events("node")]
+    states = [event.state for event in run.directory.events(NodeChanged)]
     assert states == ["found", "drain", "maint", "found", "up"]

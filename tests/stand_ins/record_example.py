@@ -8,14 +8,40 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from keystone_rollout.domain.load.samples import Sample, merge, response_time_bucket
-from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.domain.node.cycle import NodeReport, NodeState, RunningRelease
+from keystone_rollout.domain.run.events import (
+    BackupTaken,
+    BaselineMeasured,
+    DagNamed,
+    Event,
+    Judged,
+    LoadStarted,
+    LoadStopped,
+    LocksWatched,
+    Look,
+    Planned,
+    RestoreChanged,
+    RestoreOutcome,
+    StepChanged,
+    StepState,
+    VariableChanged,
+    VersionsRead,
+    Work,
+    WritesChecked,
+    node_changed,
+)
+from keystone_rollout.domain.run.record import build_record, read_record
 from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.procedures.run.report import render_report
+from keystone_rollout.views.report.view import build_view
 
 BEGAN = 1772359200.0  # 2026-03-01 10:00:00 UTC
 SOURCE, TARGET = "12.0.3", "13.0.4"
@@ -36,40 +62,71 @@ def told_once(tell: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]
     return functools.wraps(tell)(lambda: copy.deepcopy(built()))
 
 
+def view(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the report's view of a record."""
+    return build_view(read_record(record))
+
+
+def page(record: dict[str, Any]) -> str:
+    """Return the report's page of a record."""
+    return render_report(read_record(record))
+
+
+def violated(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the first verdict of a record that is not ok, to be changed."""
+    return next(each for each in record["verdicts"] if not each["ok"])
+
+
+def running(release: str) -> NodeReport:
+    """Return what a node says that runs a release."""
+    return NodeReport(RunningRelease(release, running=True))
+
+
+CREATORS = "log_bin_trust_function_creators"
+
+
+class Closed(RuntimeError):
+    """Stand for a gate that is closed."""
+
+
 class Story:
     """Tell a run's events along a clock that only moves when it is told to."""
 
     def __init__(self) -> None:
         self.t = BEGAN
-        self.events: list[dict[str, Any]] = []
+        self.events: list[Event] = []
         self.load_began: float | None = None
         self.load_ended: float | None = None
         self.slow: list[tuple[float, float, float]] = []
         self.broken: list[tuple[float, float, str]] = []
 
-    def record(self, kind: str, **fields: Any) -> None:
-        self.events.append({"t": round(self.t, 3), "kind": kind, **fields})
+    def record(self, event: Event) -> None:
+        self.events.append(replace(event, t=round(self.t, 3)))
 
     @contextmanager
     def step(self, name: str, seconds: float, factor: float = 1.0) -> Iterator[None]:
         """Record a step around a block; the load is slower by a factor meanwhile."""
         began = self.t
-        self.record("step", step=name, state="started")
+        work = Work.NODE if name in NODES else Work.STEP
+        work = Work.STAGE if name.startswith("stage ") else work
+        started = StepChanged(step=name, state=StepState.STARTED, work=work)
+        self.record(started)
         try:
             yield
         except RuntimeError as error:
             self.t += seconds
-            self.record("step", step=name, state="failed", reason=str(error))
+            gated = isinstance(error, Closed)
+            self.record(replace(started, state=StepState.FAILED, reason=str(error), gated=gated))
             raise
         self.t += seconds
         self.slow.append((began, self.t, factor))
-        self.record("step", step=name, state="finished")
+        self.record(replace(started, state=StepState.FINISHED))
 
-    def gate(self, name: str, verdicts: list[Verdict]) -> None:
-        self.record("gate", gate=name, verdicts=[each.to_dict() for each in verdicts])
+    def gate(self, name: str, verdicts: list[Verdict], look: Look = Look.BOUNDARY) -> None:
+        self.record(Judged(gate=name, verdicts=verdicts, look=look))
 
     def note(self, node: str, state: str, text: str, seconds: float) -> None:
-        self.record("node", node=node, state=state, text=text)
+        self.record(node_changed(node, NodeState(state), text))
         self.t += seconds
 
     # The load
@@ -107,7 +164,7 @@ class Story:
             },
         )
 
-    def judged(self, gate: str) -> list[Verdict]:
+    def judged(self, gate: str, look: Look = Look.BOUNDARY) -> list[Verdict]:
         """Record what a gate says about the load so far; return what it found violated."""
         session = merge([sample for sample in self.samples() if sample.t < self.t])
         p99 = merge([s for s in self.samples() if self.t - 15 <= s.t < self.t]).percentile(99)
@@ -133,14 +190,15 @@ class Story:
             Verdict(True, "load p99", "locust", f"{p99 or 0:g} ms of 890 requests (baseline 140 "
                     "ms)", "1000 ms (4 x baseline, at least 1000 ms)", STOPS, ""),
         ]  # fmt: skip
-        self.gate(gate, verdicts)
+        self.gate(gate, verdicts, look)
         return [verdict for verdict in verdicts if not verdict.ok]
 
     def end(self, state: str, failed_tasks: list[str]) -> dict[str, Any]:
         record = build_record(
-            "manual__2026-03-01T10:00:00+00:00", self.events, self.samples(), state
+            "manual__2026-03-01T10:00:00+00:00", self.events, self.samples(), state, failed_tasks
         )
-        return {**record, "failed_tasks": failed_tasks}
+        data: dict[str, Any] = json.loads(json.dumps(record.to_dict()))
+        return data
 
 
 def _variable_verdict(value: str = "1") -> Verdict:
@@ -179,44 +237,44 @@ def _preflight(tell: Story, broken: Verdict | None = None) -> None:
             broken if (each.check, each.object) == (broken.check, broken.object) else each
             for each in verdicts
         ]
-    tell.gate("preflight", verdicts)
+    tell.gate("preflight", verdicts, Look.PREFLIGHT)
     violated = [str(each) for each in verdicts if not each.ok]
     if violated:
-        raise RuntimeError(f"gate 'preflight' is closed, {len(violated)} checks failed:\n- ...")
+        raise Closed(f"gate 'preflight' is closed, {len(violated)} checks failed:\n- ...")
 
 
 def _plan(tell: Story) -> None:
     with tell.step("plan", 6):
-        tell.record(
-            "plan", cloud="lab", source=SOURCE, target=TARGET,
+        tell.record(Planned(cloud="lab", source=SOURCE, target=TARGET,
             image=f"keystone-rollout/upgrade:{TARGET}",
             digest="sha256:28184085ec09d3f5a1c04a6d1be1f3a5c9b9d1f7a3b0d6e8f4c2a1b3d5e7f901",
             heads={"expand": "44", "migrate": "44", "contract": "44"},
             state={"expand": "24", "migrate": "24", "contract": "24"},
-            nodes=dict.fromkeys(NODES, f"{SOURCE} running"), reader="lab_database_reader",
+            nodes=dict.fromkeys(NODES, running(SOURCE)), reader="lab_database_reader",
             schema_bytes=9_400_000,
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _until_the_nodes(tell: Story) -> None:
     with tell.step("preflight", 8.4):
         _preflight(tell)
     with tell.step("backup_database", 6.7):
-        tell.record("backup", path="/srv/backups/manual__2026-03-01.sql", bytes=7_654_321)
+        tell.record(BackupTaken(path="/srv/backups/manual__2026-03-01.sql", bytes=7_654_321))
         tell.gate("backup", [Verdict(True, "backup", "manual__2026-03-01.sql",
                   "44 tables with 9120 rows restored, 42 identical to the live ones, 2 written to "
-                  "meanwhile", "every table restored, unchanged ones identical")])  # fmt: skip
+                  "meanwhile", "every table restored, unchanged ones identical")],
+                  Look.BACKUP)  # fmt: skip
     tell.load_began = tell.t + 3
     with tell.step("start_load", 8.2):
-        tell.record("load_started", session=1, web="http://127.0.0.1:8089")
+        tell.record(LoadStarted(session=1, web="http://127.0.0.1:8089"))
     with tell.step("measure_baseline", 20.1):
         pass
-    tell.record("baseline", session=1, start=tell.t - 20, end=tell.t, p99=140.0, p50=22.0,
-                rate=59.6, requests=1192)  # fmt: skip
+    tell.record(BaselineMeasured(session=1, start=tell.t - 20, end=tell.t, p99=140.0, p50=22.0,
+                rate=59.6, requests=1192))  # fmt: skip
     tell.gate("baseline", [Verdict(True, "load baseline", "locust", "0 failed of 1192 requests in "
               "20 s", "at least 100 requests, 0 failed")])  # fmt: skip
     with tell.step("set_function_creators", 0.4):
-        tell.record("variable", name="log_bin_trust_function_creators", value="1", original="0")
+        tell.record(VariableChanged(name=CREATORS, value="1", original="0"))
     with tell.step("list_nodes", 0.1):
         pass
     for node in NODES:
@@ -236,17 +294,16 @@ def _phase(tell: Story, phase: str, versions: dict[str, int]) -> None:
     tell.gate(f"before {phase}", [_variable_verdict()])
     with tell.step(phase, 4.2, factor=3.5):
         waited = phase == "expand"
-        tell.record(
-            "lock_waits", phase=phase, polls=9, most_waiting=4 if waited else 0,
+        tell.record(LocksWatched(phase=phase, polls=9, most_waiting=4 if waited else 0,
             longest_seconds=1.2 if waited else 0.0,
             statements=["ALTER TABLE trust ADD expires_at_int BIGINT"] if waited else [],
-        )  # fmt: skip
+        ))  # fmt: skip
     tell.gate(f"after {phase}", [Verdict(
         True, "metadata locks", phase,
         f"longest wait {1.2 if waited else 0.0} s, {4 if waited else 0} at once, 9 polls",
         "at most 7 s: lock_wait_timeout 5 s + 2 s",
     )])  # fmt: skip
-    tell.record("versions", after=phase, versions=versions, triggers=0)
+    tell.record(VersionsRead(after=phase, versions=versions, triggers=0))
     tell.t += 10.4
 
 
@@ -267,10 +324,10 @@ def _node(tell: Story, name: str, seconds: float = 14) -> None:
 def _stop(tell: Story, restored: bool = True) -> None:
     if restored:
         with tell.step("restore_function_creators", 0.4):
-            tell.record("variable", name="log_bin_trust_function_creators", value="0", original="0")
+            tell.record(VariableChanged(name=CREATORS, value="0", original="0"))
     tell.load_ended = tell.t + 1
     with tell.step("stop_load", 2.2):
-        tell.record("load_stopped", session=1, how="SIGINT after 214 s")
+        tell.record(LoadStopped(session=1, how="SIGINT after 214 s"))
 
 
 @told_once
@@ -293,10 +350,10 @@ def succeeded() -> dict[str, Any]:
                                   "at least 5000")])  # fmt: skip
     tell.load_ended = tell.t + 1
     with tell.step("check_acknowledged_writes", 9.5):
-        tell.record(
-            "writes", session=1, created=412, deleted=187, authenticated=225, uncertain=0,
-            missing=[], unable=[], undead=[], unanswered=[],
-        )  # fmt: skip
+        tell.record(WritesChecked(
+            session=1, created=412, deleted=187, authenticated=225, uncertain=0, missing=[],
+            unable=[], undead=[], unanswered=[],
+        ))  # fmt: skip
         tell.gate("acknowledged writes", [Verdict(True, "acknowledged writes", "keystone",
                   "412 users created, 187 deleted, 225 looked up and logged in",
                   "all of them there, at least 1 created")])  # fmt: skip
@@ -335,7 +392,7 @@ def failed() -> dict[str, Any]:
     except RuntimeError:
         pass
     for _look in range(3):
-        tell.judged("watch")
+        tell.judged("watch", Look.WATCH)
         tell.t += 4
     _stop(tell)
     return tell.end("failed", ["load.watch_load", "nodes.upgrade_node", "nodes.verify_nodes"])
@@ -378,21 +435,20 @@ LOST = [
 
 
 def _plan_restore(tell: Story) -> None:
-    tell.record("dag", dag="keystone_restore")
+    tell.record(DagNamed(dag="keystone_restore"))
     with tell.step("plan_restore", 4.1):
-        tell.record(
-            "plan", cloud="lab", source=SOURCE, target=TARGET,
+        tell.record(Planned(cloud="lab", source=SOURCE, target=TARGET,
             state={"expand": 44, "migrate": 44, "contract": 44},
-            nodes=dict.fromkeys(NODES, f"{TARGET} running"),
-        )  # fmt: skip
-        tell.record("restore", backup=RESTORED_BACKUP, taken=BEGAN - 7500, age_seconds=7500.0)
+            nodes=dict.fromkeys(NODES, running(TARGET)),
+        ))  # fmt: skip
+        tell.record(RestoreChanged(backup=RESTORED_BACKUP, taken=BEGAN - 7500, age_seconds=7500.0))
         tell.gate("preflight", [Verdict(True, "backup file", RESTORED_BACKUP,
-                  "complete, 7654321 bytes", "one schema, complete, readable")])  # fmt: skip
-        tell.record(
-            "restore", swap_needed=True, planned=LOST[:2], hint="", last_downtime=None,
+                  "complete, 7654321 bytes", "one schema, complete, readable")],
+                  Look.PREFLIGHT)  # fmt: skip
+        tell.record(RestoreChanged(swap_needed=True, planned=LOST[:2], hint="", last_downtime=None,
             backup_versions=PIKE,
             reasons=["schema at 44/44/44, backup at 24/24/24"],
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 @told_once
@@ -415,25 +471,25 @@ def restored() -> dict[str, Any]:
     _plan_restore(tell)
     began, replaced = tell.t, "keystone_rollout_replaced_20260301T100004"
     with tell.step("stop_keystone", 3.0):
-        tell.record("restore", began=began, replaced=replaced)
+        tell.record(RestoreChanged(began=began, replaced=replaced))
         for state in ("drain", "maint", "stopped"):
             for node in NODES:
                 tell.note(node, state, state, 0.3)
     with tell.step("swap_schemas", 1.2):
-        tell.record("restore", swapped=tell.t, lost=LOST, replaced=replaced)
-        tell.record("versions", after="restore", triggers=0,
-                    versions=PIKE)  # fmt: skip
+        tell.record(RestoreChanged(swapped=tell.t, lost=LOST, replaced=replaced))
+        tell.record(VersionsRead(after="restore", triggers=0,
+                    versions=PIKE))  # fmt: skip
     with tell.step("restore_nodes", 3.0):
         for state, text in (("installed", SOURCE), ("started", SOURCE), ("proved", "tokens")):
             for node in NODES:
                 tell.note(node, state, text, 4.0)
         for node in NODES:
             tell.note(node, "up", "ready and UP", 1.0)
-        tell.record("restore", began=began, served=tell.t - 3, ended=tell.t)
+        tell.record(RestoreChanged(began=began, served=tell.t - 3, ended=tell.t))
     with tell.step("verify_restore", 2.5):
         tell.gate("restored", [Verdict(True, "release", node, f"{SOURCE} running",
                                        f"{SOURCE} running") for node in NODES])  # fmt: skip
-        tell.record("restore", outcome="restored")
+        tell.record(RestoreChanged(outcome=RestoreOutcome.RESTORED))
     return tell.end("succeeded", [])
 
 

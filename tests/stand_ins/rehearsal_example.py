@@ -20,8 +20,9 @@ def moved(record: dict[str, Any], seconds: float) -> dict[str, Any]:
     for key in ("began", "ended"):
         record[key] += seconds
     for step in record["steps"]:
-        for key in {"began", "ended"} & step.keys():
-            step[key] += seconds
+        step["began"] += seconds
+        if step["ended"] is not None:
+            step["ended"] += seconds
     return record
 
 

@@ -24,6 +24,8 @@ class Verdict:
     limit: str
     consequence: str = ""
     next_step: str = ""
+    witness: str = ""
+    """Who judged it, if that is asked again later: "load"."""
 
     def __str__(self) -> str:
         """Return one line: the state, the measured value, the limit, what follows, what to do."""

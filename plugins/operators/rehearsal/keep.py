@@ -7,12 +7,12 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from keystone_rollout.domain.cloud.rehearsal import Rehearsal
+from keystone_rollout.domain.run.events import Rehearsed
 from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
 from keystone_rollout.web.links import HistoryLink
 from operators.rehearsal.operator import rehearsal_id
-from operators.rehearsal.upgrade import REHEARSED
 from operators.run_end import failed_tasks
 
 DEFAULT_BOUND = int(Rehearsal.model_fields["history"].default)
@@ -27,12 +27,12 @@ class KeepRehearsalOperator(BaseOperator):
         """Return the path of the history's page."""
         cloud = str(context["params"]["cloud"])
         rehearsal = rehearsal_id(context)
-        started = RunDirectory(rehearsal).last(REHEARSED)
+        started = RunDirectory(rehearsal).last(Rehearsed)
         red, _stopped = failed_tasks(context)
         history = RehearsalHistory(cloud, self._bound(cloud))
         row = history.keep(
             rehearsal,
-            started["upgrade"] if started else "",
+            started.upgrade if started else "",
             f"no upgrade was started; red: {', '.join(red) or 'no task'}. Its log says why",
         )
         HistoryLink().show_cloud(self, context, cloud)

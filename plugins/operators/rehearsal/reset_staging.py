@@ -10,9 +10,9 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.rehearsal import Rehearsal, judge_reset, judge_staging
-from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
 from keystone_rollout.procedures.run.gate import hold_lock, settle
@@ -49,7 +49,7 @@ class CheckStagingOperator(RehearsalOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Change nothing; AirflowFailException names what is missing."""
         rehearsal = declared(run)
-        run.directory.record("dag", dag="keystone_rehearsal")
+        run.directory.record(DagNamed(dag="keystone_rehearsal"))
         name = dump_name(rehearsal, context)
         dump = [ProductionDump(run.cloud, name).judge()] if name else []
         settle(run, "staging", [judge_staging(run.cloud.name, run.cloud.staging, True), *dump])
@@ -102,8 +102,8 @@ def at_source(run: RolloutRun, nodes: AllNodes) -> list[Verdict]:
     return [
         judge_reset(
             node,
-            report_in_words(report),
-            isinstance(report, RunningRelease) and report.serves(source),
+            str(report),
+            report.serves(source),
             source,
         )
         for node, report in nodes.reports().items()

@@ -7,6 +7,7 @@ from typing import Any
 from airflow.providers.standard.operators.trigger_dagrun import DagIsPaused, TriggerDagRunOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.run.events import Rehearsed
 from keystone_rollout.hooks.processes.upgrade_here import UPGRADE, UpgradeHere
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rehearsal.operator import rehearsal_id
@@ -15,7 +16,6 @@ from operators.rehearsal.reset_staging import declared
 POLL_SECONDS = 15
 DAGS_TEST = "dag_test"
 """Whom Airflow names as the one who started a run of `airflow dags test`."""
-REHEARSED = "rehearsed"
 
 
 class RehearseUpgradeOperator(TriggerDagRunOperator):
@@ -55,7 +55,7 @@ class RehearseUpgradeOperator(TriggerDagRunOperator):
             return
         # A cleared task rehearses anew, and must not find the run of before.
         self.trigger_run_id = f"{rehearsal_id(context)}__{context['ti'].try_number}"
-        run.directory.record(REHEARSED, upgrade=self.trigger_run_id)
+        run.directory.record(Rehearsed(upgrade=self.trigger_run_id))
         try:
             super().execute(context)
         except DagIsPaused as error:
@@ -71,7 +71,7 @@ class RehearseUpgradeOperator(TriggerDagRunOperator):
 
     def _run_here(self, run: RolloutRun) -> None:
         self._here = UpgradeHere(self.conf or {})
-        run.directory.record(REHEARSED, upgrade=self._here.run_id)
+        run.directory.record(Rehearsed(upgrade=self._here.run_id))
         self.log.info("No scheduler: %s runs here, run id %s", UPGRADE, self._here.run_id)
         if not self._here.run():
             raise AirflowFailException(

@@ -6,9 +6,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.node.cycle import NodeReport, NodeState
 from keystone_rollout.domain.recovery.restore import downtime_in_words, judge_caches, judge_versions
-from keystone_rollout.hooks.node.all_nodes import report_in_words
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
@@ -37,16 +36,14 @@ class StopKeystoneOperator(RestoreOperator):
                 "so the plan is out of date. Next: start keystone_restore again"
             )
         reports = session.outage.nodes.reports()
-        unknown = [f"{name}: {report_in_words(report)}" for name, report in reports.items()
-                   if isinstance(report, Exception)]  # fmt: skip
+        unknown = [f"{name}: {report}" for name, report in reports.items() if not report.release]
         if unknown:
             raise AirflowFailException(
                 f"no server was taken out, because not every node can be stopped: measured "
                 f"{'; '.join(unknown)}; limit every node reachable over SSH. A node that goes on "
                 "would write into tables that are moved. Next: repair it, then clear this task"
             )
-        names = self._to_stop(session, {name: report for name, report in reports.items()
-                                        if isinstance(report, RunningRelease)})  # fmt: skip
+        names = self._to_stop(session, reports)
         if not names:
             self.log.info("Every node serves %s already, and the schema stays", run.cloud.source)
             return []
@@ -56,8 +53,8 @@ class StopKeystoneOperator(RestoreOperator):
         self.log.info("Nobody serves: %s stopped, %d sessions cut", ", ".join(names), cut)
         return names
 
-    def _to_stop(self, session: RestoreSession, reports: dict[str, RunningRelease]) -> list[str]:
-        if session.section()["swap_needed"]:
+    def _to_stop(self, session: RestoreSession, reports: dict[str, NodeReport]) -> list[str]:
+        if session.section().swap_needed:
             return list(reports)
         servers = session.outage.servers
         return [
@@ -109,9 +106,8 @@ class RestoreNodesOperator(RestoreOperator):
         names = []
         for name, report in outage.nodes.reports().items():
             server = cloud.node(name).server
-            done = isinstance(report, RunningRelease) and report.serves(cloud.source)
-            if done and outage.servers.serving([server]):
-                session.note(name, "up", f"serves {cloud.source} already")
+            if report.serves(cloud.source) and outage.servers.serving([server]):
+                session.note(name, NodeState.UP, f"serves {cloud.source} already")
             else:
                 names.append(name)
         return names

@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from keystone_rollout.domain.run.events import Look, Planned
 from keystone_rollout.domain.schema.contract_heads import contract_mark
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.units import duration, moment
 from keystone_rollout.hooks.files.backups import BackupStore
-from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.checks import RestoreChecks
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
@@ -36,14 +37,13 @@ class PlanRestoreOperator(RestoreOperator):
         self.log.info("Backup %s, taken %s", backup, moment(facts.taken))
         nodes = AllNodes(cloud)
         reports = nodes.reports()
-        run.directory.record(
-            "plan", cloud=cloud.name, source=cloud.source, target=cloud.target,
-            state=session.live.versions().to_dict(),
-            nodes={name: report_in_words(report) for name, report in reports.items()},
-        )  # fmt: skip
+        run.directory.record(Planned(
+            cloud=cloud.name, source=cloud.source, target=cloud.target,
+            state=session.live.versions().to_dict(), nodes=reports,
+        ))  # fmt: skip
         session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
         warn_unreachable(cloud, run.directory)
-        settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports))
+        settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports), Look.PREFLIGHT)
         plan = self._compare(session, backup)
         session.record(**plan)
         self._log(session, plan)
@@ -74,6 +74,6 @@ class PlanRestoreOperator(RestoreOperator):
         self.log.info("Loss: %s", loss.sentence())
         for table in loss.affected:
             self.log.info("  %s", table)
-        self.log.info("Age of the backup: %s", duration(session.section()["age_seconds"]))
+        self.log.info("Age of the backup: %s", duration(session.section().age_seconds or 0.0))
         if plan["hint"]:
             self.log.warning(plan["hint"])

@@ -7,7 +7,8 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from keystone_rollout.hooks.database.restore_history import PUT_BACK, OpenRestore
+from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome
+from keystone_rollout.hooks.database.restore_history import OpenRestore
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
@@ -25,8 +26,8 @@ class SettleServersOperator(RestoreOperator):
 
     def execute(self, context: Any) -> Any:
         """Do nothing in a run that took no server out."""
-        events = RunDirectory(str(context["run_id"])).events("restore")
-        if not any("began" in event for event in events):
+        events = RunDirectory(str(context["run_id"])).events(RestoreChanged)
+        if all(event.began is None for event in events):
             self.log.info("This run took no server out")
             return None
         return super().execute(context)
@@ -60,14 +61,14 @@ class SettleServersOperator(RestoreOperator):
             self.log.error(str(error))
             return
         session.keep_downtime()
-        session.history.close(restore.replaced, PUT_BACK)
-        session.record(outcome=PUT_BACK)
+        session.history.close(restore.replaced, RestoreOutcome.PUT_BACK)
+        session.record(outcome=RestoreOutcome.PUT_BACK)
         self.log.info("No table was moved, and every server serves as it did")
 
     def _releases(self, session: RestoreSession) -> list[str]:
         """Return the releases that may serve the live schema, which is as this run found it."""
         cloud = session.cloud
-        return [cloud.target] if session.section()["swap_needed"] else [cloud.source, cloud.target]
+        return [cloud.target] if session.section().swap_needed else [cloud.source, cloud.target]
 
     def _before(self) -> str:
         return (
@@ -89,7 +90,7 @@ class DropScratchSchemaOperator(BaseOperator):
     def execute(self, context: Any) -> None:
         """Drop it, or say that this run made none."""
         run_id = str(context["run_id"])
-        if not RunDirectory(run_id).events("restore"):
+        if not RunDirectory(run_id).events(RestoreChanged):
             self.log.info("This run loaded no backup")
             return
         session = RestoreSession(RolloutRun.from_context(context))

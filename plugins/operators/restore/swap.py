@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.recovery.confirmation import agreed_bound, objection, refusal
 from keystone_rollout.domain.recovery.restore import judge_loss, judge_writers
+from keystone_rollout.domain.run.events import VersionsRead
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.hooks.database.keystone import wait_no_writers
 from keystone_rollout.hooks.database.restore_history import OpenRestore
@@ -31,7 +32,7 @@ class SwapSchemasOperator(RestoreOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Look first whether the tables are moved; AirflowFailException says what stands where."""
         session = RestoreSession(run)
-        restore, needed = session.history.open(), session.section()["swap_needed"]
+        restore, needed = session.history.open(), session.section().swap_needed
         if restore is None:
             if needed:
                 raise AirflowFailException(
@@ -49,12 +50,12 @@ class SwapSchemasOperator(RestoreOperator):
         swap.finish()
         session.history.keep_swapped(restore.replaced, time.time())
         kept = session.history.open() or restore
-        lost = kept.lost.to_list() if kept.lost else session.section()["planned"]
+        lost = kept.lost.to_list() if kept.lost else session.section().planned
         session.record(swapped=kept.swapped, lost=lost, replaced=restore.replaced)
-        run.directory.record(
-            "versions", after="restore", versions=session.live.versions().to_dict(),
+        run.directory.record(VersionsRead(
+            after="restore", versions=session.live.versions().to_dict(),
             triggers=len(session.live.triggers()),
-        )  # fmt: skip
+        ))  # fmt: skip
         self.log.info(
             "The tables that served until now are in schema %s. To drop them when nobody needs "
             "them any more: DROP DATABASE %s", restore.replaced, restore.replaced,
@@ -99,8 +100,8 @@ class ConfirmRestoreOperator(RestoreOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Refuse with everything one has to know to agree, and how."""
         section = RestoreSession(run).section()
-        loss = Difference.from_list(section["planned"])
-        reason = objection(context["params"]["confirm"] or "", section["backup"], loss.total)
+        loss = Difference.from_list(section.planned or [])
+        reason = objection(context["params"]["confirm"] or "", section.backup or "", loss.total)
         if reason:
             raise AirflowFailException(refusal(reason, section, str(run.cloud.source_release)))
         self.log.info("Confirmed: %s", loss.sentence())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.recovery.restore import downtime_in_words, judge_versions
+from keystone_rollout.domain.run.events import RestoreOutcome
 from keystone_rollout.domain.schema.difference import Difference
-from keystone_rollout.hooks.database.restore_history import RESTORED
 from keystone_rollout.procedures.node.verdicts import Expectation, verify_nodes
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
@@ -34,9 +34,9 @@ class VerifyRestoreOperator(RestoreOperator):
         settle(run, "restored", [versions, *verify_nodes(run.cloud, expected)])
         restore, section = session.history.open(), session.section()
         if restore is not None:
-            session.history.close(restore.replaced, RESTORED)
-        session.record(outcome=RESTORED)
-        lost = Difference.from_list(section.get("lost", []))
-        self.log.info("%s serves from %s", run.cloud.source_release, section["backup"])
+            session.history.close(restore.replaced, RestoreOutcome.RESTORED)
+        session.record(outcome=RestoreOutcome.RESTORED)
+        lost = Difference.from_list(section.lost or [])
+        self.log.info("%s serves from %s", run.cloud.source_release, section.backup)
         self.log.info("Lost: %s", lost.sentence())
         self.log.info("Downtime: %s", downtime_in_words(section))

@@ -10,6 +10,7 @@ from airflow.providers.ssh.hooks import ssh
 from airflow.sdk.exceptions import AirflowFailException
 from tenacity import wait_none
 
+from keystone_rollout.domain.run.events import Judged
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -46,4 +47,4 @@ def test_contract_is_refused_while_a_node_is_not_known_to_be_new(
     assert "FAILED server (haproxy/keystone-2): measured ready/UP, not a node of the" in text
     assert "limit 13.0.4 running" in text
     assert "contract would break an old node" in text
-    assert run.directory.last("gate") is not None
+    assert run.directory.last(Judged) is not None

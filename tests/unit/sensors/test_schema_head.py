@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from keystone_rollout.domain.run.events import Planned
 from keystone_rollout.domain.schema.migrations import head_question
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.sql import sql
@@ -37,7 +38,7 @@ def test_a_phase_that_does_nothing_is_not_waited_for(
     image = image_of("25.0.0")
     assert head_question(Phase.MIGRATE, image) is None
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
-    RunDirectory("run-1", tmp_path).record("plan", migrations=image.to_dict())
+    RunDirectory("run-1", tmp_path).record(Planned(migrations=image.to_dict()))
     sensor = SchemaHeadSensor(task_id="wait_migrate", phase="migrate")
     context = {
         "params": {"cloud": "lab"},

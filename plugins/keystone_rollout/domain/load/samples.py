@@ -80,7 +80,7 @@ class Window:
         return self.requests / self.seconds if self.seconds else 0.0
 
     @property
-    def measured(self) -> int:
+    def timed(self) -> int:
         """Return how many requests have a response time."""
         return sum(self.ms.values())
 
@@ -97,7 +97,7 @@ class Window:
         """
         if not 0 < percent <= 100:
             raise ValueError(f"percentile {percent} is not in (0, 100]")
-        rank = math.ceil(self.measured * percent / 100)
+        rank = math.ceil(self.timed * percent / 100)
         seen = 0
         for bucket in sorted(self.ms):
             seen += self.ms[bucket]

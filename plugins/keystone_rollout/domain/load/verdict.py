@@ -13,6 +13,9 @@ STOPS = "the upgrade stops before the next step"
 # A sample is written up to this long after its second began, so a window may lack that much.
 UNWRITTEN_SECONDS = 2.0
 
+WITNESS = "load"
+"""Who judges here, in the verdicts: what it found violated once stays violated."""
+
 
 def window_since(
     samples: Sequence[Sample], last_look: float, now: float, limits: LoadLimits
@@ -58,6 +61,7 @@ def judge(
 def judge_session(session: Window, limits: LoadLimits) -> Verdict:
     """Return whether the whole session made enough requests to prove anything."""
     return Verdict(
+        witness=WITNESS,
         ok=session.requests >= limits.min_requests,
         check="load requests",
         object=SUBJECT,
@@ -71,7 +75,8 @@ def judge_session(session: Window, limits: LoadLimits) -> Verdict:
 def judge_baseline(baseline: Window, limits: LoadLimits) -> Verdict:
     """Return whether the baseline holds enough requests to be compared with."""
     return Verdict(
-        ok=baseline.measured >= limits.window_min_samples and not baseline.failures,
+        witness=WITNESS,
+        ok=baseline.timed >= limits.window_min_samples and not baseline.failures,
         check="load baseline",
         object=SUBJECT,
         measured=f"{baseline.failures} failed of {baseline.requests} requests "
@@ -89,6 +94,7 @@ def _freshness(session: Window, limits: LoadLimits, now: float) -> Verdict:
         measured = f"newest sample is {max(now - session.newest, 0):.1f} s old"
     fresh = session.newest is not None and now - session.newest <= limits.stale_after_seconds
     return Verdict(
+        witness=WITNESS,
         ok=fresh,
         check="load alive",
         object=SUBJECT,
@@ -101,6 +107,7 @@ def _freshness(session: Window, limits: LoadLimits, now: float) -> Verdict:
 
 def _failures(session: Window, limits: LoadLimits, web: str) -> Verdict:
     return Verdict(
+        witness=WITNESS,
         ok=session.failures <= limits.failure_budget,
         check="load failures",
         object=SUBJECT,
@@ -125,6 +132,7 @@ def _traffic(window: Window, limits: LoadLimits, rate: float, web: str) -> Verdi
     else:
         measured = f"no traffic: 0 requests in {window.seconds:.0f} s"
     return Verdict(
+        witness=WITNESS,
         ok=window.requests >= needed,
         check="load traffic",
         object=SUBJECT,
@@ -137,6 +145,7 @@ def _traffic(window: Window, limits: LoadLimits, rate: float, web: str) -> Verdi
 
 def _gap(window: Window, limits: LoadLimits) -> Verdict:
     return Verdict(
+        witness=WITNESS,
         ok=window.longest_gap <= limits.max_gap_seconds,
         check="load gap",
         object=SUBJECT,
@@ -149,18 +158,19 @@ def _gap(window: Window, limits: LoadLimits) -> Verdict:
 
 def _latency(window: Window, baseline: Window | None, limits: LoadLimits) -> Verdict:
     base = baseline.percentile(99) if baseline is not None else None
-    if baseline is None or base is None or baseline.measured < limits.window_min_samples:
-        count = baseline.measured if baseline is not None else 0
+    if baseline is None or base is None or baseline.timed < limits.window_min_samples:
+        count = baseline.timed if baseline is not None else 0
         return _not_enough_data("baseline", count, limits)
     p99 = window.percentile(99)
-    if p99 is None or window.measured < limits.window_min_samples:
-        return _not_enough_data("window", window.measured, limits)
+    if p99 is None or window.timed < limits.window_min_samples:
+        return _not_enough_data("window", window.timed, limits)
     allowed = max(limits.p99_multiple * base, limits.p99_floor_ms)
     return Verdict(
+        witness=WITNESS,
         ok=p99 <= allowed,
         check="load p99",
         object=SUBJECT,
-        measured=f"{p99:g} ms of {window.measured} requests (baseline {base:g} ms)",
+        measured=f"{p99:g} ms of {window.timed} requests (baseline {base:g} ms)",
         limit=f"{allowed:g} ms ({limits.p99_multiple:g} x baseline, "
         f"at least {limits.p99_floor_ms:g} ms)",
         consequence=STOPS,
@@ -170,6 +180,7 @@ def _latency(window: Window, baseline: Window | None, limits: LoadLimits) -> Ver
 
 def _not_enough_data(what: str, count: int, limits: LoadLimits) -> Verdict:
     return Verdict(
+        witness=WITNESS,
         ok=False,
         check="load p99",
         object=SUBJECT,

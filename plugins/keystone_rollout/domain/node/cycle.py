@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from keystone_rollout.domain.node.steps import Step
@@ -44,6 +45,45 @@ def parse_release_report(text: str) -> RunningRelease:
     if started == "stopped":
         return RunningRelease(version, running=False)
     return RunningRelease(version, running=True, stale=int(started) < int(installed))
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What a node said of its release, or why nobody knows."""
+
+    release: RunningRelease | None = None
+    problem: str = ""
+
+    @property
+    def installed(self) -> str:
+        """Return the installed release; empty if it is not known."""
+        return self.release.installed if self.release else ""
+
+    def serves(self, release: str) -> bool:
+        """Tell whether the node is known to run this release."""
+        return self.release is not None and self.release.serves(release)
+
+    def __str__(self) -> str:
+        return str(self.release) if self.release else f"unknown: {self.problem}"
+
+
+class NodeState(StrEnum):
+    """What becomes of a node in its cycle."""
+
+    FOUND = "found"
+    DRAIN = "drain"
+    MAINT = "maint"
+    STOPPED = "stopped"
+    INSTALLED = "installed"
+    STARTED = "started"
+    PROVED = "proved"
+    UP = "up"
+    DONE = "done"
+    GOING_BACK = "going back"
+    OUT = "out"
+    """It stays out of rotation."""
+    NOTE = "note"
+    """Worth knowing; changes no state."""
 
 
 class Rotation(Protocol):
@@ -93,7 +133,7 @@ class NodeCycle:
     rotation: Rotation
     machine: Machine
     prover: Prover
-    note: Callable[[str, str], None]
+    note: Callable[[NodeState, str], None]
     proof: str = field(default="", init=False)
     _may_serve: bool = field(default=True, init=False)
     """Whether a balancer may send requests to the server: until maint, and from ready on."""
@@ -128,7 +168,7 @@ class NodeCycle:
         """
         try:
             report = self._report()
-            self.note("found", str(report))
+            self.note(NodeState.FOUND, str(report))
             if report.serves(self.target) or report.serves(self.source):
                 self.proof = self.prover.prove()
                 self._enter_rotation()
@@ -136,7 +176,7 @@ class NodeCycle:
         except TakenOver:
             raise
         except Exception as error:
-            self.note("going back", f"{error}")
+            self.note(NodeState.GOING_BACK, f"{error}")
         try:
             self._return_to_source()
         except TakenOver:
@@ -154,11 +194,11 @@ class NodeCycle:
 
     def _already_done(self) -> bool:
         report = self._report()
-        self.note("found", str(report))
+        self.note(NodeState.FOUND, str(report))
         if not report.serves(self.target) or not self.rotation.is_serving(self.server):
             return False
         self.proof = self.prover.prove()
-        self.note("done", f"already serves {self.target}; {self.proof}")
+        self.note(NodeState.DONE, f"already serves {self.target}; {self.proof}")
         return True
 
     def _check_kept(self) -> None:
@@ -175,14 +215,14 @@ class NodeCycle:
 
     def _leave_rotation(self) -> None:
         try:
-            self.note("drain", "no new requests")
+            self.note(NodeState.DRAIN, "no new requests")
             self.rotation.drain(self.server)
             self.rotation.wait_no_sessions(self.server)
             # Another server may have died meanwhile: this one still serves if it is let.
             self.rotation.check_capacity(self.server)
             self.rotation.maint(self.server)
             self._may_serve = False
-            self.note("maint", "0 sessions, out of rotation")
+            self.note(NodeState.MAINT, "0 sessions, out of rotation")
         except TakenOver:
             raise
         except BaseException as error:
@@ -204,26 +244,26 @@ class NodeCycle:
 
     def _replace(self, release: str) -> None:
         self.machine.run(Step.STOP, release)
-        self.note("stopped", "service stopped")
+        self.note(NodeState.STOPPED, "service stopped")
         self.machine.run(Step.ENABLE_REPOSITORY, release)
         self.machine.run(Step.INSTALL, release)
         self.machine.run(Step.CONFIGURE, release)
-        self.note("installed", release)
+        self.note(NodeState.INSTALLED, release)
         self.machine.run(Step.START, release)
-        self.note("started", release)
+        self.note(NodeState.STARTED, release)
 
     def _prove(self, release: str) -> None:
         self.proof = self.prover.prove()
         report = self._report()
         if not report.serves(release):
             raise CycleFailed(f"{self.node} reports {report}; expected {release} running")
-        self.note("proved", self.proof)
+        self.note(NodeState.PROVED, self.proof)
 
     def _enter_rotation(self) -> None:
         self._may_serve = True
         self.rotation.ready(self.server)
         self.rotation.wait_up(self.server)
-        self.note("up", "ready and UP, stable")
+        self.note(NodeState.UP, "ready and UP, stable")
 
     def _return_to_source(self) -> None:
         if self._may_serve:
@@ -234,7 +274,7 @@ class NodeCycle:
         self._enter_rotation()
 
     def _go_back(self, reason: BaseException) -> str:
-        self.note("going back", _words(reason))
+        self.note(NodeState.GOING_BACK, _words(reason))
         failed = f"{self.node} could not be taken to {self.target}: {_words(reason)}"
         try:
             self._return_to_source()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from keystone_rollout.domain.node.cycle import NodeReport, RunningRelease
 from keystone_rollout.domain.verdict import Verdict
 
 
@@ -17,20 +19,20 @@ class BackupFacts:
     schema: str
     taken: float
     """When its snapshot began, in epoch seconds."""
-    nodes: Mapping[str, str]
-    """What each node ran at that time: "12.0.3 running"."""
+    nodes: Mapping[str, NodeReport]
+    """What each node ran at that time."""
 
     def served_by(self, release: str) -> bool:
         """Tell whether a node of this release served from this very schema.
 
         A backup that a run made after contract holds the new schema: the old release is lost on it.
         """
-        return f"{release} running" in self.nodes.values()
+        return any(report.serves(release) for report in self.nodes.values())
 
     @property
     def nodes_in_words(self) -> str:
         """Return what ran at that time, each kind once."""
-        return ", ".join(sorted(set(self.nodes.values()))) or "nothing that is known"
+        return ", ".join(sorted({str(each) for each in self.nodes.values()})) or "nothing known"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, for the file beside the backup."""
@@ -40,12 +42,21 @@ class BackupFacts:
     def from_dict(cls, data: Any) -> BackupFacts:
         """Read facts back; ValueError quotes what is not one."""
         try:
-            nodes = {str(name): str(state) for name, state in data["nodes"].items()}
+            nodes = {str(name): _report(each) for name, each in data["nodes"].items()}
             return cls(str(data["cloud"]), str(data["schema"]), float(data["taken"]), nodes)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"read {str(data)[:80]!r}; expected are cloud, schema, taken and nodes"
             ) from error
+
+
+def _report(data: Any) -> NodeReport:
+    """Read one node; descriptions of 0.1.0 have its report in words, such as "12.0.3 running"."""
+    if isinstance(data, str):
+        running = re.fullmatch(r"(\S+) running", data)
+        return NodeReport(RunningRelease(running[1], True) if running else None, data)
+    release = data["release"]
+    return NodeReport(RunningRelease(**release) if release else None, str(data["problem"]))
 
 
 @dataclass(frozen=True)

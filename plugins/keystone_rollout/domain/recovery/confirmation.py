@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.units import duration, moment
 
@@ -44,12 +44,13 @@ def objection(said: str, backup: str, total: int) -> str | None:
     return None
 
 
-def refusal(reason: str, section: Mapping[str, Any], source: str) -> str:
+def refusal(reason: str, section: RestoreChanged, source: str) -> str:
     """Return everything an operator has to know before agreeing, with the phrase to say at its end.
 
     ``section`` is domain.recovery.restore's; ``source`` names the release to go back to.
     """
-    loss = Difference.from_list(section["planned"])
+    loss, backup = Difference.from_list(section.planned or []), section.backup or ""
+    taken = section.taken or 0.0
     affected = loss.affected
     tables = "; ".join(str(table) for table in affected[:SHOWN_TABLES])
     if len(affected) > SHOWN_TABLES:
@@ -57,20 +58,20 @@ def refusal(reason: str, section: Mapping[str, Any], source: str) -> str:
     blind = sum(not table.by_key for table in loss.tables)
     parts = [
         f"{reason}. Nothing was touched",
-        f"Going back to {source} from backup {section['backup']}, taken {moment(section['taken'])} "
-        f"({duration(section['age_seconds'])} ago), undoes {loss.sentence()}",
+        f"Going back to {source} from backup {backup}, taken {moment(taken)} "
+        f"({duration(section.age_seconds or 0.0)} ago), undoes {loss.sentence()}",
         f"By table: {tables}" if tables else "",
         f"Tables compared by their number of rows only, for lack of a common primary key: {blind}"
         if blind
         else "",
         ""
-        if section["swap_needed"]
+        if section.swap_needed
         else "The schema already stands where the backup does and "
         "stays as it is; only nodes are taken back",
-        _expected_downtime(section["last_downtime"]),
-        str(section["hint"]),
+        _expected_downtime(section.last_downtime),
+        section.hint or "",
         f"Next: to do it, start keystone_restore again with param confirm: "
-        f"{phrase(section['backup'], proposed_bound(loss.total))}",
+        f"{phrase(section.backup or '', proposed_bound(loss.total))}",
     ]
     return ". ".join(part for part in parts if part)
 

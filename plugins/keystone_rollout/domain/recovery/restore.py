@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
+from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.units import count, duration
 from keystone_rollout.domain.verdict import Verdict
 
 
-def restore_section(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return what the events say together, later ones over earlier ones; None without any.
-
-    Times are epoch seconds: ``began`` is when the first server left, ``served`` when the first one
-    served again, ``ended`` when all did.
-    """
-    section: dict[str, Any] = {}
+def restore_section(events: Iterable[RestoreChanged]) -> RestoreChanged | None:
+    """Return what the events say together, later ones over earlier ones; None without any."""
+    section: RestoreChanged | None = None
     for event in events:
-        section |= {key: value for key, value in event.items() if key not in ("t", "kind")}
-    return section or None
+        known = {name: each for name, each in vars(event).items() if each is not None}
+        section = replace(section, **known) if section else event
+    return section
 
 
-def downtime_in_words(section: Mapping[str, Any]) -> str:
+def downtime_in_words(section: RestoreChanged) -> str:
     """Return for how long nobody served, as far as that was measured."""
-    began, served, ended = (section.get(key) for key in ("began", "served", "ended"))
-    if began is None:
+    if section.began is None:
         return "no server was taken out"
-    if served is None:
+    if section.served is None:
         return "no server serves again yet"
-    first = f"{duration(served - began)} until the first server served"
-    if ended is None:
+    first = f"{duration(section.served - section.began)} until the first server served"
+    if section.ended is None:
         return f"{first}; not all of them serve yet"
-    return f"{first}, {duration(ended - began)} until all did"
+    return f"{first}, {duration(section.ended - section.began)} until all did"
 
 
 NOT_MOVED = "no table was moved; settle_servers starts everything again as it was"

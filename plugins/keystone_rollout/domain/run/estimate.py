@@ -8,13 +8,13 @@ from statistics import median
 from typing import Any
 
 from keystone_rollout.domain.releases.release import parse_release
-from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.domain.run.events import Event, Work
+from keystone_rollout.domain.run.record import IN_ROTATION, NodeTaken, StepTaken, build_record
 
 UPGRADE = "keystone_upgrade"
-NODE, STAGE = "one node", "stage packages on one node"
+KINDS = {Work.NODE: "one node", Work.STAGE: "stage packages on one node"}
 LAST_STEP = "upgrade_succeeded"
 NO_PAST_RUN = "no past run here: a rehearsal measures it"
-_Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,22 @@ class PastRun:
     total: float | None
 
 
-def past_run(events: Sequence[Mapping[str, Any]]) -> PastRun | None:
+def past_run(events: Sequence[Event]) -> PastRun | None:
     """Read an upgrade from its events; None for any other run.
 
     Raises KeyError, TypeError or ValueError for a record that was written by something else.
     """
     record = build_record("", events, [], "")
-    plan = record["plan"]
-    if record["dag"] != UPGRADE or plan is None:
+    plan = record.plan
+    if record.dag != UPGRADE or plan is None:
         return None
-    nodes = record["nodes"].values()
+    nodes = record.nodes.values()
     return PastRun(
-        plan["cloud"],
-        hop_of(plan["source"], plan["target"]),
-        _seconds(record["steps"], plan["nodes"]),
-        tuple(node["out_of_rotation"] for node in nodes if _went_well(node)),
-        _total(record["steps"]),
+        plan.cloud,
+        hop_of(plan.source, plan.target),
+        _seconds(record.steps),
+        tuple(node.out_of_rotation for node in nodes if _went_well(node)),
+        _total(record.steps),
     )
 
 
@@ -56,36 +56,35 @@ def hop_of(source: str, target: str) -> tuple[int, int]:
     return parse_release(source).major, parse_release(target).major
 
 
-def _went_well(node: _Record) -> bool:
-    return node["since"] is None and node["state"] in ("done", "up") and node["out_of_rotation"] > 0
+def _went_well(node: NodeTaken) -> bool:
+    return node.since is None and node.state in IN_ROTATION and node.out_of_rotation > 0
 
 
-def _seconds(steps: Iterable[_Record], nodes: Iterable[str]) -> dict[str, tuple[float, ...]]:
+def _seconds(steps: Iterable[StepTaken]) -> dict[str, tuple[float, ...]]:
     """Return each kind of step with its times; a step that was repeated took its longest one.
 
     The shorter ones are of cleared tasks that found their work done.
     """
-    longest: dict[str, float] = {}
+    longest: dict[tuple[Work, str], float] = {}
     for step in steps:
-        if step["state"] == "finished":
-            took = step["ended"] - step["began"]
-            longest[step["name"]] = max(took, longest.get(step["name"], 0.0))
+        if step.finished and step.ended is not None:
+            key = (step.work, step.name)
+            longest[key] = max(step.ended - step.began, longest.get(key, 0.0))
     kinds: dict[str, list[float]] = {}
-    names = set(nodes)
-    for name, took in longest.items():
-        kind = NODE if name in names else STAGE if name.startswith("stage ") else name
-        kinds.setdefault(kind, []).append(took)
+    for (work, name), took in longest.items():
+        kinds.setdefault(KINDS.get(work, name), []).append(took)
     return {kind: tuple(times) for kind, times in kinds.items()}
 
 
-def _total(steps: Sequence[_Record]) -> float | None:
-    states = {step["state"] for step in steps}
-    if states != {"finished"} or LAST_STEP not in {step["name"] for step in steps}:
+def _total(steps: Sequence[StepTaken]) -> float | None:
+    names = {step.name for step in steps}
+    if LAST_STEP not in names or not all(step.finished for step in steps):
         return None
     covered, until = 0.0, 0.0
-    for step in sorted(steps, key=lambda each: each["began"]):
-        covered += max(0.0, step["ended"] - max(step["began"], until))
-        until = max(until, step["ended"])
+    for step in sorted(steps, key=lambda each: each.began):
+        ended = step.ended or step.began
+        covered += max(0.0, ended - max(step.began, until))
+        until = max(until, ended)
     return covered
 
 

@@ -3,140 +3,303 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from keystone_rollout.domain.load.samples import Sample, merge
-from keystone_rollout.domain.recovery.restore import restore_section
+from pydantic import TypeAdapter, ValidationError
 
-Event = Mapping[str, Any]
-OUT_OF_ROTATION, IN_ROTATION = ("drain", "maint"), ("up", "done")
+from keystone_rollout.domain.load.samples import Sample, merge
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.recovery.restore import restore_section
+from keystone_rollout.domain.run.events import (
+    VERSION,
+    BackupTaken,
+    BaselineMeasured,
+    DagNamed,
+    Delivery,
+    Event,
+    Judged,
+    LeftBehind,
+    LockChanged,
+    LockState,
+    LocksWatched,
+    Look,
+    NodeChanged,
+    Noted,
+    Notified,
+    Planned,
+    RecordUnreadable,
+    Recovered,
+    RestoreChanged,
+    StepChanged,
+    StepState,
+    VariableChanged,
+    VersionsRead,
+    Work,
+    WritesChecked,
+    last_of,
+    of_kind,
+)
+from keystone_rollout.domain.verdict import Verdict
+
+OUT_OF_ROTATION = (NodeState.DRAIN, NodeState.MAINT)
+IN_ROTATION = (NodeState.UP, NodeState.DONE)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One second of the load; latencies in milliseconds, None if nothing was measured."""
+
+    t: float
+    requests: int
+    failures: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """The load of all sessions; seconds and milliseconds, None for what was not measured."""
+
+    requests: int = 0
+    failures: int = 0
+    failures_by_name: Mapping[str, int] = field(default_factory=dict)
+    longest_gap: float = 0.0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    baseline_p99: float | None = None
+    seconds: int = 0
+    series: Sequence[Point] = ()
+
+
+@dataclass(frozen=True)
+class Finding(Verdict):
+    """A verdict with the look that asked for it, and when."""
+
+    gate: str = ""
+    look: Look = Look.BOUNDARY
+    t: float = 0.0
+
+
+@dataclass(frozen=True)
+class StepTaken:
+    """A step with its beginning and end; one without an end was cut off."""
+
+    name: str
+    work: Work
+    began: float
+    ended: float | None = None
+    state: StepState = StepState.STARTED
+    reason: str = ""
+    gated: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether it went through."""
+        return self.state is StepState.FINISHED
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it says why it did not go through."""
+        return self.state is StepState.FAILED
+
+
+@dataclass(frozen=True)
+class NodeTaken:
+    """What became of one node; ``since`` is when it left rotation, if it has not come back."""
+
+    out_of_rotation: float = 0.0
+    since: float | None = None
+    state: NodeState = NodeState.NOTE
+    history: Sequence[NodeChanged] = ()
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What did not go the plain way, though it may have ended well."""
+
+    t: float
+    text: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything that a report says of a run. Times are epoch seconds, latencies milliseconds.
+
+    ``state`` is "succeeded", "failed", "interrupted" or "waiting", as the caller knows it.
+    """
+
+    run_id: str
+    dag: str
+    state: str
+    began: float | None = None
+    ended: float | None = None
+    plan: Planned | None = None
+    load: LoadSummary = field(default_factory=LoadSummary)
+    verdicts: Sequence[Finding] = ()
+    steps: Sequence[StepTaken] = ()
+    nodes: Mapping[str, NodeTaken] = field(default_factory=dict)
+    versions: Sequence[VersionsRead] = ()
+    lock_waits: Sequence[LocksWatched] = ()
+    variable: Sequence[VariableChanged] = ()
+    backup: BackupTaken | None = None
+    writes: WritesChecked | None = None
+    deviations: Sequence[Deviation] = ()
+    left_behind: Sequence[str] = ()
+    restore: RestoreChanged | None = None
+    failed_tasks: Sequence[str] = ()
+    version: int = VERSION
+
+    @property
+    def violated(self) -> list[Finding]:
+        """Return the verdicts that are not ok, in the order they were found."""
+        return [verdict for verdict in self.verdicts if not verdict.ok]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, for report.json."""
+        return {**asdict(self), "violated": [asdict(each) for each in self.violated]}
+
+
+_ADAPTER = TypeAdapter(RunRecord)
+
+
+def read_record(data: Any) -> RunRecord:
+    """Return the record of a report.json; RecordUnreadable for one of another version."""
+    version = data.get("version", 1) if isinstance(data, dict) else "unknown"
+    if version != VERSION:
+        raise RecordUnreadable(
+            f"this report was written by another version of this project: record version "
+            f"{version}, this one reads {VERSION}"
+        )
+    try:
+        return _ADAPTER.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RecordUnreadable(
+            f"report: {'.'.join(str(each) for each in first['loc'])}: {first['msg']}"
+        ) from error
 
 
 def build_record(
-    run_id: str, events: Sequence[Event], samples: Sequence[Sample], state: str
-) -> dict[str, Any]:
-    """Return the run record.
-
-    ``state`` is "succeeded" or "failed", as the caller knows it from its tasks. Times are epoch
-    seconds, latencies milliseconds.
-    """
-    session = merge(samples)
-    gates = _of(events, "gate")
-    verdicts = [{**verdict, "gate": gate["gate"], "t": gate["t"]}
-                for gate in gates for verdict in gate["verdicts"]]  # fmt: skip
-    baseline = _last(events, "baseline")
-    dag = _last(events, "dag")
-    return {
-        "run_id": run_id,
-        "dag": dag["dag"] if dag else "keystone_upgrade",
-        "state": state,
-        "began": events[0]["t"] if events else None,
-        "ended": events[-1]["t"] if events else None,
-        "plan": _last(events, "plan"),
-        "load": {
-            "requests": session.requests,
-            "failures": session.failures,
-            "failures_by_name": session.failures_by_name,
-            "longest_gap": session.longest_gap,
-            "p50": session.percentile(50) if session.measured else None,
-            "p95": session.percentile(95) if session.measured else None,
-            "p99": session.percentile(99) if session.measured else None,
-            "baseline_p99": baseline["p99"] if baseline else None,
-            "seconds": len(samples),
-            "series": [_point(sample) for sample in samples],
-        },
-        "verdicts": verdicts,
-        "violated": [verdict for verdict in verdicts if not verdict["ok"]],
-        "steps": _steps(_of(events, "step")),
-        "nodes": _nodes(_of(events, "node")),
-        "versions": _of(events, "versions"),
-        "lock_waits": _of(events, "lock_waits"),
-        "variable": _of(events, "variable"),
-        "backup": _last(events, "backup"),
-        "writes": _writes(_of(events, "writes")),
-        "deviations": _deviations(events),
-        "left_behind": [event["text"] for event in _of(events, "left_behind")],
-        "restore": restore_section(_of(events, "restore")),
-    }
+    run_id: str,
+    events: Sequence[Event],
+    samples: Sequence[Sample],
+    state: str,
+    failed_tasks: Sequence[str] = (),
+) -> RunRecord:
+    """Return the record of a run."""
+    dag = last_of(events, DagNamed)
+    return RunRecord(
+        run_id=run_id,
+        dag=dag.dag if dag else "keystone_upgrade",
+        state=state,
+        began=events[0].t if events else None,
+        ended=events[-1].t if events else None,
+        plan=last_of(events, Planned),
+        load=_load(events, samples),
+        verdicts=[
+            Finding(**vars(verdict), gate=event.gate, look=event.look, t=event.t)
+            for event in of_kind(events, Judged)
+            for verdict in event.verdicts
+        ],
+        steps=_steps(of_kind(events, StepChanged)),
+        nodes=_nodes(of_kind(events, NodeChanged)),
+        versions=of_kind(events, VersionsRead),
+        lock_waits=of_kind(events, LocksWatched),
+        variable=of_kind(events, VariableChanged),
+        backup=last_of(events, BackupTaken),
+        writes=_writes(of_kind(events, WritesChecked)),
+        deviations=list(_deviations(events)),
+        left_behind=[event.text for event in of_kind(events, LeftBehind)],
+        restore=restore_section(of_kind(events, RestoreChanged)),
+        failed_tasks=list(failed_tasks),
+    )
 
 
-def _of(events: Iterable[Event], kind: str) -> list[Event]:
-    return [event for event in events if event["kind"] == kind]
+def _load(events: Iterable[Event], samples: Sequence[Sample]) -> LoadSummary:
+    session, baseline = merge(samples), last_of(events, BaselineMeasured)
+    p50, p95, p99 = (session.percentile(p) if session.timed else None for p in (50, 95, 99))
+    return LoadSummary(
+        requests=session.requests,
+        failures=session.failures,
+        failures_by_name=session.failures_by_name,
+        longest_gap=session.longest_gap,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        baseline_p99=baseline.p99 if baseline else None,
+        seconds=len(samples),
+        series=[_point(sample) for sample in samples],
+    )
 
 
-def _last(events: Sequence[Event], kind: str) -> Event | None:
-    return next(reversed(_of(events, kind)), None)
-
-
-def _writes(events: Sequence[Event]) -> dict[str, Any] | None:
-    """Add up what became of every load session's writes; None where nobody looked."""
-    newest = {event["session"]: event for event in events}
-    total: dict[str, Any] = {}
-    for event in newest.values():
-        for key, value in event.items():
-            if key not in ("t", "kind", "session"):
-                total[key] = total[key] + value if key in total else value
-    return total or None
-
-
-def _deviations(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Return what did not go the plain way, though it may have ended well."""
-    found = []
-    for event in events:
-        if event["kind"] in ("recovered", "note"):
-            text = event["text"]
-        elif event["kind"] == "node" and event["state"] == "note":
-            text = f"{event['node']}: {event['text']}"
-        elif event["kind"] == "notification" and event["state"] == "failed":
-            text = (
-                f"notification '{event['happening']}' by {event['via']} (connection "
-                f"{event['connection']}) could not be delivered: {event['error']}; the run went on"
-            )
-        elif event["kind"] == "lock" and event["state"] == "broken":
-            text = f"the lock of run {event['of']} was broken: {'; '.join(event['done'])}"
-        else:
-            continue
-        found.append({"t": event["t"], "text": text})
-    return found
-
-
-def _point(sample: Sample) -> dict[str, Any]:
+def _point(sample: Sample) -> Point:
     window = merge([sample])
-    known = bool(window.measured)
-    return {
-        "t": sample.t,
-        "requests": sample.requests,
-        "failures": sample.failures,
-        "p50": window.percentile(50) if known else None,
-        "p95": window.percentile(95) if known else None,
-        "p99": window.percentile(99) if known else None,
-    }
+    p50, p95, p99 = (window.percentile(p) if window.timed else None for p in (50, 95, 99))
+    return Point(sample.t, sample.requests, sample.failures, p50, p95, p99)
 
 
-def _steps(events: Sequence[Event]) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = []
+def _writes(events: Iterable[WritesChecked]) -> WritesChecked | None:
+    """Add up what became of every load session's writes; None if nobody looked."""
+    total: WritesChecked | None = None
+    for event in {event.session: event for event in events}.values():
+        total = _added(total, event) if total else event
+    return total
+
+
+def _added(one: WritesChecked, other: WritesChecked) -> WritesChecked:
+    names = [each.name for each in fields(WritesChecked) if each.name not in ("t", "session")]
+    sums = {name: _sum(getattr(one, name), getattr(other, name)) for name in names}
+    return replace(other, **sums)
+
+
+def _sum(one: Any, other: Any) -> Any:
+    return one + other if isinstance(one, int) else [*one, *other]
+
+
+def _deviations(events: Iterable[Event]) -> Iterable[Deviation]:
     for event in events:
-        if event["state"] == "started":
-            steps.append({"name": event["step"], "began": event["t"], "state": "unfinished"})
+        text = ""
+        if isinstance(event, Recovered | Noted):
+            text = event.text
+        elif isinstance(event, NodeChanged) and event.state is NodeState.NOTE:
+            text = f"{event.node}: {event.text}"
+        elif isinstance(event, Notified) and event.state is Delivery.FAILED:
+            text = (
+                f"notification '{event.happening}' by {event.via} (connection "
+                f"{event.connection}) could not be delivered: {event.error}; the run went on"
+            )
+        elif isinstance(event, LockChanged) and event.state is LockState.BROKEN:
+            text = f"the lock of run {event.of} was broken: {'; '.join(event.done)}"
+        if text:
+            yield Deviation(event.t, text)
+
+
+def _steps(events: Iterable[StepChanged]) -> list[StepTaken]:
+    steps: list[StepTaken] = []
+    for event in events:
+        if event.state is StepState.STARTED:
+            steps.append(StepTaken(event.step, event.work, event.t))
             continue
-        for step in reversed(steps):
-            if step["name"] == event["step"] and step["state"] == "unfinished":
-                step.update(state=event["state"], ended=event["t"], reason=event.get("reason", ""))
+        for place in reversed(range(len(steps))):
+            step = steps[place]
+            if step.name == event.step and step.ended is None:
+                steps[place] = replace(step, state=event.state, ended=event.t,
+                                       reason=event.reason, gated=event.gated)  # fmt: skip
                 break
     return steps
 
 
-def _nodes(events: Sequence[Event]) -> dict[str, dict[str, Any]]:
-    nodes: dict[str, dict[str, Any]] = {}
+def _nodes(events: Iterable[NodeChanged]) -> dict[str, NodeTaken]:
+    nodes: dict[str, NodeTaken] = {}
     for event in events:
-        node = nodes.setdefault(
-            event["node"], {"out_of_rotation": 0.0, "since": None, "history": []}
-        )
-        node["history"].append({key: event[key] for key in ("t", "state", "text")})
-        node["state"] = event["state"]
-        if event["state"] in OUT_OF_ROTATION and node["since"] is None:
-            node["since"] = event["t"]
-        elif event["state"] in IN_ROTATION and node["since"] is not None:
-            node["out_of_rotation"] += event["t"] - node["since"]
-            node["since"] = None
+        node = nodes.get(event.node, NodeTaken())
+        out, since = node.out_of_rotation, node.since
+        if event.state in OUT_OF_ROTATION and since is None:
+            since = event.t
+        elif event.state in IN_ROTATION and since is not None:
+            out, since = out + event.t - since, None
+        nodes[event.node] = NodeTaken(out, since, event.state, [*node.history, event])
     return nodes

@@ -6,10 +6,9 @@ import json
 from dataclasses import dataclass
 
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.run.events import RestoreOutcome
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.hooks.database.own_schema import RolloutTable
-
-RESTORED, PUT_BACK, SUPERSEDED = "restored", "put back", "superseded"
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,6 @@ class RestoreHistory:
         """Write down that all servers serve again; the first time counts."""
         self.table.write("update_restore_ended", replaced=replaced, at=at)
 
-    def close(self, replaced: str, outcome: str) -> None:
+    def close(self, replaced: str, outcome: RestoreOutcome) -> None:
         """Write down what came of a restore; no later run goes on with it."""
         self.table.write("update_restore_outcome", replaced=replaced, outcome=outcome)

@@ -13,7 +13,15 @@ from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.run.estimate import PastRun, estimate, hop_of, past_run
-from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.domain.run.events import (
+    VERSION,
+    Event,
+    Kind,
+    Opened,
+    RecordUnreadable,
+    of_kind,
+    read_event,
+)
 
 EVENTS = "events.jsonl"
 
@@ -48,28 +56,40 @@ class RunDirectory:
         """Return the directory in which the load writes."""
         return self.path / "load"
 
-    def record(self, kind: str, **fields: Any) -> None:
-        """Append one event; a line is written whole or not at all."""
-        line = json.dumps({"t": round(time.time(), 3), "kind": kind, **fields}, sort_keys=True)
+    def record(self, event: Event) -> None:
+        """Append an event with the time; a line is written whole or not at all."""
+        moment = {"t": round(time.time(), 3)}
         with (self.path / EVENTS).open("a", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            stream.write(line + "\n")
+            if not os.fstat(stream.fileno()).st_size:
+                stream.write(_line({**Opened().to_dict(), **moment}))
+            stream.write(_line({**event.to_dict(), **moment}))
 
-    def record_verdicts(self, gate: str, verdicts: list[Verdict]) -> None:
-        """Append the verdicts of one gate."""
-        self.record("gate", gate=gate, verdicts=[verdict.to_dict() for verdict in verdicts])
+    def all_events(self) -> list[Event]:
+        """Return the events in the order they happened; RecordUnreadable for another version's."""
+        return [read_event(data) for data in self._lines()]
 
-    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return the events in the order they happened, all or of one kind."""
+    def events(self, kind: type[Kind]) -> list[Kind]:
+        """Return the events of one kind, as `all_events` does."""
+        found = [read_event(data) for data in self._lines() if data["kind"] == kind.kind]
+        return of_kind(found, kind)
+
+    def last(self, kind: type[Kind]) -> Kind | None:
+        """Return the newest event of a kind."""
+        return next(reversed(self.events(kind)), None)
+
+    def _lines(self) -> list[dict[str, Any]]:
         path = self.path / EVENTS
         if not path.exists():
             return []
-        events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [event for event in events if kind in (None, event["kind"])]
-
-    def last(self, kind: str) -> dict[str, Any] | None:
-        """Return the newest event of a kind."""
-        return next(reversed(self.events(kind)), None)
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        version = lines[0].get("version", 1) if lines else VERSION
+        if version != VERSION:
+            raise RecordUnreadable(
+                f"{path} was recorded by another version of this project: record version "
+                f"{version}, this one reads {VERSION}. Nothing was changed. Next: start a new run"
+            )
+        return lines
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path:
         """Write data as JSON, see `write_text`."""
@@ -82,6 +102,10 @@ class RunDirectory:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
         return path
+
+
+def _line(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True) + "\n"
 
 
 def folder_name(run_id: str) -> str:
@@ -106,11 +130,11 @@ def past_runs() -> tuple[list[PastRun], list[str]]:
     unreadable = []
     for path in sorted(runs_folder().glob(f"*/{EVENTS}")):
         try:
-            events = RunDirectory(path.parent.name).events()
+            events = RunDirectory(path.parent.name).all_events()
             run = past_run(events)
         except (OSError, ValueError, KeyError, TypeError):
             unreadable.append(path.parent.name)
             continue
         if run is not None:
-            found.append((events[0]["t"], run))
+            found.append((events[0].t, run))
     return [run for _, run in sorted(found, key=lambda each: each[0])], unreadable

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample, merge, parse_samples
+from keystone_rollout.domain.load.verdict import WITNESS
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.project import INCLUDE, PLUGINS
 from keystone_rollout.hooks.locust.process import LoadProcess
@@ -207,6 +208,7 @@ class LoadGeneratorHook:
         return Verdict(
             ok=alive,
             check="load process",
+            witness=WITNESS,
             object="locust",
             measured=reason,
             limit=" or ".join(ACTIVE_STATES),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Protocol
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import Machine, RunningRelease, parse_release_report
+from keystone_rollout.domain.node.cycle import Machine, NodeReport, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.node.machine import NodeMachine
 
@@ -59,19 +59,16 @@ class AllNodes:
                     raise error
                 yield running[future], error or future.result()
 
-    def reports(self) -> dict[str, RunningRelease | Exception]:
+    def reports(self) -> dict[str, NodeReport]:
         """Return what each node runs, or why that is not known, in the cloud file's order."""
         release = self.cloud.source
-        found: dict[str, RunningRelease | Exception] = {}
+        found: dict[str, NodeReport] = {}
         names = self.cloud.node_names
         for name, text in self.each(names, lambda _, node: node.run(Step.REPORT_RELEASE, release)):
             try:
-                found[name] = text if isinstance(text, Exception) else parse_release_report(text)
-            except ValueError as error:
-                found[name] = error
+                if isinstance(text, Exception):
+                    raise text
+                found[name] = NodeReport(parse_release_report(text))
+            except Exception as error:
+                found[name] = NodeReport(problem=str(error))
         return {name: found[name] for name in names}
-
-
-def report_in_words(report: RunningRelease | Exception) -> str:
-    """Return what a node runs as a plan says it."""
-    return f"unknown: {report}" if isinstance(report, Exception) else str(report)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from typing import Any
 
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample, Window, merge, with_unwritten_failures
-from keystone_rollout.domain.load.verdict import judge, judge_baseline, judge_session, window_since
+from keystone_rollout.domain.load.verdict import (
+    WITNESS,
+    judge,
+    judge_baseline,
+    judge_session,
+    window_since,
+)
+from keystone_rollout.domain.run.events import (
+    BaselineMeasured,
+    Judged,
+    LoadStarted,
+    LoadStopped,
+    Look,
+)
 from keystone_rollout.domain.verdict import Verdict, failed
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.locust.generator import LoadEnd, LoadGeneratorHook
@@ -29,7 +40,7 @@ class LoadSession:
     def __init__(self, run: RolloutRun) -> None:
         self.run = run
         self.limits = run.cloud.limits.load
-        self.number = len(run.directory.events("load_started"))
+        self.number = len(run.directory.events(LoadStarted))
         self.generator = self._generator(self.number)
 
     def _generator(self, number: int) -> LoadGeneratorHook:
@@ -60,7 +71,7 @@ class LoadSession:
             return
         self.number += 1
         self.generator = self._generator(self.number)
-        self.run.directory.record("load_started", session=self.number, web=self.generator.web)
+        self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web))
         load = self.run.cloud.load
         try:
             self.generator.start(
@@ -82,18 +93,18 @@ class LoadSession:
         time.sleep(self.limits.baseline_seconds)
         end = time.time()
         baseline = merge(self.generator.samples(), start=start, end=end)
-        self.run.directory.record(
-            "baseline", session=self.number, start=start, end=end, p99=baseline.percentile(99),
+        self.run.directory.record(BaselineMeasured(
+            session=self.number, start=start, end=end, p99=baseline.percentile(99),
             p50=baseline.percentile(50), rate=baseline.rate, requests=baseline.requests,
-        )  # fmt: skip
+        ))  # fmt: skip
         return judge_baseline(baseline, self.limits)
 
     def baseline(self) -> Window | None:
         """Return the baseline of this session, or None where it was not measured."""
-        event = self.run.directory.last("baseline")
-        if event is None or event["session"] != self.number:
+        event = self.run.directory.last(BaselineMeasured)
+        if event is None or event.session != self.number:
             return None
-        return merge(self.generator.samples(), start=event["start"], end=event["end"])
+        return merge(self.generator.samples(), start=event.start, end=event.end)
 
     def judge(self) -> list[Verdict]:
         """Return one verdict for each question about the load since the last look."""
@@ -123,7 +134,7 @@ class LoadSession:
         if not self.number or self._stopped():
             return None
         ended = self.generator.stop()
-        self.run.directory.record("load_stopped", session=self.number, how=ended.how)
+        self.run.directory.record(LoadStopped(session=self.number, how=ended.how))
         return ended
 
     def was_stopped_on_purpose(self) -> bool:
@@ -139,24 +150,20 @@ class LoadSession:
         return [sample for session in self.sessions() for sample in session.samples()]
 
     def _stopped(self) -> bool:
-        event = self.run.directory.last("load_stopped")
-        return event is not None and event["session"] == self.number
+        event = self.run.directory.last(LoadStopped)
+        return event is not None and event.session == self.number
 
-    def _gates(self) -> Iterator[dict[str, Any]]:
-        started = self.run.directory.last("load_started")
-        since = started["t"] if started else 0.0
-        return (event for event in self.run.directory.events("gate") if event["t"] >= since)
+    def _looks(self) -> list[Judged]:
+        started = self.run.directory.last(LoadStarted)
+        since = started.t if started else 0.0
+        return [event for event in self.run.directory.events(Judged) if event.t >= since]
 
     def _last_look(self) -> float:
         # watch_load looks all the time; a boundary judges all since the boundary before.
-        looks = [event["t"] for event in self._gates() if event["gate"] != "watch"]
+        looks = [event.t for event in self._looks() if event.look is not Look.WATCH]
         return max(looks, default=time.time())
 
     def _seen_before(self) -> list[Verdict]:
         """Return what an earlier look at this session found violated: it stays violated."""
-        for event in self._gates():
-            verdicts = [Verdict.from_dict(each) for each in event["verdicts"]]
-            for verdict in failed(verdicts):
-                if verdict.check.startswith("load "):
-                    return [verdict]
-        return []
+        seen = (verdict for event in self._looks() for verdict in failed(event.verdicts))
+        return [verdict for verdict in seen if verdict.witness == WITNESS][:1]

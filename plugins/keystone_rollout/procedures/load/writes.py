@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
+from keystone_rollout.domain.run.events import Noted, WritesChecked
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWritesHook
 from keystone_rollout.procedures.load.session import LoadSession
@@ -19,7 +21,7 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
     session with a missing write keeps its users, so that somebody can look.
     """
     session = LoadSession(run)
-    checked = {event["session"] for event in run.directory.events("writes")}
+    checked = {event.session for event in run.directory.events(WritesChecked)}
     verdicts = []
     for number, generator in enumerate(session.sessions(), start=1):
         if number in checked:
@@ -27,11 +29,11 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
         writes = AcknowledgedWritesHook(session.account())
         found = writes.check(generator.directory / "ledger.jsonl")
         verdict = found.verdict()
-        run.directory.record("writes", session=number, **found.to_dict())
+        run.directory.record(WritesChecked(session=number, **asdict(found)))
         verdicts.append(verdict)
         if note := found.note():
             log.warning(note)
-            run.directory.record("note", text=note)
+            run.directory.record(Noted(text=note))
         if verdict.ok and run.cloud.load.clean_up:
             prefix = session.name_prefixes()[number - 1]
             log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))

@@ -8,7 +8,8 @@ import uuid
 from airflow.providers.ssh.hooks.ssh import SSHHook
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.node.cycle import NodeCycle, TakenOver
+from keystone_rollout.domain.node.cycle import NodeCycle, NodeState, TakenOver
+from keystone_rollout.domain.run.events import node_changed
 from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.keystone.api import NodeProver
@@ -32,22 +33,24 @@ class CycleNotes:
         self.attempt = uuid.uuid4().hex
         self._marked = False
 
-    def __call__(self, state: str, text: str) -> None:
+    def __call__(self, state: NodeState, text: str) -> None:
         """Record one change; TakenOver where another attempt works on the node by now."""
-        if state == "drain" or (state == "found" and self.node.server in self.servers.all()):
+        if state is NodeState.DRAIN or (
+            state is NodeState.FOUND and self.node.server in self.servers.all()
+        ):
             self.servers.mark(self.node.server, self.run.directory.run_id, self.attempt)
             self._marked = True
         elif self._marked:
             self._check_not_taken_over()
         log.info("%s: %s (%s)", self.node.name, state, text)
-        self.run.directory.record("node", node=self.node.name, state=state, text=text)
-        if state in ("up", "done") and self._marked:
+        self.run.directory.record(node_changed(self.node.name, state, text))
+        if state in (NodeState.UP, NodeState.DONE) and self._marked:
             self._clear()
 
     def note(self, text: str) -> None:
         """Record something worth knowing that changes no state."""
         log.warning("%s: %s", self.node.name, text)
-        self.run.directory.record("node", node=self.node.name, state="note", text=text)
+        self.run.directory.record(node_changed(self.node.name, NodeState.NOTE, text))
 
     def _check_not_taken_over(self) -> None:
         try:

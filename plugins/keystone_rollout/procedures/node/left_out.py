@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from keystone_rollout.domain.cloud.model import Node
+from keystone_rollout.domain.run.events import Recovered
 from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.procedures.node.cycle import node_cycle
@@ -36,7 +37,7 @@ def bring_back(run: RolloutRun) -> list[str]:
             problems.append(f"{node.name}: {error}")
             continue
         log.warning(done[-1])
-        run.directory.record("recovered", text=done[-1])
+        run.directory.record(Recovered(text=done[-1]))
     if problems:
         raise NodesStayOut("\n- ".join(["nodes that stay out of rotation:", *problems]))
     return done

@@ -6,22 +6,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+from keystone_rollout.domain.run.events import PartPlanned
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.plan.text import plan_text
 from keystone_rollout.views.plan.view import build_plan_view
 
-PART = "plan_part"
-
 
 def record_part(directory: RunDirectory, part: str, data: dict[str, Any]) -> None:
     """Keep one part; a task that is cleared replaces what it had read."""
-    directory.record(PART, part=part, data=data)
+    directory.record(PartPlanned(part=part, data=data))
 
 
 def recorded_parts(directory: RunDirectory) -> dict[str, Any]:
     """Return the newest of each part that was read."""
-    return {event["part"]: event["data"] for event in directory.events(PART)}
+    return {event.part: event.data for event in directory.events(PartPlanned)}
 
 
 def write_plan(directory: RunDirectory) -> tuple[Path, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from keystone_rollout.domain.cloud.model import Cloud, Node
-from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.releases.hop_plan import PLANNED
 from keystone_rollout.domain.schema.forecast import forecasts
 from keystone_rollout.domain.schema.migrations import ImageMigrations
@@ -16,7 +16,7 @@ from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase, read_table_sizes
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.haproxy.runtime import balancers
-from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 
 NEXT_IMAGE = "pull or build the image of the target release, then plan again"
 NEXT_CONNECTION = "repair it, or correct its connection in Airflow, then plan again"
@@ -145,12 +145,12 @@ class PlanReader:
     def _node(
         self,
         node: Node,
-        report: RunningRelease | Exception,
+        report: NodeReport,
         balancers: Mapping[str, Servers | None],
     ) -> dict[str, Any]:
         cloud = self.cloud
-        if isinstance(report, Exception):
-            self._find("reading", node.name, " ".join(str(report).split()),
+        if report.release is None:
+            self._find("reading", node.name, " ".join(report.problem.split()),
                        "reachable and readable", NEXT_CONNECTION)  # fmt: skip
         elif not any(report.serves(release) for release in (cloud.source, cloud.target)):
             self._find("release", node.name, str(report),
@@ -159,7 +159,7 @@ class PlanReader:
         servers = {name: self._server(name, node, of) for name, of in balancers.items()}
         return {
             "name": node.name,
-            "release": report_in_words(report),
+            "release": str(report),
             "server": node.server,
             "states": servers,
         }

@@ -10,6 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
+from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.hooks.files.run_directory import (
     RunDirectory,
     folder_name,
@@ -86,8 +87,8 @@ class RehearsalHistory:
             return row_without_data(rehearsal, time.time(), why_none)
         source = runs_folder() / folder_name(upgrade)
         try:
-            record = json.loads((source / RECORD).read_text(encoding="utf-8"))
-            row = row_of(rehearsal, record)
+            data = json.loads((source / RECORD).read_text(encoding="utf-8"))
+            row = row_of(rehearsal, read_record(data))
         except OSError as error:
             problem = f"no report: {source.name}/{RECORD} cannot be read ({error.strerror})"
             return row_without_data(rehearsal, time.time(), problem, upgrade)

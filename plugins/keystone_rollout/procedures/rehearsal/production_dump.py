@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.recovery.dump import judge_dump, judge_dump_release, scan_dump
 from keystone_rollout.domain.schema.difference import quoted
@@ -32,7 +33,7 @@ from keystone_rollout.procedures.restore.outage import PlannedOutage
 log = logging.getLogger(__name__)
 
 
-def _log(node: str, state: str, text: str) -> None:
+def _log(node: str, state: NodeState, text: str) -> None:
     log.info("%s: %s (%s)", node, state, text)
 
 

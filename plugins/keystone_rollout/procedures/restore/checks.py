@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import client_missing
@@ -18,7 +18,7 @@ from keystone_rollout.hooks.database.keystone import missing_privileges
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.backups import BackupStore
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
-from keystone_rollout.hooks.node.all_nodes import AllNodes, PrivilegedMachine, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes, PrivilegedMachine
 from keystone_rollout.procedures.preflight.checks import finding
 
 ADMINISTRATOR_NEEDS = (
@@ -35,7 +35,7 @@ class RestoreChecks:
         self.cloud = cloud
         self.nodes = nodes
 
-    def run(self, backup: Path, reports: Mapping[str, RunningRelease | Exception]) -> list[Verdict]:
+    def run(self, backup: Path, reports: Mapping[str, NodeReport]) -> list[Verdict]:
         """Return all findings, good and bad, in one list."""
         verdicts = [self._release(name, report) for name, report in reports.items()]
         for subject, check in self._checks(backup):
@@ -57,11 +57,11 @@ class RestoreChecks:
         for name, hook in balancers(self.cloud).items():
             yield name, partial(self._balancer, name, hook)
 
-    def _release(self, name: str, report: RunningRelease | Exception) -> Verdict:
+    def _release(self, name: str, report: NodeReport) -> Verdict:
         known = (self.cloud.source, self.cloud.target)
         return finding(
-            not isinstance(report, Exception) and report.installed in known,
-            "release", name, report_in_words(report),
+            report.installed in known,
+            "release", name, str(report),
             f"{' or '.join(known)} installed, reachable over SSH",
             f"correct source and target, or repair {name}: a node that cannot be stopped may write",
         )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import Machine, parse_release_report
+from keystone_rollout.domain.node.cycle import Machine, NodeState, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.haproxy.api import HaproxyError
 from keystone_rollout.hooks.haproxy.servers import Servers
@@ -19,8 +19,8 @@ from keystone_rollout.hooks.node.all_nodes import AllNodes, Work
 
 log = logging.getLogger(__name__)
 
-Note = Callable[[str, str, str], None]
-"""Called with node, state and text at each change; the states are those of domain.node.cycle."""
+Note = Callable[[str, NodeState, str], None]
+"""Called with node, state and text at each change."""
 
 
 class OutageFailed(RuntimeError):
@@ -66,12 +66,12 @@ class PlannedOutage:
         """
         servers = [self.server[name] for name in names]
         for name in names:
-            self.note(name, "drain", "no new requests")
+            self.note(name, NodeState.DRAIN, "no new requests")
         self.servers.drain(*servers)
         cut = self.servers.sessions_left(servers)
         self.servers.maint(*servers)
         for name in names:
-            self.note(name, "maint", f"out of rotation, {cut} sessions cut in all")
+            self.note(name, NodeState.MAINT, f"out of rotation, {cut} sessions cut in all")
         failures = [
             f"{name} may still run: {outcome}"
             for name, outcome in self.nodes.each(names, self._stop)
@@ -88,11 +88,11 @@ class PlannedOutage:
             for step in (Step.STOP, Step.ENABLE_REPOSITORY, Step.INSTALL, Step.CONFIGURE):
                 machine.run(step, release)
                 if step is Step.STOP:
-                    self.note(name, "stopped", "service stopped")
-            self.note(name, "installed", release)
+                    self.note(name, NodeState.STOPPED, "service stopped")
+            self.note(name, NodeState.INSTALLED, release)
             self._flush_cache(name, machine, release)
             machine.run(Step.START, release)
-            self.note(name, "started", release)
+            self.note(name, NodeState.STARTED, release)
             proof = self.provers[name].prove_alone()
             report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
             if not report.serves(release):
@@ -112,7 +112,7 @@ class PlannedOutage:
                     f"it has {release}, the schema may be served by {' or '.join(releases)}"
                 )
             machine.run(Step.START, release)
-            self.note(name, "started", release)
+            self.note(name, NodeState.STARTED, release)
             return self.provers[name].prove_alone()
 
         self._bring_back(names, work)
@@ -131,7 +131,7 @@ class PlannedOutage:
                 self._enter_rotation(name, outcome)
                 back.append(self.server[name])
             except Exception as error:
-                self.note(name, "out", f"out of rotation: {error}")
+                self.note(name, NodeState.OUT, f"out of rotation: {error}")
                 failures.append(f"{name} is OUT of rotation: {error}")
         self.servers.wait_stable(back)
         if failures:
@@ -140,9 +140,9 @@ class PlannedOutage:
     def _enter_rotation(self, name: str, proof: str) -> None:
         if self._others_serve(name):
             proof = self.provers[name].prove()
-        self.note(name, "proved", proof)
+        self.note(name, NodeState.PROVED, proof)
         self.servers.bring_in(self.server[name])
-        self.note(name, "up", "ready and UP")
+        self.note(name, NodeState.UP, "ready and UP")
 
     def _others_serve(self, name: str) -> bool:
         others = [server for server in self.server.values() if server != self.server[name]]
@@ -159,7 +159,7 @@ class PlannedOutage:
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
         if report.running:
             raise OutageFailed(f"it reports {report} after step stop")
-        self.note(name, "stopped", "service stopped")
+        self.note(name, NodeState.STOPPED, "service stopped")
         return str(report)
 
     def _flush_cache(self, name: str, machine: Machine, release: str) -> None:

@@ -12,13 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.recovery.restore import restore_section
+from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome, node_changed
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.hooks.database.comparison import SchemaReader, compare_rows, structures_differ
 from keystone_rollout.hooks.database.loader import BackupLoad
-from keystone_rollout.hooks.database.restore_history import SUPERSEDED, OpenRestore, RestoreHistory
+from keystone_rollout.hooks.database.restore_history import OpenRestore, RestoreHistory
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.backups import BackupStore
 from keystone_rollout.procedures.restore.outage import PlannedOutage
@@ -42,10 +44,10 @@ class RestoreSession:
         """Return what stops and starts the nodes; its connections are looked up at first use."""
         return PlannedOutage(self.cloud, self.note)
 
-    def section(self) -> dict[str, Any]:
+    def section(self) -> RestoreChanged:
         """Return what this run has planned and done; RuntimeError where it has no plan."""
-        section = restore_section(self.run.directory.events("restore"))
-        if section is None or "planned" not in section:
+        section = restore_section(self.run.directory.events(RestoreChanged))
+        if section is None or section.planned is None:
             raise RuntimeError(
                 f"run {self.run.directory.run_id} has no plan. Next: clear task plan_restore, not "
                 "just this one"
@@ -54,13 +56,13 @@ class RestoreSession:
 
     def record(self, **fields: Any) -> None:
         """Record what the report says about this restore."""
-        self.run.directory.record("restore", **fields)
+        self.run.directory.record(RestoreChanged(**fields))
 
-    def note(self, node: str, state: str, text: str) -> None:
+    def note(self, node: str, state: NodeState, text: str) -> None:
         """Log and record a change of one node; the first that is up ends the downtime."""
         log.info("%s: %s (%s)", node, state, text)
-        self.run.directory.record("node", node=node, state=state, text=text)
-        if state == "up":
+        self.run.directory.record(node_changed(node, state, text))
+        if state is NodeState.UP:
             self.keep_downtime()
 
     def servers(self) -> list[str]:
@@ -88,11 +90,11 @@ class RestoreSession:
 
     def backup(self) -> Path:
         """Return the backup that was planned with."""
-        return BackupStore(self.cloud).folder / str(self.section()["backup"])
+        return BackupStore(self.cloud).folder / str(self.section().backup)
 
     def backup_versions(self) -> RecordedVersions:
         """Return where the schema stands in the backup."""
-        return RecordedVersions.from_dict(self.section()["backup_versions"])
+        return RecordedVersions.from_dict(self.section().backup_versions or {})
 
     def swap(self, restore: OpenRestore) -> SchemaSwap:
         """Return what moves the tables of an open restore."""
@@ -113,7 +115,7 @@ class RestoreSession:
 
     def begin(self) -> OpenRestore:
         """Open a restore, or return the one that was interrupted and goes on here."""
-        backup, now = str(self.section()["backup"]), time.time()
+        backup, now = str(self.section().backup), time.time()
         serving = self.serving()
         restore = self.history.open()
         if restore and self.goes_on(restore, all_serve=len(serving) == len(self.servers())):
@@ -121,7 +123,7 @@ class RestoreSession:
             return restore
         began = restore.began if restore and not serving else now
         if restore:
-            self.history.close(restore.replaced, SUPERSEDED)
+            self.history.close(restore.replaced, RestoreOutcome.SUPERSEDED)
         self.history.begin(replaced_schema(now), backup, self.run.directory.run_id, began)
         opened = self.history.open()
         assert opened is not None
@@ -134,9 +136,9 @@ class RestoreSession:
         the servers it took out are still out.
         """
         section = self.section()
-        if restore.backup != section["backup"]:
+        if restore.backup != section.backup:
             return False
-        return not section["swap_needed"] if self.moved(restore) else not all_serve
+        return not section.swap_needed if self.moved(restore) else not all_serve
 
     def moved(self, restore: OpenRestore | None) -> bool:
         """Tell whether the tables of an open restore are moved.

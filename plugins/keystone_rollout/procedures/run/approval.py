@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.load.samples import merge
-from keystone_rollout.domain.node.cycle import RunningRelease
+from keystone_rollout.domain.run.events import BackupTaken, BaselineMeasured, Judged, Look, Noted
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.domain.verdict import failed
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.node.all_nodes import AllNodes, report_in_words
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.views.messages.approval import (
@@ -37,7 +36,7 @@ def contract_evidence(run: RolloutRun) -> ContractEvidence:
         forecast=contract.sentence,
         schema=str(state),
         heads=str(state.image),
-        deviations=[event["text"] for event in run.directory.events("note")],
+        deviations=[event.text for event in run.directory.events(Noted)],
         answer_seconds=cloud.limits.approval_seconds,
     )
 
@@ -46,8 +45,8 @@ def _nodes(cloud: Cloud) -> list[NodeEvidence]:
     return [
         NodeEvidence(
             name,
-            report_in_words(report),
-            isinstance(report, RunningRelease) and report.serves(cloud.target),
+            str(report),
+            report.serves(cloud.target),
         )
         for name, report in AllNodes(cloud).reports().items()
     ]
@@ -56,25 +55,25 @@ def _nodes(cloud: Cloud) -> list[NodeEvidence]:
 def load_evidence(run: RolloutRun) -> LoadEvidence:
     """Return what all sessions of the load have measured, and the newest baseline."""
     whole = merge(LoadSession(run).all_samples())
-    baseline = run.directory.last("baseline") or {}
-    p99 = whole.percentile(99) if whole.measured else None
-    return LoadEvidence(whole.requests, whole.failures, p99, baseline.get("p99"))
+    baseline = run.directory.last(BaselineMeasured)
+    p99 = whole.percentile(99) if whole.timed else None
+    return LoadEvidence(whole.requests, whole.failures, p99, baseline.p99 if baseline else None)
 
 
 def backup_evidence(run: RolloutRun) -> BackupEvidence | None:
     """Return the newest backup, and when the gate after it found it good."""
-    backup: dict[str, Any] | None = None
-    good: dict[str, Any] | None = None
-    for event in run.directory.events():
-        if event["kind"] == "backup":
+    backup: BackupTaken | None = None
+    good: Judged | None = None
+    for event in run.directory.all_events():
+        if isinstance(event, BackupTaken):
             backup, good = event, None
-        elif event["kind"] == "gate" and event["gate"] == "backup":
-            good = event if all(verdict["ok"] for verdict in event["verdicts"]) else None
+        elif isinstance(event, Judged) and event.look is Look.BACKUP:
+            good = None if failed(event.verdicts) else event
     if backup is None:
         return None
     return BackupEvidence(
-        path=str(backup["path"]),
-        size=int(backup["bytes"]),
-        verified=good["t"] if good else None,
-        measured="; ".join(verdict["measured"] for verdict in good["verdicts"]) if good else "",
+        path=backup.path,
+        size=backup.bytes,
+        verified=good.t if good else None,
+        measured="; ".join(verdict.measured for verdict in good.verdicts) if good else "",
     )

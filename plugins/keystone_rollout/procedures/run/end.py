@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from keystone_rollout.domain.run.events import Judged, LoadStopped, Reported
 from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
@@ -23,8 +24,8 @@ def was_resumed(run: RolloutRun) -> bool:
     "Clear failed tasks" runs neither setup nor teardown again: gates take and start what they
     need, and whoever fails or finishes after that has to end it.
     """
-    reported, gate = run.directory.last("reported"), run.directory.last("gate")
-    return reported is not None and gate is not None and gate["t"] > reported["t"]
+    reported, judged = run.directory.last(Reported), run.directory.last(Judged)
+    return reported is not None and judged is not None and judged.t > reported.t
 
 
 def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
@@ -82,7 +83,7 @@ class InterruptedRun:
         load = self.load()
         if load is not None and load.is_alive():
             ended = load.stop()
-            self.directory.record("load_stopped", session=int(load.directory.name), how=ended.how)
+            self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
             done.append(f"its load was {ended.how}")
         path = write_run_report(self.directory, "interrupted", [])
         done.append(f"its report was written: {path}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from airflow.sdk.exceptions import AirflowFailException
-
+from keystone_rollout.domain.run.events import Judged, Look
 from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.domain.verdict import Verdict, failed
 from keystone_rollout.hooks.database.variables import SavedVariable
 from keystone_rollout.procedures.load.session import LoadSession
-from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +45,14 @@ def hold_lock(run: RolloutRun, gate: str) -> LockHolder | None:
     return broken
 
 
-def settle(run: RolloutRun, gate: str, verdicts: list[Verdict]) -> None:
-    """Record and log verdicts; raise AirflowFailException if any is violated."""
-    run.directory.record_verdicts(gate, verdicts)
+def settle(run: RolloutRun, gate: str, verdicts: list[Verdict], look: Look = Look.BOUNDARY) -> None:
+    """Record and log verdicts; raise GateClosed if any is violated."""
+    run.directory.record(Judged(gate=gate, verdicts=verdicts, look=look))
     for verdict in verdicts:
         log.log(logging.INFO if verdict.ok else logging.ERROR, "%s: %s", gate, verdict)
     violated = failed(verdicts)
     if violated:
-        raise AirflowFailException(
+        raise GateClosed(
             f"gate '{gate}' is closed, {len(violated)} of {len(verdicts)} checks failed:\n- "
             + "\n- ".join(str(verdict) for verdict in violated)
         )

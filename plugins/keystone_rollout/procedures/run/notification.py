@@ -14,6 +14,7 @@ from airflow.sdk import Connection
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message, Notification
+from keystone_rollout.domain.run.events import Delivery, Noted, Notified
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
 
@@ -64,14 +65,14 @@ class _Delivery:
             self.thread.join(max(0.0, deadline - time.monotonic()))
         fields = {"via": self.settings.via, "connection": self.settings.connection}
         if self.seconds is None:
-            return {**fields, "state": "failed", "error": f"no answer within {SECONDS} s; it may "
-                    "still arrive"}  # fmt: skip
+            text = f"no answer within {SECONDS} s; it may still arrive"
+            return {**fields, "state": Delivery.FAILED, "error": text}
         if self.error is None:
-            return {**fields, "state": "sent", "seconds": round(self.seconds, 2)}
+            return {**fields, "state": Delivery.SENT, "seconds": round(self.seconds, 2)}
         text = f"{type(self.error).__name__}: {' '.join(str(self.error).split())}"
         if self.notifier is not None:
             text = without_secrets(text, self.notifier.hook.get_connection(""))
-        return {**fields, "state": "failed", "error": text[:300]}
+        return {**fields, "state": Delivery.FAILED, "error": text[:300]}
 
 
 def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> None:
@@ -93,8 +94,8 @@ def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> 
             delivery.start()
         for delivery in deliveries:
             fields = delivery.outcome(deadline)
-            directory.record("notification", happening=message.happening, **fields)
-            log.log(logging.INFO if fields["state"] == "sent" else logging.WARNING,
+            directory.record(Notified(happening=message.happening, **fields))
+            log.log(logging.INFO if fields["state"] is Delivery.SENT else logging.WARNING,
                     "Notification '%s': %s", message.happening, fields)  # fmt: skip
     except Exception:
         log.exception("Nobody was told; the run goes on")
@@ -110,7 +111,7 @@ def warn_unreachable(cloud: Cloud, directory: RunDirectory) -> None:
                 "without them. Next: docs/notifications.md says what each of them needs"
             )
             log.warning(text)
-            directory.record("note", text=text)
+            directory.record(Noted(text=text))
 
 
 def without_secrets(text: str, connection: Connection) -> str:

@@ -10,6 +10,7 @@ from airflow.sdk.configuration import conf
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message
+from keystone_rollout.domain.run.events import Reported
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.notification import tell
 from keystone_rollout.procedures.run.report import read_record, report_path, write_run_report
@@ -58,12 +59,12 @@ def end_with_report(
     """
     if cloud is None:
         return write_run_report(directory, state, failed_tasks)
-    told = directory.last("reported")
-    since = told["t"] if told else 0.0
+    told = directory.last(Reported)
+    since = told.t if told else 0.0
 
     def outcome(state: str, reasons: Sequence[str]) -> Message:
         record = read_record(directory, state, failed_tasks)
-        about = topic(cloud, directory, record["dag"])
+        about = topic(cloud, directory, record.dag)
         return ended(about, record, str(report_path(directory)), since=since, also=reasons)
 
     tell(cloud, directory, lambda: outcome(state, problems))

@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from keystone_rollout.domain.load.samples import under_load
-from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.domain.run.events import Reported
+from keystone_rollout.domain.run.record import RunRecord, build_record
 from keystone_rollout.hooks.files.project import INCLUDE
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
@@ -30,15 +31,14 @@ def write_report_so_far(directory: RunDirectory) -> Path:
     return write_report(directory, read_record(directory, "waiting", []))
 
 
-def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> dict[str, Any]:
+def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> RunRecord:
     """Return the run record as of now, see `write_run_report`."""
     samples = [
         sample
         for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
         for sample in under_load(LoadGeneratorHook(folder).samples())
     ]
-    record = build_record(directory.run_id, directory.events(), samples, state)
-    return {**record, "failed_tasks": list(failed_tasks)}
+    return build_record(directory.run_id, directory.all_events(), samples, state, failed_tasks)
 
 
 def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
@@ -47,14 +47,14 @@ def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence
     ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
     """
     path = write_report(directory, read_record(directory, state, failed_tasks))
-    directory.record("reported", state=state, path=str(path))
+    directory.record(Reported(state=state, path=str(path)))
     return path
 
 
 TEMPLATES = INCLUDE / "report"
 
 
-def render_report(record: dict[str, Any]) -> str:
+def render_report(record: RunRecord) -> str:
     """Return the report of a run record as one HTML document."""
     return render_page("report.html.j2", build_view(record))
 
@@ -76,10 +76,10 @@ def render_page(template: str, view: dict[str, Any]) -> str:
     return environment.get_template(template).render(view=view, style=style)
 
 
-def write_report(directory: RunDirectory, record: dict[str, Any]) -> Path:
+def write_report(directory: RunDirectory, record: RunRecord) -> Path:
     """Write report.json and report.html into the run's directory; return the latter's path.
 
     Each is replaced in one step, the JSON first: it is there even if the page cannot be made.
     """
-    directory.write_json("report.json", record)
+    directory.write_json("report.json", record.to_dict())
     return directory.write_text("report.html", render_report(record))

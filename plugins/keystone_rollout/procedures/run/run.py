@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.overrides import OVERRIDES, deviations, given_overrides
+from keystone_rollout.domain.run.events import Noted, Planned, StepChanged, StepState, Work
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.domain.schema.versions import RecordedVersions
@@ -17,6 +21,10 @@ from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 
 log = logging.getLogger(__name__)
+
+
+class GateClosed(AirflowFailException):
+    """The checks that are violated between two steps; nothing goes on."""
 
 
 class RolloutRun:
@@ -43,15 +51,15 @@ class RolloutRun:
 
     def record_deviations(self, params: Mapping[str, Any]) -> None:
         """Record what the run's params set otherwise than the cloud file, each once."""
-        known = {event["text"] for event in self.directory.events("note")}
+        known = {replace(event, t=0.0) for event in self.directory.events(Noted)}
         for text in deviations(_cloud({**params, **dict.fromkeys(OVERRIDES)}), self.cloud):
             log.warning("Deviation: %s", text)
-            if text not in known:
-                self.directory.record("note", text=text)
+            if (note := Noted(text=text)) not in known:
+                self.directory.record(note)
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> Planned:
         """Return what task `plan` found; RuntimeError where it has not run."""
-        event = self.directory.last("plan")
+        event = self.directory.last(Planned)
         if event is None:
             raise RuntimeError(
                 f"run {self.directory.run_id} has no plan. Next: clear task plan, not just this one"
@@ -60,22 +68,26 @@ class RolloutRun:
 
     def image(self) -> ImageMigrations:
         """Return the migrations that were read from the upgrade image."""
-        return ImageMigrations.from_dict(self.plan()["migrations"])
+        return ImageMigrations.from_dict(self.plan().migrations)
 
     def state(self, recorded: RecordedVersions) -> MigrationState:
         """Place what the version table says against the image's migrations."""
         return MigrationState(recorded, self.image())
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
+    def step(self, name: str, work: Work = Work.STEP) -> Iterator[None]:
         """Record when a step of the upgrade began and how it ended."""
-        self.directory.record("step", step=name, state="started")
+        started = StepChanged(step=name, work=work, state=StepState.STARTED)
+        self.directory.record(started)
         try:
             yield
         except BaseException as error:
-            self.directory.record("step", step=name, state="failed", reason=str(error))
+            gated = isinstance(error, GateClosed)
+            self.directory.record(
+                replace(started, state=StepState.FAILED, reason=str(error), gated=gated)
+            )
             raise
-        self.directory.record("step", step=name, state="finished")
+        self.directory.record(replace(started, state=StepState.FINISHED))
 
 
 def _cloud(params: Mapping[str, Any], *, any_hop: bool = False) -> Cloud:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keystone_rollout.domain.run.events import Planned, Work
+from keystone_rollout.domain.run.record import RunRecord, StepTaken
 from keystone_rollout.views.report.view import HEADLINES, run_state
 
 Row = dict[str, Any]
@@ -28,32 +30,32 @@ def row_without_data(rehearsal: str, at: float, problem: str, upgrade: str = "")
     }  # fmt: skip
 
 
-def row_of(rehearsal: str, record: Mapping[str, Any], report: str = "") -> Row:
+def row_of(rehearsal: str, record: RunRecord, report: str = "") -> Row:
     """Return the row of one report.json; KeyError, TypeError or ValueError where it is broken.
 
     ``report`` is the page's path, relative to the history. Times are seconds, latencies
     milliseconds; None is what was not measured.
     """
-    load, plan = record["load"], record["plan"] or {}
-    began, ended = record["began"], record["ended"]
-    known, state = load["requests"] > 0, run_state(record)
+    load, plan = record.load, record.plan or Planned()
+    began, ended = record.began, record.ended
+    known, state = load.requests > 0, run_state(record)
     if state not in HEADLINES:
         raise ValueError(f"read state {state!r}, allowed are {', '.join(HEADLINES)}")
     return {
         "rehearsal": rehearsal,
-        "upgrade": str(record["run_id"]),
+        "upgrade": str(record.run_id),
         "began": None if began is None else float(began),
         "state": state,
         "problem": "",
-        "source": str(plan.get("source", "")),
-        "target": str(plan.get("target", "")),
-        "requests": int(load["requests"]) if known else None,
-        "failures": int(load["failures"]) if known else None,
-        "longest_gap": float(load["longest_gap"]) if known else None,
-        "p99": _number(load["p99"]),
-        "baseline_p99": _number(load["baseline_p99"]),
+        "source": plan.source,
+        "target": plan.target,
+        "requests": int(load.requests) if known else None,
+        "failures": int(load.failures) if known else None,
+        "longest_gap": float(load.longest_gap) if known else None,
+        "p99": _number(load.p99),
+        "baseline_p99": _number(load.baseline_p99),
         "seconds": None if began is None or ended is None else float(ended) - float(began),
-        "phases": _phases(record["steps"], set(plan.get("nodes") or ())),
+        "phases": _phases(record.steps),
         "reason": _reason(record),
         "report": report,
     }
@@ -75,25 +77,25 @@ def p99_ratio(row: Mapping[str, Any]) -> float | None:
     return float(p99) / float(baseline) if p99 is not None and baseline else None
 
 
-def _phases(steps: list[Mapping[str, Any]], nodes: set[str]) -> dict[str, float]:
+def _phases(steps: Sequence[StepTaken]) -> dict[str, float]:
     """Return the seconds of each phase that ended, repeated steps and all nodes added up."""
     taken: dict[str, float] = {}
     for step in steps:
-        phase = "nodes" if step["name"] in nodes else _STEPS.get(step["name"])
-        if phase and step["state"] != "unfinished":
-            taken[phase] = taken.get(phase, 0.0) + step["ended"] - step["began"]
+        phase = "nodes" if step.work is Work.NODE else _STEPS.get(step.name)
+        if phase and step.ended is not None:
+            taken[phase] = taken.get(phase, 0.0) + step.ended - step.began
     return {phase: round(taken[phase], 1) for phase in PHASES if phase in taken}
 
 
-def _reason(record: Mapping[str, Any]) -> str:
+def _reason(record: RunRecord) -> str:
     """Return in short why a run is red: the limit that was violated, or the step that failed."""
-    if record["state"] == "succeeded":
+    if record.state == "succeeded":
         return ""
-    for verdict in record["violated"]:
-        return f"{verdict['check']} ({verdict['object']}): measured {verdict['measured']}, limit " \
-               f"{verdict['limit']}"  # fmt: skip
-    for step in record["steps"]:
-        if step["state"] == "failed":
-            return f"step {step['name']} failed"
-    tasks = ", ".join(record.get("failed_tasks", []))
+    for verdict in record.violated:
+        return f"{verdict.check} ({verdict.object}): measured {verdict.measured}, limit " \
+               f"{verdict.limit}"  # fmt: skip
+    for step in record.steps:
+        if step.failed:
+            return f"step {step.name} failed"
+    tasks = ", ".join(record.failed_tasks)
     return f"red tasks: {tasks}" if tasks else "no step recorded why"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Happening, Message
 from keystone_rollout.domain.recovery.restore import downtime_in_words
+from keystone_rollout.domain.run.record import RunRecord
 from keystone_rollout.domain.units import count, duration
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.views.report.checks import reasons
@@ -75,7 +76,7 @@ def approval_needed(topic: Topic, evidence: str) -> Message:
 
 def ended(
     topic: Topic,
-    record: Mapping[str, Any],
+    record: RunRecord,
     report: str,
     *,
     since: float = 0.0,
@@ -87,22 +88,22 @@ def ended(
     :param since: what happened up to this time was told before (a run that was resumed)
     :param also: reasons that are not in the record
     """
-    if record["state"] != "succeeded":
+    if record.state != "succeeded":
         return _halted(topic, record, report, since, also)
     happening: Happening = "rolled_back" if topic.dag == "keystone_rollback" else "finished"
-    restore = record["restore"]
-    lines = [_load(record), *(f"Left behind: {each}" for each in record["left_behind"])]
+    restore = record.restore
+    lines = [_load(record), *(f"Left behind: {each}" for each in record.left_behind)]
     if restore:
         lines = [restore_summary(restore), f"Downtime: {downtime_in_words(restore)}"]
     return topic.message(happening, topic.way, [*lines, "", f"Next: read the report, {report}"])
 
 
 def _halted(
-    topic: Topic, record: Mapping[str, Any], report: str, since: float, also: Sequence[str]
+    topic: Topic, record: RunRecord, report: str, since: float, also: Sequence[str]
 ) -> Message:
     found = reasons(_only_new(record, since))
     texts = [*(_reason(each) for each in found), *also]
-    tasks = [str(task) for task in record["failed_tasks"]]
+    tasks = [str(task) for task in record.failed_tasks]
     if any(task.endswith("approve_contract") for task in tasks):
         texts.append(
             "Contract was rejected, or nobody answered in time: it did not run, and the old "
@@ -123,23 +124,21 @@ def _halted(
     ])  # fmt: skip
 
 
-def _standing(record: Mapping[str, Any]) -> list[str]:
-    if record["restore"]:
-        return [restore_summary(record["restore"])]
-    return [_load(record)] if record["load"]["requests"] else []
+def _standing(record: RunRecord) -> list[str]:
+    if record.restore:
+        return [restore_summary(record.restore)]
+    return [_load(record)] if record.load.requests else []
 
 
 def _named(found: Mapping[str, Any]) -> str:
     return str(found["title"]) if found["text"] else f"{found['title']} ({found['object']})"
 
 
-def _only_new(record: Mapping[str, Any], since: float) -> dict[str, Any]:
+def _only_new(record: RunRecord, since: float) -> RunRecord:
     """Leave out what was told before, unless nothing has happened after it."""
-    new = {
-        "violated": [each for each in record["violated"] if each["t"] > since],
-        "steps": [each for each in record["steps"] if each["began"] > since],
-    }
-    return {**record, **(new if any(new.values()) else {})}
+    verdicts = [each for each in record.violated if each.t > since]
+    steps = [each for each in record.steps if each.began > since]
+    return replace(record, verdicts=verdicts, steps=steps) if verdicts or steps else record
 
 
 def _reason(found: Mapping[str, Any]) -> str:
@@ -150,13 +149,13 @@ def _reason(found: Mapping[str, Any]) -> str:
     return str(Verdict(ok=False, **{name: _shortened(found[name], 200) for name in names}))
 
 
-def _load(record: Mapping[str, Any]) -> str:
-    load = record["load"]
-    if not load["requests"]:
+def _load(record: RunRecord) -> str:
+    load = record.load
+    if not load.requests:
         return "No request was made: nobody knows whether clients noticed."
     return (
-        f"{count(load['failures'])} of {count(load['requests'])} requests failed, longest gap "
-        f"between two successes {load['longest_gap']:.1f} s."
+        f"{count(load.failures)} of {count(load.requests)} requests failed, longest gap "
+        f"between two successes {load.longest_gap:.1f} s."
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from keystone_rollout.domain.run.record import Point, RunRecord
 from keystone_rollout.domain.units import elapsed
 from keystone_rollout.views.report.lanes import lane_segments, node_names
 from keystone_rollout.views.report.layout import Axis, Layout, step_bands
@@ -17,16 +18,16 @@ from keystone_rollout.views.report.layout import Axis, Layout, step_bands
 Data = Mapping[str, Any]
 
 
-def time_axis(record: Data, layout: Layout) -> Axis | None:
+def time_axis(record: RunRecord, layout: Layout) -> Axis | None:
     """Return the axis over everything the record knows, or None where it knows no time."""
-    times = [t for t in (record["began"], record["ended"]) if t is not None]
-    times += [point["t"] + edge for point in record["load"]["series"] for edge in (0, 1)]
+    times = [t for t in (record.began, record.ended) if t is not None]
+    times += [point.t + edge for point in record.load.series for edge in (0, 1)]
     if not times or max(times) - min(times) < 1:
         return None
     return Axis(min(times), max(times), layout)
 
 
-def build_chart(record: Data, steps: Sequence[Data], layout: Layout) -> dict[str, Any] | None:
+def build_chart(record: RunRecord, steps: Sequence[Data], layout: Layout) -> dict[str, Any] | None:
     """Return the chart for one layout, or None where there is no time to draw.
 
     ``steps`` are those of the report's table: numbered, with name, state, began and ended.
@@ -35,14 +36,14 @@ def build_chart(record: Data, steps: Sequence[Data], layout: Layout) -> dict[str
     if axis is None:
         return None
     bands, rows = step_bands(steps, axis, node_names(record))
-    points = _points(record["load"]["series"], axis)
+    points = _points(record.load.series, axis)
     top = 16 + rows * 15
     rate = _panel(top + 18, 76, [point["rate"] for point in points])
     failures = {"top": rate["bottom"] + 28, "bottom": rate["bottom"] + 28 + 22}
     slow = [point[key] for point in points for key in ("p99",) if point[key] is not None]
-    latency = _panel(failures["bottom"] + 30, 118, [*slow, record["load"]["baseline_p99"] or 0])
+    latency = _panel(failures["bottom"] + 30, 118, [*slow, record.load.baseline_p99 or 0])
     # A restore has no load on purpose: its chart is about the nodes, without three empty panels.
-    loaded = bool(points) or record["restore"] is None
+    loaded = bool(points) or record.restore is None
     lanes = _lanes(record, axis, (latency["bottom"] if loaded else top) + 34)
     end = lanes[-1]["top"] + lanes[-1]["height"] if lanes else 0
     bottom = end or (latency["bottom"] if loaded else top)
@@ -65,7 +66,7 @@ def build_chart(record: Data, steps: Sequence[Data], layout: Layout) -> dict[str
             "p99": _line(points, "p99", latency),
             "p95": _line(points, "p95", latency),
             "p50": _line(points, "p50", latency),
-            "baseline": _y(record["load"]["baseline_p99"], latency),
+            "baseline": _y(record.load.baseline_p99, latency),
         },
         "lanes": lanes,
         "measured": bool(points),
@@ -99,18 +100,18 @@ def _y(value: float | None, panel: Data) -> float | None:
     return round(float(panel["bottom"] - share * (panel["bottom"] - panel["top"])), 1)
 
 
-def _points(series: Sequence[Data], axis: Axis) -> list[dict[str, Any]]:
+def _points(series: Sequence[Point], axis: Axis) -> list[dict[str, Any]]:
     """Merge seconds that fall on the same spot; the worst of them stays visible."""
     per_point = max(1, math.ceil(len(series) * axis.layout.bucket / axis.layout.plot))
     groups = [series[i : i + per_point] for i in range(0, len(series), per_point)]
     return [
         {
-            "x": axis.x(group[0]["t"] + len(group) / 2),
-            "from": group[0]["t"],
-            "until": group[-1]["t"] + 1,
-            "t": elapsed(group[0]["t"] - axis.begin),
-            "rate": sum(point["requests"] for point in group) / len(group),
-            "failures": sum(point["failures"] for point in group),
+            "x": axis.x(group[0].t + len(group) / 2),
+            "from": group[0].t,
+            "until": group[-1].t + 1,
+            "t": elapsed(group[0].t - axis.begin),
+            "rate": sum(point.requests for point in group) / len(group),
+            "failures": sum(point.failures for point in group),
             "p50": _of(median, group, "p50"),
             "p95": _of(max, group, "p95"),
             "p99": _of(max, group, "p99"),
@@ -119,8 +120,8 @@ def _points(series: Sequence[Data], axis: Axis) -> list[dict[str, Any]]:
     ]
 
 
-def _of(merge: Any, group: Sequence[Data], key: str) -> float | None:
-    known = [point[key] for point in group if point[key] is not None]
+def _of(merge: Any, group: Sequence[Point], key: str) -> float | None:
+    known = [each for point in group if (each := getattr(point, key)) is not None]
     return float(merge(known)) if known else None
 
 
@@ -154,7 +155,7 @@ def _area(points: Sequence[Data], panel: Data) -> str:
     )
 
 
-def _lanes(record: Data, axis: Axis, top: float) -> list[dict[str, Any]]:
+def _lanes(record: RunRecord, axis: Axis, top: float) -> list[dict[str, Any]]:
     return [
         {
             "name": name,

@@ -5,36 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keystone_rollout.domain.run.record import Finding, RunRecord
+
 Data = Mapping[str, Any]
 
 
-def reasons(record: Data) -> list[dict[str, Any]]:
+def reasons(record: RunRecord) -> list[dict[str, Any]]:
     """Return why the run is red, in the order it happened.
 
     These are the violated checks, and what failed steps said themselves.
     """
     found = [
-        {**check, "title": check["check"], "text": ""} for check in group_checks(record["violated"])
+        {**check, "title": check["check"], "text": ""} for check in group_checks(record.violated)
     ]
-    for step in record["steps"]:
-        text = step.get("reason", "")
+    for step in record.steps:
         # A closed gate lists the very verdicts that are here already.
-        if step["state"] == "failed" and not text.startswith("gate '"):
+        if step.failed and not step.gated:
             found.append(
-                {"title": step["name"], "object": "step", "times": 1, "text": text,
-                 "t": step["ended"]}
+                {"title": step.name, "object": "step", "times": 1, "text": step.reason,
+                 "t": step.ended}
             )  # fmt: skip
     return sorted(found, key=lambda reason: reason["t"])
 
 
-def group_checks(verdicts: Sequence[Data]) -> list[dict[str, Any]]:
+def group_checks(verdicts: Sequence[Finding]) -> list[dict[str, Any]]:
     """Group verdicts by what was asked of what; a violated one speaks for its group.
 
     Objects of which the same was measured against the same limit share a row.
     """
-    groups: dict[tuple[str, str], list[Data]] = {}
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for verdict in verdicts:
-        groups.setdefault((verdict["check"], verdict["object"]), []).append(verdict)
+        groups.setdefault((verdict.check, verdict.object), []).append(verdict)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for group in groups.values():
         row = _row(group)
@@ -46,14 +47,14 @@ def group_checks(verdicts: Sequence[Data]) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: bool(row["ok"]))
 
 
-def _row(group: Sequence[Data]) -> dict[str, Any]:
-    violated = [verdict for verdict in group if not verdict["ok"]]
+def _row(group: Sequence[Finding]) -> dict[str, Any]:
+    violated = [verdict for verdict in group if not verdict.ok]
     speaker = violated[0] if violated else group[-1]
     fields = ("check", "object", "measured", "limit", "consequence", "next_step", "t")
     return {
-        **{field: speaker[field] for field in fields},
+        **{field: getattr(speaker, field) for field in fields},
         "ok": not violated,
         "times": len(group),
         "violated": len(violated),
-        "gates": ", ".join(dict.fromkeys(each["gate"] for each in violated or group)),
+        "gates": ", ".join(dict.fromkeys(each.gate for each in violated or group)),
     }

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.run.events import NodeChanged, Planned
+from keystone_rollout.domain.run.record import RunRecord
 
 OLD, DRAINED, STOPPED, NEW, UNKNOWN = "old", "drained", "stopped", "new", "unknown"
 # What a state of domain.node.cycle means for the clients; "up" and "done" depend on the release.
 _STATES = {
-    "drain": DRAINED,
-    "maint": DRAINED,
-    "stopped": STOPPED,
-    "installed": STOPPED,
-    "started": DRAINED,
-    "proved": DRAINED,
+    NodeState.DRAIN: DRAINED,
+    NodeState.MAINT: DRAINED,
+    NodeState.STOPPED: STOPPED,
+    NodeState.INSTALLED: STOPPED,
+    NodeState.STARTED: DRAINED,
+    NodeState.PROVED: DRAINED,
 }
 
 
@@ -40,44 +43,46 @@ class Segment:
         }[self.state]
 
 
-def node_names(record: Mapping[str, Any]) -> list[str]:
+def node_names(record: RunRecord) -> list[str]:
     """Return the nodes of a run record: those that were planned, and those that did something."""
-    planned = (record["plan"] or {}).get("nodes", {})
-    return list(dict.fromkeys([*planned, *record["nodes"]]))
+    planned = record.plan.nodes if record.plan else {}
+    return list(dict.fromkeys([*planned, *record.nodes]))
 
 
-def lane_segments(record: Mapping[str, Any], name: str, begin: float, end: float) -> list[Segment]:
+def lane_segments(record: RunRecord, name: str, begin: float, end: float) -> list[Segment]:
     """Return one node's stretches of time from ``begin`` to ``end``."""
-    plan = record["plan"] or {}
-    releases = {OLD: plan.get("source", ""), NEW: plan.get("target", "")}
-    state, release = _at_first(str(plan.get("nodes", {}).get(name, "")), releases)
+    plan = record.plan or Planned()
+    releases = {OLD: plan.source, NEW: plan.target}
+    state, release = _at_first(plan.nodes.get(name, NodeReport()), releases)
     segments: list[Segment] = []
-    for event in record["nodes"].get(name, {}).get("history", []):
+    node = record.nodes.get(name)
+    for event in node.history if node else ():
         following, release = _after(event, state, release, releases[NEW])
         if following != state:
-            _add(segments, begin, event["t"], state, releases)
-            state, begin = following, event["t"]
+            _add(segments, begin, event.t, state, releases)
+            state, begin = following, event.t
     _add(segments, begin, end, state, releases)
     return segments
 
 
-def _at_first(planned: str, releases: Mapping[str, str]) -> tuple[str, str]:
-    """Read what task plan found on the node, such as "12.0.3 running"."""
-    if planned.endswith("stopped"):
-        return STOPPED, planned.split()[0]
-    if planned == f"{releases[NEW]} running":
-        return NEW, releases[NEW]
-    return (OLD, releases[OLD]) if planned.endswith("running") else (UNKNOWN, "")
+def _at_first(report: NodeReport, releases: Mapping[str, str]) -> tuple[str, str]:
+    """Return the state in which task plan found the node, and its release."""
+    found = report.release
+    if found is None or found.stale:
+        return UNKNOWN, ""
+    if not found.running:
+        return STOPPED, found.installed
+    new = found.installed == releases[NEW]
+    return (NEW, releases[NEW]) if new else (OLD, releases[OLD])
 
 
-def _after(event: Mapping[str, Any], state: str, release: str, target: str) -> tuple[str, str]:
-    if event["state"] == "installed":
-        release = event["text"]
-    if event["state"] == "done":
+def _after(event: NodeChanged, state: str, release: str, target: str) -> tuple[str, str]:
+    release = event.release or release
+    if event.state is NodeState.DONE:
         return NEW, target
-    if event["state"] == "up":
+    if event.state is NodeState.UP:
         return (NEW if release == target else OLD), release
-    return _STATES.get(event["state"], state), release
+    return _STATES.get(event.state, state), release
 
 
 def _add(

@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from keystone_rollout.domain.recovery.restore import downtime_in_words
+from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.units import NOT_ENOUGH_DATA, count, duration, moment
 
 Data = Mapping[str, Any]
 
 
-def restore_view(section: Data | None) -> dict[str, Any] | None:
+def restore_view(section: RestoreChanged | None) -> dict[str, Any] | None:
     """Return the rows of the report's section about a restore; None for a run that is none."""
     if section is None:
         return None
     loss = _loss(section)
-    moved = section.get("swapped") is not None
+    moved = section.swapped is not None
     return {
-        "backup": section["backup"],
-        "taken": moment(section["taken"]),
-        "age": duration(section["age_seconds"]),
+        "backup": section.backup,
+        "taken": moment(section.taken or 0.0),
+        "age": duration(section.age_seconds or 0.0),
         "loss": loss.sentence() if _counted(section) else "not counted",
         "loss_title": "Lost" if moved else "Would be lost",
         "tables": [
@@ -33,31 +34,29 @@ def restore_view(section: Data | None) -> dict[str, Any] | None:
             for table in loss.affected
         ],
         "downtime": downtime_in_words(section),
-        "replaced": section["replaced"] if moved else "",
+        "replaced": section.replaced if moved else "",
     }
 
 
-def restore_summary(section: Data) -> str:
+def restore_summary(section: RestoreChanged) -> str:
     """Return in one sentence what came of a restore."""
-    if section.get("outcome") == "restored":
-        return f"The old release serves again, from {section['backup']}."
-    if section.get("outcome") == "put back":
+    if section.outcome is RestoreOutcome.RESTORED:
+        return f"The old release serves again, from {section.backup}."
+    if section.outcome is RestoreOutcome.PUT_BACK:
         return "Nothing was restored: no table was moved, and every server serves as it did."
-    if section.get("began") is None:
+    if section.began is None:
         return "It stopped before anything was touched."
-    if section.get("swapped") is not None:
+    if section.swapped is not None:
         return "The backup's tables are in place, but not every step after that succeeded."
     return "It stopped after servers were taken out, and before any table was moved."
 
 
-def restore_tiles(section: Data) -> list[dict[str, Any]]:
+def restore_tiles(section: RestoreChanged) -> list[dict[str, Any]]:
     """Return the figures one looks for first."""
-    began = section.get("began")
+    began = section.began
     first, last = (
-        duration(section[key] - began)
-        if began is not None and section.get(key) is not None
-        else NOT_ENOUGH_DATA
-        for key in ("served", "ended")
+        NOT_ENOUGH_DATA if began is None or at is None else duration(at - began)
+        for at in (section.served, section.ended)
     )
     counted = _counted(section)
     return [
@@ -65,9 +64,9 @@ def restore_tiles(section: Data) -> list[dict[str, Any]]:
         _tile(last, "until all servers served again"),
         _tile(
             count(_loss(section).total) if counted else NOT_ENOUGH_DATA,
-            "writes lost" if section.get("swapped") is not None else "writes would be lost",
+            "writes lost" if section.swapped is not None else "writes would be lost",
         ),
-        _tile(duration(section["age_seconds"]), "age of the backup"),
+        _tile(duration(section.age_seconds or 0.0), "age of the backup"),
     ]
 
 
@@ -76,9 +75,9 @@ def _tile(value: str, label: str) -> dict[str, Any]:
     return {"value": value, "label": label, "note": "", "state": state}
 
 
-def _counted(section: Data) -> bool:
-    return "lost" in section or "planned" in section
+def _counted(section: RestoreChanged) -> bool:
+    return section.lost is not None or section.planned is not None
 
 
-def _loss(section: Data) -> Difference:
-    return Difference.from_list(section.get("lost", section.get("planned", [])))
+def _loss(section: RestoreChanged) -> Difference:
+    return Difference.from_list(section.planned or [] if section.lost is None else section.lost)

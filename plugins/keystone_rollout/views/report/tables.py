@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keystone_rollout.domain.run.events import (
+    BackupTaken,
+    LocksWatched,
+    Planned,
+    VariableChanged,
+    WritesChecked,
+)
+from keystone_rollout.domain.run.record import RunRecord, StepTaken
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
 from keystone_rollout.domain.units import count, duration, elapsed, size
 from keystone_rollout.views.report.lanes import lane_segments
@@ -12,21 +20,21 @@ from keystone_rollout.views.report.lanes import lane_segments
 Data = Mapping[str, Any]
 
 
-def steps_rows(steps: Sequence[Data], began: float | None) -> list[dict[str, Any]]:
+def steps_rows(steps: Sequence[StepTaken], began: float | None) -> list[dict[str, Any]]:
     """Number the steps; mapped ones of the same kind that follow each other become one."""
     rows: list[dict[str, Any]] = []
     for step in steps:
-        kind, _space, subject = step["name"].partition(" ")
-        ended, ok = step.get("ended"), step["state"] == "finished"
+        kind, _space, subject = step.name.partition(" ")
+        ended, ok = step.ended, step.finished
         previous = rows[-1] if rows else None
         if subject and previous and previous["name"] == kind and previous["ok"] and ok:
             previous["ended"] = ended
             previous["subjects"].append(subject)
             continue
-        name = kind if ok else step["name"]
+        name = kind if ok else step.name
         rows.append(
-            {"name": name, "began": step["began"], "ended": ended, "ok": ok,
-             "state": step["state"], "subjects": [subject] if subject else []}
+            {"name": name, "began": step.began, "ended": ended, "ok": ok,
+             "state": _step_state(step), "subjects": [subject] if subject else []}
         )  # fmt: skip
     for number, row in enumerate(rows, start=1):
         row["number"] = number
@@ -37,43 +45,48 @@ def steps_rows(steps: Sequence[Data], began: float | None) -> list[dict[str, Any
     return rows
 
 
+def _step_state(step: StepTaken) -> str:
+    return "unfinished" if step.ended is None else step.state.value
+
+
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 60 else duration(value)
 
 
-def node_row(name: str, record: Data) -> dict[str, Any]:
+def node_row(name: str, record: RunRecord) -> dict[str, Any]:
     """Return one node: what it ran, how long it took no requests, where it was left."""
-    planned = str((record["plan"] or {}).get("nodes", {}).get(name, "unknown"))
-    node = record["nodes"].get(name)
+    plan = record.plan
+    planned = str(plan.nodes.get(name, "unknown") if plan else "unknown")
+    node = record.nodes.get(name)
     if node is None:
         return {"name": name, "before": planned, "now": "not touched", "out_of_rotation": "0.0 s",
                 "still_out": False}  # fmt: skip
-    seconds, since = node["out_of_rotation"], node["since"]
+    seconds, since = node.out_of_rotation, node.since
     if since is not None:
-        seconds += (record["ended"] or since) - since
+        seconds += (record.ended or since) - since
     return {
         "name": name,
         "before": planned,
-        "now": lane_segments(record, name, 0, record["ended"] or 0)[-1].words,
+        "now": lane_segments(record, name, 0, record.ended or 0)[-1].words,
         "out_of_rotation": f"{seconds:.1f} s",
         "still_out": since is not None,
     }
 
 
-def versions_rows(record: Data) -> list[dict[str, Any]]:
+def versions_rows(record: RunRecord) -> list[dict[str, Any]]:
     """Return the schema versions before, after each phase, and as they shall be in the end."""
-    plan = record["plan"]
-    rows = [_versions_row("before", plan["state"])] if plan else []
+    plan = record.plan
+    rows = [_versions_row("before", plan.state)] if plan else []
     rows += [
-        _versions_row(f"after {each['after']}", each["versions"])
-        | {"triggers": each.get("triggers", ""), "did": each.get("did", "")}
-        for each in record["versions"]
+        _versions_row(f"after {each.after}", each.versions)
+        | {"triggers": each.triggers, "did": each.did}
+        for each in record.versions
     ]
-    if plan and "heads" in plan:
-        rows.append(_versions_row("heads in the image", plan["heads"]))
-    restore = record["restore"] or {}
-    if "backup_versions" in restore:
-        rows.append(_versions_row("in the backup", restore["backup_versions"]))
+    if plan and plan.heads:
+        rows.append(_versions_row("heads in the image", plan.heads))
+    restore = record.restore
+    if restore and restore.backup_versions is not None:
+        rows.append(_versions_row("in the backup", restore.backup_versions))
     return rows
 
 
@@ -88,62 +101,65 @@ def _versions_row(when: str, versions: Data) -> dict[str, Any]:
     return row | {phase.value: recorded.repositories[name] for phase, name in REPOSITORIES.items()}
 
 
-def lock_waits_rows(events: Sequence[Data]) -> list[dict[str, Any]]:
+def lock_waits_rows(events: Sequence[LocksWatched]) -> list[dict[str, Any]]:
     """Return for each run of a phase how long queries queued for its locks, and which."""
     return [
         {
-            "phase": event["phase"],
-            "longest": f"{event['longest_seconds']:.1f} s" if event["polls"] else "never measured",
-            "waiting": count(event["most_waiting"]) if event["polls"] else "",
-            "measured": event["polls"] > 0,
-            "statements": event["statements"],
+            "phase": event.phase,
+            "longest": f"{event.longest_seconds:.1f} s" if event.polls else "never measured",
+            "waiting": count(event.most_waiting) if event.polls else "",
+            "measured": event.polls > 0,
+            "statements": event.statements,
         }
         for event in events
     ]
 
 
-def variable_rows(events: Sequence[Data]) -> list[dict[str, Any]]:
+def variable_rows(events: Sequence[VariableChanged]) -> list[dict[str, Any]]:
     """Return what became of each global variable that was changed."""
-    names = dict.fromkeys(event["name"] for event in events)
-    return [_variable([event for event in events if event["name"] == name]) for name in names]
+    names = dict.fromkeys(event.name for event in events)
+    return [_variable([event for event in events if event.name == name]) for name in names]
 
 
-def _variable(events: Sequence[Data]) -> dict[str, Any]:
-    before, after = events[0]["original"], events[-1]["value"]
+def _variable(events: Sequence[VariableChanged]) -> dict[str, Any]:
+    before, after = events[0].original, events[-1].value
     return {
-        "name": events[0]["name"],
+        "name": events[0].name,
         "before": before,
-        "during": events[0]["value"],
+        "during": events[0].value,
         "after": after if len(events) > 1 else "never restored",
         "ok": len(events) > 1 and after == before,
     }
 
 
-def backup_row(backup: Data | None) -> dict[str, str] | None:
+def backup_row(backup: BackupTaken | None) -> dict[str, str] | None:
     """Return the verified dump, or None."""
     if backup is None:
         return None
-    return {"path": backup["path"], "size": size(backup["bytes"])}
+    return {"path": backup.path, "size": size(backup.bytes)}
 
 
-def writes_row(writes: Data | None) -> dict[str, Any] | None:
+def writes_row(writes: WritesChecked | None) -> dict[str, Any] | None:
     """Return what became of the acknowledged writes, or None where nobody looked."""
     if writes is None:
         return None
     wrong = {
-        "missing": writes["missing"],
-        "unable to log in": writes["unable"],
-        "deleted but still there": writes["undead"],
-        "not checked": writes["unanswered"],
+        "missing": writes.missing,
+        "unable to log in": writes.unable,
+        "deleted but still there": writes.undead,
+        "not checked": writes.unanswered,
     }
     return {
-        **{key: count(writes[key]) for key in ("created", "deleted", "authenticated", "uncertain")},
+        **{
+            key: count(getattr(writes, key))
+            for key in ("created", "deleted", "authenticated", "uncertain")
+        },
         "wrong": [{"what": what, "ids": ids} for what, ids in wrong.items() if ids],
     }
 
 
-def image_row(plan: Data | None) -> dict[str, str] | None:
+def image_row(plan: Planned | None) -> dict[str, str] | None:
     """Return which image ran the migrations, or None."""
-    if plan is None or "image" not in plan:
+    if plan is None or not plan.image:
         return None
-    return {"image": plan["image"], "digest": plan["digest"]}
+    return {"image": plan.image, "digest": plan.digest}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from keystone_rollout.domain.releases.release import release_in_words
+from keystone_rollout.domain.run.events import Look
+from keystone_rollout.domain.run.record import RunRecord
 from keystone_rollout.domain.units import (
     NOT_ENOUGH_DATA,
     clock,
@@ -40,63 +42,61 @@ HEADLINES = {
 }
 
 
-def build_view(record: Data) -> dict[str, Any]:
+def build_view(record: RunRecord) -> dict[str, Any]:
     """Return the view of a run record (domain.run.record), whatever is missing in it."""
     state = run_state(record)
-    steps = steps_rows(record["steps"], record["began"])
-    checks = group_checks([v for v in record["verdicts"] if v["gate"] != "preflight"])
-    preflight = group_checks([v for v in record["verdicts"] if v["gate"] == "preflight"])
+    steps = steps_rows(record.steps, record.began)
+    checks = group_checks([v for v in record.verdicts if v.look is not Look.PREFLIGHT])
+    preflight = group_checks([v for v in record.verdicts if v.look is Look.PREFLIGHT])
     return {
         "state": state,
-        "kind": record["dag"].removeprefix("keystone_"),
+        "kind": record.dag.removeprefix("keystone_"),
         "headline": HEADLINES[state],
         "summary": _summary(record, state),
-        "run_id": record["run_id"],
-        "began": moment(record["began"]),
+        "run_id": record.run_id,
+        "began": moment(record.began),
         "releases": _releases(record),
-        "cloud": (record["plan"] or {}).get("cloud"),
-        "tiles": restore_tiles(record["restore"]) if record["restore"] else _tiles(record),
+        "cloud": record.plan.cloud if record.plan else None,
+        "tiles": restore_tiles(record.restore) if record.restore else _tiles(record),
         "reasons": reasons(record),
-        "failed_tasks": record.get("failed_tasks", []) if state == "failed" else [],
+        "failed_tasks": list(record.failed_tasks) if state == "failed" else [],
         "charts": [build_chart(record, steps, layout) for layout in (WIDE, COMPACT)],
-        "origin": clock(record["began"]) if record["began"] else "",
+        "origin": clock(record.began) if record.began else "",
         "steps": steps,
         "checks": checks,
         "preflight": preflight,
         "nodes": [node_row(name, record) for name in node_names(record)],
         "versions": versions_rows(record),
-        "lock_waits": lock_waits_rows(record["lock_waits"]),
-        "variables": variable_rows(record["variable"]),
-        "backup": backup_row(record["backup"]),
-        "writes": writes_row(record["writes"]),
-        "image": image_row(record["plan"]),
-        "restore": restore_view(record["restore"]),
-        "deviations": [
-            {"at": clock(each["t"]), "text": each["text"]} for each in record["deviations"]
-        ],
-        "left_behind": record["left_behind"],
+        "lock_waits": lock_waits_rows(record.lock_waits),
+        "variables": variable_rows(record.variable),
+        "backup": backup_row(record.backup),
+        "writes": writes_row(record.writes),
+        "image": image_row(record.plan),
+        "restore": restore_view(record.restore),
+        "deviations": [{"at": clock(each.t), "text": each.text} for each in record.deviations],
+        "left_behind": record.left_behind,
     }
 
 
-def run_state(record: Data) -> str:
+def run_state(record: RunRecord) -> str:
     """No requests is not no errors: a run without load proves nothing, even if it went through.
 
     A restore is downtime and claims no more than it measured.
     """
-    if record["state"] == "succeeded" and not record["load"]["requests"] and not record["restore"]:
+    if record.state == "succeeded" and not record.load.requests and not record.restore:
         return "unproven"
-    return str(record["state"])
+    return record.state
 
 
-def _summary(record: Data, state: str) -> str:
-    if record["restore"]:
-        return restore_summary(record["restore"])
+def _summary(record: RunRecord, state: str) -> str:
+    if record.restore:
+        return restore_summary(record.restore)
     if state == "unproven" and not _changed_anything(record):
         return "Nothing was changed: it ended after its checks."
     if state == "unproven":
         return "Every task succeeded, but there was no load: nobody knows whether clients noticed."
     if state == "succeeded":
-        failures = record["load"]["failures"]
+        failures = record.load.failures
         return (
             "Keystone served all the way through: no request failed."
             if not failures
@@ -106,23 +106,23 @@ def _summary(record: Data, state: str) -> str:
         return "Nothing goes on before somebody answers; this is what was measured up to now."
     if state == "interrupted":
         return "It was killed, and a later run cleaned up after it; what it had begun is below."
-    if record["plan"] is None:
+    if record.plan is None:
         return "It ended before there was a plan: nothing was touched."
     if not _changed_anything(record):
         return "It stopped before anything was touched."
     return "It stopped before the next step; what follows says why, and what to do."
 
 
-def _changed_anything(record: Data) -> bool:
-    return any(record[key] for key in ("backup", "variable", "versions", "nodes"))
+def _changed_anything(record: RunRecord) -> bool:
+    return any((record.backup, record.variable, record.versions, record.nodes))
 
 
-def _releases(record: Data) -> list[str]:
-    plan = record["plan"]
+def _releases(record: RunRecord) -> list[str]:
+    plan = record.plan
     if plan is None:
         return []
-    way = [release_in_words(plan["source"]), release_in_words(plan["target"])]
-    return way[::-1] if record["restore"] else way
+    way = [release_in_words(plan.source), release_in_words(plan.target)]
+    return way[::-1] if record.restore else way
 
 
 def _most(failures: Mapping[str, int], names: int = 3) -> str:
@@ -132,37 +132,37 @@ def _most(failures: Mapping[str, int], names: int = 3) -> str:
     return ", ".join(parts[:names]) + more
 
 
-def _tiles(record: Data) -> list[dict[str, Any]]:
-    load = record["load"]
-    known = load["requests"] > 0
-    baseline = load["baseline_p99"]
-    took = record["ended"] - record["began"] if record["began"] is not None else None
+def _tiles(record: RunRecord) -> list[dict[str, Any]]:
+    load = record.load
+    known = load.requests > 0
+    baseline = load.baseline_p99
+    took = None if record.began is None else (record.ended or record.began) - record.began
     return [
         {
-            "value": f"{count(load['failures'])} of {count(load['requests'])}",
+            "value": f"{count(load.failures)} of {count(load.requests)}",
             "label": "requests failed",
-            "note": _most(load["failures_by_name"]),
-            "state": "bad" if load["failures"] else "good",
+            "note": _most(load.failures_by_name),
+            "state": "bad" if load.failures else "good",
         }
         if known
         else {"value": NOT_ENOUGH_DATA, "label": "requests failed", "note": "no request was made",
               "state": "unknown"},
         {
-            "value": f"{load['longest_gap']:.1f} s" if known else NOT_ENOUGH_DATA,
+            "value": f"{load.longest_gap:.1f} s" if known else NOT_ENOUGH_DATA,
             "label": "longest gap between two successes",
             "note": "",
             "state": "plain" if known else "unknown",
         },
         {
-            "value": milliseconds(load["p99"]),
+            "value": milliseconds(load.p99),
             "label": "p99 over the whole run",
             "note": f"baseline {milliseconds(baseline)}" if baseline is not None else "no baseline",
-            "state": "plain" if load["p99"] is not None else "unknown",
+            "state": "plain" if load.p99 is not None else "unknown",
         },
         {
             "value": duration(took) if took is not None else NOT_ENOUGH_DATA,
             "label": "from the first to the last event",
-            "note": f"{duration(load['seconds'])} of it under load" if known else "without load",
+            "note": f"{duration(load.seconds)} of it under load" if known else "without load",
             "state": "plain" if took is not None else "unknown",
         },
     ]  # fmt: skip

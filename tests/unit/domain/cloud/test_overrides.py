@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from keystone_rollout.domain.cloud.overrides import OVERRIDES, deviations, given_overrides, override
+from keystone_rollout.domain.run.events import Noted
 from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -90,6 +91,6 @@ def test_they_are_recorded_once_however_often_the_task_is_cleared() -> None:
     params = {"cloud": "lab", "source": "12.0.3", "target": "13.0.4", "load_users": 3}
     for _ in range(2):
         run_of(params).record_deviations(params)
-    assert [event["text"] for event in RunDirectory("run-1").events("note")] == [
+    assert [event.text for event in RunDirectory("run-1").events(Noted)] == [
         "param load_users: load.profile.users is 3 in this run, 20 in the cloud file"
     ]

@@ -13,6 +13,7 @@ from keystone_rollout.domain.recovery.confirmation import (
     proposed_bound,
     refusal,
 )
+from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.schema.difference import Difference, TableDifference
 
 BACKUP = "manual__2026-03-01T10_00_00.sql"
@@ -57,17 +58,18 @@ def test_an_empty_confirmation_and_a_greater_loss_are_refused() -> None:
     )
 
 
-def section(**fields: Any) -> dict[str, Any]:
+def section(**fields: Any) -> RestoreChanged:
     planned = Difference(
         (
             TableDifference("user", lost=40, changed=2),
             TableDifference("token", lost=3, by_key=False),
         )
     )
-    return {
-        "backup": BACKUP, "taken": 1772359200.0, "age_seconds": 7500.0, "swap_needed": True,
-        "planned": planned.to_list(), "last_downtime": [48.2, 61.0], "hint": "", **fields,
-    }  # fmt: skip
+    usual = {"planned": planned.to_list(), "last_downtime": [48.2, 61.0], "hint": "",
+             "swap_needed": True}  # fmt: skip
+    return RestoreChanged(
+        backup=BACKUP, taken=1772359200.0, age_seconds=7500.0, **{**usual, **fields}
+    )
 
 
 def test_the_refusal_says_all_one_has_to_know_and_ends_with_the_phrase() -> None:

@@ -14,6 +14,7 @@ from keystone_rollout.domain.recovery.restore import (
     judge_writers,
     restore_section,
 )
+from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.schema.difference import Difference, TableDifference
 from tests.stand_ins.image_listings import numbers
 
@@ -21,10 +22,10 @@ from tests.stand_ins.image_listings import numbers
 def test_later_events_win_and_a_run_that_is_no_restore_has_no_section() -> None:
     assert restore_section([]) is None
     events = [
-        {"t": 1, "kind": "restore", "backup": "a.sql", "lost": []},
-        {"t": 2, "kind": "restore", "served": 5.0, "lost": [1]},
+        RestoreChanged(t=1, backup="a.sql", lost=[]),
+        RestoreChanged(t=2, served=5.0, lost=[1]),
     ]
-    assert restore_section(events) == {"backup": "a.sql", "served": 5.0, "lost": [1]}
+    assert restore_section(events) == RestoreChanged(t=2, backup="a.sql", served=5.0, lost=[1])
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_later_events_win_and_a_run_that_is_no_restore_has_no_section() -> None:
     ],
 )
 def test_the_downtime_is_said_as_far_as_it_is_known(section: dict[str, Any], words: str) -> None:
-    assert downtime_in_words(section) == words
+    assert downtime_in_words(RestoreChanged(**section)) == words
 
 
 def test_any_writer_closes_the_gate_and_is_named() -> None:

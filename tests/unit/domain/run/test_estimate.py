@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from keystone_rollout.domain.run.estimate import NODE, STAGE, PastRun, estimate, past_run
+from keystone_rollout.domain.run.estimate import KINDS, PastRun, estimate, past_run
+from keystone_rollout.domain.run.events import Event, Opened, Planned, Work, read_event
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory, past_runs, read_estimate
 from tests.stand_ins import record_example
@@ -16,25 +17,27 @@ from tests.stand_ins import record_example
 HOP = (12, 13)
 
 
-def event(t: float, kind: str, **fields: Any) -> dict[str, Any]:
-    return {"t": t, "kind": kind, **fields}
+def event(t: float, kind: str, **fields: Any) -> Event:
+    return read_event({"t": t, "kind": kind, **fields})
 
 
-def steps(*rows: tuple[str, float, float, str]) -> list[dict[str, Any]]:
+WORK = {"stage keystone-1": Work.STAGE, "keystone-1": Work.NODE, "keystone-2": Work.NODE}
+
+
+def steps(*rows: tuple[str, float, float, str]) -> list[Event]:
     found = []
     for name, began, ended, state in rows:
-        found.append(event(began, "step", step=name, state="started"))
-        found.append(event(ended, "step", step=name, state=state))
-    return sorted(found, key=lambda each: each["t"])
+        work = WORK.get(name, Work.STEP)
+        found.append(event(began, "step", step=name, work=work, state="started"))
+        found.append(event(ended, "step", step=name, work=work, state=state))
+    return sorted(found, key=lambda each: each.t)
 
 
-def plan(**other: Any) -> dict[str, Any]:
-    nodes = {"keystone-1": "12.0.3 running", "keystone-2": "12.0.3 running"}
-    facts = {"cloud": "lab", "source": "12.0.3", "target": "13.0.4", "nodes": nodes}
-    return event(0, "plan", **{**facts, **other})
+def plan() -> Event:
+    return event(0, "plan", cloud="lab", source="12.0.3", target="13.0.4")
 
 
-def read(*events: dict[str, Any]) -> PastRun:
+def read(*events: Event) -> PastRun:
     run = past_run(list(events))
     assert run is not None
     return run
@@ -52,7 +55,7 @@ def test_failed_steps_do_not_count_and_a_repeated_one_took_its_longest() -> None
             ("keystone-2", 60, 70, "finished"),
         ),
     )
-    assert run.steps == {"expand": (7,), STAGE: (3,), NODE: (20, 10)}
+    assert run.steps == {"expand": (7,), KINDS[Work.STAGE]: (3,), KINDS[Work.NODE]: (20, 10)}
     assert (run.cloud, run.hop, run.total) == ("lab", HOP, None)
 
 
@@ -70,7 +73,7 @@ def test_the_whole_run_is_the_time_in_which_some_step_ran() -> None:
 
 
 def test_a_node_that_came_back_was_out_of_rotation() -> None:
-    def note(t: float, node: str, state: str) -> dict[str, Any]:
+    def note(t: float, node: str, state: str) -> Event:
         return event(t, "node", node=node, state=state, text="")
 
     run = read(
@@ -114,17 +117,17 @@ def test_the_same_cloud_and_hop_come_first_and_other_hops_are_marked() -> None:
 def test_a_real_record_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
     story = record_example.Story()
-    story.record("plan", cloud="lab", source="12.0.3", target="13.0.4", nodes={"keystone-1": "x"})
+    story.record(Planned(cloud="lab", source="12.0.3", target="13.0.4"))
     with story.step("expand", 4.0):
         pass
     directory = RunDirectory("good")
+    opened = json.dumps({"t": 1, **Opened().to_dict()}) + "\n"
     (directory.path / "events.jsonl").write_text(
-        "".join(json.dumps(each) + "\n" for each in story.events)
+        opened + "".join(json.dumps(each.to_dict()) + "\n" for each in story.events)
     )
     (RunDirectory("torn").path / "events.jsonl").write_text('{"t": 1, "kind": "pl')
-    (RunDirectory("foreign").path / "events.jsonl").write_text(
-        '{"t": 1, "kind": "plan", "cloud": "lab", "source": "x", "target": "y", "nodes": {}}\n'
-    )
+    plan = '{"t": 1, "kind": "plan", "cloud": "lab", "source": "x", "target": "y", "nodes": {}}\n'
+    (RunDirectory("foreign").path / "events.jsonl").write_text(opened + plan)
     RunDirectory("empty")
     runs, unreadable = past_runs()
     assert ([run.steps for run in runs], unreadable) == ([{"expand": (4.0,)}], ["foreign", "torn"])

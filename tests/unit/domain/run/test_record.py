@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.events import Event, read_event
 from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.domain.verdict import Verdict
 from tests.stand_ins import record_example as example
 
 
-def event(t: float, kind: str, **fields: Any) -> dict[str, Any]:
-    return {"t": t, "kind": kind, **fields}
+def event(t: float, kind: str, **fields: Any) -> Event:
+    return read_event({"t": t, "kind": kind, **fields})
 
 
-def seconds_out(events: list[dict[str, Any]]) -> dict[str, float]:
-    nodes = build_record("run", events, [], "failed")["nodes"]
+def record_of(
+    events: Sequence[Event], samples: Sequence[Sample] = (), state: str = "failed"
+) -> dict[str, Any]:
+    return build_record("run", events, samples, state).to_dict()
+
+
+def seconds_out(events: list[Event]) -> dict[str, float]:
+    nodes = record_of(events, state="failed")["nodes"]
     return {name: each["out_of_rotation"] for name, each in nodes.items()}
 
 
-def node(t: float, state: str, name: str = "keystone-1") -> dict[str, Any]:
+def node(t: float, state: str, name: str = "keystone-1") -> Event:
     return event(t, "node", node=name, state=state, text=state)
 
 
 def test_a_run_without_events_has_an_empty_record() -> None:
-    record = build_record("run", [], [], "failed")
+    record = record_of([], state="failed")
     assert record["began"] is record["ended"] is record["plan"] is None
     assert record["load"] == {
         "requests": 0, "failures": 0, "failures_by_name": {}, "longest_gap": 0.0, "p50": None,
@@ -43,7 +52,9 @@ def test_the_load_is_summed_up_and_kept_second_by_second() -> None:
         Sample(11, 0, 0, 2, None, 0.0, {}, {}),
         Sample(12, 2, 1, 2, 12.5, 1.6, {30.0: 2}, {"issue_token": (2, 1)}),
     ]
-    record = build_record("run", [event(9, "baseline", p99=80.0)], samples, "succeeded")
+    record = record_of(
+        [event(9, "baseline", session=1, start=1, end=8, p99=80.0)], samples, "succeeded"
+    )
     load = record["load"]
     assert (load["requests"], load["failures"], load["seconds"]) == (5, 1, 3)
     assert (load["p50"], load["p95"], load["p99"]) == (30.0, 90.0, 90.0)
@@ -53,12 +64,16 @@ def test_the_load_is_summed_up_and_kept_second_by_second() -> None:
     assert load["series"][1] == {"t": 11, "requests": 0, "failures": 0, **nothing}
 
 
+def verdict(ok: bool, check: str) -> dict[str, Any]:
+    return Verdict(ok, check, "x", "1", "2").to_dict()
+
+
 def test_verdicts_know_their_gate_and_violated_ones_stand_apart() -> None:
     gates = [
-        event(1, "gate", gate="preflight", verdicts=[{"ok": True, "check": "a"}]),
-        event(2, "gate", gate="end", verdicts=[{"ok": False, "check": "b"}]),
+        event(1, "gate", gate="preflight", verdicts=[verdict(True, "a")]),
+        event(2, "gate", gate="end", verdicts=[verdict(False, "b")]),
     ]
-    record = build_record("run", gates, [], "failed")
+    record = record_of(gates, state="failed")
     assert [(each["gate"], each["check"], each["t"]) for each in record["verdicts"]] == [
         ("preflight", "a", 1),
         ("end", "b", 2),
@@ -67,8 +82,7 @@ def test_verdicts_know_their_gate_and_violated_ones_stand_apart() -> None:
 
 
 def test_steps_have_an_end_unless_they_were_killed() -> None:
-    record = build_record(
-        "run",
+    record = record_of(
         [
             event(1, "step", step="expand", state="started"),
             event(3, "step", step="expand", state="failed", reason="at 30, head is 44"),
@@ -76,24 +90,22 @@ def test_steps_have_an_end_unless_they_were_killed() -> None:
             event(6, "step", step="expand", state="finished"),
             event(7, "step", step="migrate", state="started"),
         ],
-        [],
-        "failed",
     )
-    assert record["steps"] == [
-        {"name": "expand", "began": 1, "state": "failed", "ended": 3,
-         "reason": "at 30, head is 44"},
-        {"name": "expand", "began": 4, "state": "finished", "ended": 6, "reason": ""},
-        {"name": "migrate", "began": 7, "state": "unfinished"},
-    ]  # fmt: skip
+    keys = ("name", "began", "state", "ended", "reason")
+    assert [tuple(step[key] for key in keys) for step in record["steps"]] == [
+        ("expand", 1, "failed", 3, "at 30, head is 44"),
+        ("expand", 4, "finished", 6, ""),
+        ("migrate", 7, "started", None, ""),
+    ]
 
 
 def test_a_step_that_was_killed_stays_unfinished_when_its_next_attempt_ends() -> None:
     started = {"step": "expand", "state": "started"}
     events = [event(1, "step", **started), event(5, "step", **started),
               event(6, "step", step="expand", state="finished")]  # fmt: skip
-    steps = build_record("run", events, [], "succeeded")["steps"]
+    steps = record_of(events, state="succeeded")["steps"]
     assert [(step["began"], step["state"]) for step in steps] == [
-        (1, "unfinished"),
+        (1, "started"),
         (5, "finished"),
     ]
 
@@ -114,7 +126,7 @@ def test_seconds_out_of_rotation_count_from_drain_to_up(
 ) -> None:
     events = [node(t, state) for t, state in states]
     assert seconds_out(events) == {"keystone-1": seconds}
-    found = build_record("run", events, [], "failed")["nodes"]["keystone-1"]
+    found = record_of(events, state="failed")["nodes"]["keystone-1"]
     assert (found["out_of_rotation"], found["since"]) == (seconds, since)
     assert found["state"] == states[-1][1]
     assert [each["t"] for each in found["history"]] == [t for t, _state in states]
@@ -142,8 +154,8 @@ def test_the_writes_of_all_load_sessions_are_added_up() -> None:
         event(2, "writes", session=2, **{**empty, "created": 7}),
         event(3, "writes", session=1, **{**empty, "created": 5}),
     ]
-    writes = build_record("run", events, [], "succeeded")["writes"]
-    assert writes == {**empty, "created": 12}
+    writes = record_of(events, state="succeeded")["writes"]
+    assert {key: writes[key] for key in empty} == {**empty, "created": 12}
 
 
 def test_what_did_not_go_the_plain_way_is_kept() -> None:
@@ -156,7 +168,7 @@ def test_what_did_not_go_the_plain_way_is_kept() -> None:
         event(6, "notification", happening="halted", via="smtp", connection="mail",
               state="failed", error="ConnectionRefusedError: [Errno 111]"),
     ]  # fmt: skip
-    assert build_record("run", events, [], "succeeded")["deviations"] == [
+    assert record_of(events, state="succeeded")["deviations"] == [
         {"t": 2, "text": "the lock of run run-1 was broken: its load was stopped; reported"},
         {"t": 3, "text": "keystone-1 is back on 12.0.3, ready and UP"},
         {"t": 4, "text": "keystone-2: session dropped during install"},

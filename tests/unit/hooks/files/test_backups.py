@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.hooks.files.backups import BackupNotUsable, BackupStore
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from tests.stand_ins.record_example import running
 
-BEFORE = {"keystone-1": "12.0.3 running", "keystone-2": "12.0.3 running"}
-MIXED = {"keystone-1": "13.0.4 running", "keystone-2": "12.0.3 running"}
-AFTER = {"keystone-1": "13.0.4 running", "keystone-2": "13.0.4 running"}
+BEFORE = {"keystone-1": running("12.0.3"), "keystone-2": running("12.0.3")}
+MIXED = {"keystone-1": running("13.0.4"), "keystone-2": running("12.0.3")}
+AFTER = {"keystone-1": running("13.0.4"), "keystone-2": running("13.0.4")}
 COMPLETE = "-- MariaDB dump 10\n-- Host: h    Database: keystone\n-- Dump completed\n"
 
 
@@ -22,7 +24,7 @@ def store(tmp_path: Path) -> BackupStore:
     return BackupStore(cloud.model_copy(update={"backup_directory": str(tmp_path)}))
 
 
-def add(store: BackupStore, name: str, taken: float, nodes: dict[str, str]) -> Path:
+def add(store: BackupStore, name: str, taken: float, nodes: dict[str, NodeReport]) -> Path:
     path = store.folder / f"{name}.sql"
     path.write_text(COMPLETE)
     store.describe(path, BackupFacts("lab", "keystone", taken, nodes))
@@ -113,3 +115,23 @@ def test_a_backup_is_judged_by_its_lines(store: BackupStore) -> None:
     )
     path.unlink()
     assert store.judge(path).measured.startswith("not readable: ")
+
+
+def test_a_description_of_0_1_0_stays_readable(store: BackupStore) -> None:
+    """It has in words what each node ran; this is one as it was written then."""
+    path = store.folder / "manual__2026-11-20T01_00_00_00_00.sql"
+    path.write_text(COMPLETE)
+    path.with_suffix(".json").write_text(
+        '{"cloud": "lab", "nodes": {"keystone-1": "13.0.4 running", '
+        '"keystone-2": "12.0.3 running", "keystone-3": "12.0.3 installed, service stopped"}, '
+        '"schema": "keystone", "taken": 1795222800.0}'
+    )
+    assert store.find("", "12.0.3") == path
+    facts = store.facts(path)
+    assert facts.served_by("13.0.4")
+    assert not facts.served_by("14.2.0")
+    path.with_suffix(".json").write_text(
+        '{"cloud": "lab", "nodes": {"keystone-1": "12.0.3 installed, service stopped"}, '
+        '"schema": "keystone", "taken": 1795222800.0}'
+    )
+    assert "none served 12.0.3 from it" in refusal(store)

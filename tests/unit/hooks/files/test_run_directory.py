@@ -8,6 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.run.events import (
+    Judged,
+    NodeChanged,
+    Planned,
+    RecordUnreadable,
+    StepChanged,
+    StepState,
+)
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.run_directory import EVENTS, RunDirectory, runs_folder
 
@@ -16,9 +25,9 @@ TIMES = 300
 
 def append(folder: Path, writer: int) -> None:
     directory = RunDirectory("run", folder)
-    for number in range(TIMES):
+    for _ in range(TIMES):
         # Longer than a pipe's or a stream's buffer: only the lock keeps the line whole.
-        directory.record("node", writer=writer, number=number, text="x" * 20_000)
+        directory.record(NodeChanged(node=str(writer), state=NodeState.NOTE, text="x" * 20_000))
 
 
 def test_two_processes_append_whole_lines(tmp_path: Path) -> None:
@@ -29,11 +38,13 @@ def test_two_processes_append_whole_lines(tmp_path: Path) -> None:
     for writer in writers:
         writer.join(30)
     assert [writer.exitcode for writer in writers] == [0, 0]
-    events = RunDirectory("run", tmp_path).events()
+    directory = RunDirectory("run", tmp_path)
+    events = directory.events(NodeChanged)
     assert len(events) == 2 * TIMES
+    assert len(directory.all_events()) == 2 * TIMES + 1, "and the line that opens the record"
     for number in (1, 2):
-        own = [event["number"] for event in events if event["writer"] == number]
-        assert own == list(range(TIMES))
+        own = [event.text for event in events if event.node == str(number)]
+        assert own == ["x" * 20_000] * TIMES
 
 
 def test_a_run_id_becomes_one_safe_folder(tmp_path: Path) -> None:
@@ -51,25 +62,38 @@ def test_no_run_id_leads_out_of_the_folder_of_all_runs(tmp_path: Path, run_id: s
 
 def test_events_are_read_by_kind_and_the_newest(tmp_path: Path) -> None:
     directory = RunDirectory("run", tmp_path)
-    assert directory.events() == []
-    assert directory.last("plan") is None
-    directory.record("plan", target="13.0.4")
-    directory.record("step", step="expand", state="started")
-    directory.record("plan", target="14.2.0")
-    assert [event["kind"] for event in directory.events()] == ["plan", "step", "plan"]
-    assert [event["target"] for event in directory.events("plan")] == ["13.0.4", "14.2.0"]
-    last = directory.last("plan")
+    assert directory.all_events() == []
+    assert directory.last(Planned) is None
+    directory.record(Planned(target="13.0.4"))
+    directory.record(StepChanged(step="expand", state=StepState.STARTED))
+    directory.record(Planned(target="14.2.0"))
+    assert [event.kind for event in directory.all_events()] == ["record", "plan", "step", "plan"]
+    assert [event.target for event in directory.events(Planned)] == ["13.0.4", "14.2.0"]
+    last = directory.last(Planned)
     assert last is not None
-    assert (last["target"], last["t"] > 1e9) == ("14.2.0", True)
+    assert (last.target, last.t > 1e9) == ("14.2.0", True)
 
 
 def test_verdicts_are_recorded_as_they_are(tmp_path: Path) -> None:
     directory = RunDirectory("run", tmp_path)
     verdict = Verdict(False, "load gap", "locust", "11 s", "at most 10 s", "stop", "look")
-    directory.record_verdicts("before expand", [verdict])
-    (event,) = directory.events("gate")
-    assert event["gate"] == "before expand"
-    assert [Verdict.from_dict(each) for each in event["verdicts"]] == [verdict]
+    directory.record(Judged(gate="before expand", verdicts=[verdict]))
+    (event,) = directory.events(Judged)
+    assert event.gate == "before expand"
+    assert list(event.verdicts) == [verdict]
+
+
+def test_a_record_of_another_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    directory = RunDirectory("run", tmp_path)
+    path = directory.path / EVENTS
+    path.write_text('{"dag": "keystone_upgrade", "kind": "dag", "t": 1795222800.0}\n')
+    for read in (directory.all_events, lambda: directory.last(Planned)):
+        with pytest.raises(RecordUnreadable) as caught:
+            read()
+        assert str(caught.value) == (
+            f"{path} was recorded by another version of this project: record version 1, this one "
+            "reads 2. Nothing was changed. Next: start a new run"
+        )
 
 
 def test_json_is_replaced_in_one_step(tmp_path: Path) -> None:

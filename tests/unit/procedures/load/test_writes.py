@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.domain.load.credentials import derive_password
+from keystone_rollout.domain.run.events import LoadStarted
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.load.writes import check_writes
@@ -36,7 +37,7 @@ def run_with_one_user(keystone: InMemoryKeystone, folder: Path, *, clean_up: boo
     cloud = load_cloud("lab")
     load = cloud.load.model_copy(update={"clean_up": clean_up})
     run = RolloutRun(cloud.model_copy(update={"load": load}), RunDirectory(RUN, folder), "check")
-    run.directory.record("load_started", session=1, web="")
+    run.directory.record(LoadStarted(session=1, web=""))
     name = f"{load.profile.for_run(f'{RUN}/1').name_prefix}-ab12cd-1"
     keystone.state.users["u1"] = {
         "name": name, "password": derive_password(ADMIN_PASSWORD, name, 0)

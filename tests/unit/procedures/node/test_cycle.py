@@ -24,9 +24,9 @@ def test_a_note_of_the_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.M
     machine = node_cycle(run, run.cloud.node("keystone-2")).machine
     assert isinstance(machine, NodeMachine)
     machine.note("session dropped during install; ran it again")
-    record = build_record("run", directory.events(), [], "succeeded")
-    node = record["nodes"]["keystone-2"]
-    assert [(event["state"], event["text"]) for event in node["history"]] == [
+    record = build_record("run", directory.all_events(), [], "succeeded")
+    node = record.nodes["keystone-2"]
+    assert [(event.state, event.text) for event in node.history] == [
         ("note", "session dropped during install; ran it again")
     ]
-    assert node["out_of_rotation"] == 0.0
+    assert node.out_of_rotation == 0.0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.procedures.rehearsal.history import (
     HistoryUnreadable,
     RehearsalHistory,
@@ -75,8 +76,8 @@ def test_a_run_without_load_is_not_proven(runs: Path, history: RehearsalHistory)
     [
         (None, "no report: upgrade/report.json cannot be read (No such file or directory)"),
         ("", "broken report: upgrade/report.json: JSONDecodeError"),
-        ("[]", "broken report: upgrade/report.json: TypeError"),
-        ("{}", "broken report: upgrade/report.json: KeyError: 'load'"),
+        ("[]", "broken report: upgrade/report.json: RecordUnreadable: "),
+        ("{}", "broken report: upgrade/report.json: RecordUnreadable: "),
         ('{"load": null, "plan": null}', "broken report: upgrade/report.json: "),
     ],
 )
@@ -95,7 +96,7 @@ def test_a_report_that_cannot_be_read_is_a_row_that_says_so(
 
 def test_a_state_that_nobody_knows_is_a_broken_report() -> None:
     with pytest.raises(ValueError, match="read state 'fine', allowed are succeeded, failed"):
-        row_of("night", {**example.nightly(0), "state": "fine"})
+        row_of("night", read_record({**example.nightly(0), "state": "fine"}))
 
 
 def test_a_rehearsal_that_never_began_is_a_row(runs: Path, history: RehearsalHistory) -> None:

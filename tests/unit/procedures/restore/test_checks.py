@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.node.cycle import Machine, RunningRelease
+from keystone_rollout.domain.node.cycle import Machine, NodeReport, RunningRelease
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
@@ -58,10 +58,10 @@ def findings(folder: Path, **nodes: Machine) -> dict[tuple[str, str], Verdict]:
     backup.write_text(COMPLETE)
     machines: dict[str, Machine] = {name: Node() for name in NODES}
     machines |= {name.replace("_", "-"): node for name, node in nodes.items()}
-    reports: dict[str, RunningRelease | Exception] = {
-        "keystone-1": RunningRelease("13.0.4", running=True),
-        "keystone-2": RunningRelease("14.2.0", running=True),
-        "keystone-3": RuntimeError("no route to host"),
+    reports: dict[str, NodeReport] = {
+        "keystone-1": NodeReport(RunningRelease("13.0.4", running=True)),
+        "keystone-2": NodeReport(RunningRelease("14.2.0", running=True)),
+        "keystone-3": NodeReport(problem="no route to host"),
     }
     checks = RestoreChecks(cloud, AllNodes(cloud, machines))
     verdicts = checks.run(backup, reports)

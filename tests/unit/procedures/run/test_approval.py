@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.run.events import (
+    BackupTaken,
+    BaselineMeasured,
+    Judged,
+    LoadStarted,
+    Look,
+    Reported,
+)
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -24,7 +32,7 @@ def run(tmp_path: Path) -> RolloutRun:
 
 
 def record_session(run: RolloutRun, number: int, failures: int) -> None:
-    run.directory.record("load_started", session=number, web="http://127.0.0.1:8089")
+    run.directory.record(LoadStarted(session=number, web="http://127.0.0.1:8089"))
     folder = run.directory.load / str(number)
     folder.mkdir(parents=True)
     lines = [
@@ -42,28 +50,28 @@ def verdict(ok: bool, measured: str = "38 tables restored") -> Verdict:
 def test_every_session_counts_and_the_newest_baseline(run: RolloutRun) -> None:
     assert load_evidence(run) == LoadEvidence(0, 0, None, None)
     record_session(run, 1, failures=1)
-    run.directory.record("baseline", session=1, start=1000, end=1010, p99=240.0)
+    run.directory.record(BaselineMeasured(session=1, start=1000, end=1010, p99=240.0))
     record_session(run, 2, failures=0)
-    run.directory.record("baseline", session=2, start=2000, end=2010, p99=200.0)
+    run.directory.record(BaselineMeasured(session=2, start=2000, end=2010, p99=200.0))
     assert load_evidence(run) == LoadEvidence(400, 20, 120.0, 200.0)
 
 
 def test_a_backup_counts_as_verified_only_by_the_gate_after_it(run: RolloutRun) -> None:
     assert backup_evidence(run) is None
-    run.directory.record_verdicts("backup", [verdict(True)])
-    run.directory.record("backup", path="/b/run-1.sql", bytes=12)
+    run.directory.record(Judged(gate="backup", look=Look.BACKUP, verdicts=[verdict(True)]))
+    run.directory.record(BackupTaken(path="/b/run-1.sql", bytes=12))
     before = backup_evidence(run)
     assert before is not None
     assert (before.path, before.size, before.verified, before.measured) == (
         "/b/run-1.sql", 12, None, "",
     )  # fmt: skip
-    run.directory.record_verdicts("before expand", [verdict(True)])
-    run.directory.record_verdicts("backup", [verdict(True)])
+    run.directory.record(Judged(gate="before expand", verdicts=[verdict(True)]))
+    run.directory.record(Judged(gate="backup", look=Look.BACKUP, verdicts=[verdict(True)]))
     good = backup_evidence(run)
     assert good is not None
-    assert good.verified == run.directory.events("gate")[-1]["t"]
+    assert good.verified == run.directory.events(Judged)[-1].t
     assert good.measured == "38 tables restored"
-    run.directory.record_verdicts("backup", [verdict(False)])
+    run.directory.record(Judged(gate="backup", look=Look.BACKUP, verdicts=[verdict(False)]))
     bad = backup_evidence(run)
     assert bad is not None
     assert bad.verified is None
@@ -71,11 +79,11 @@ def test_a_backup_counts_as_verified_only_by_the_gate_after_it(run: RolloutRun) 
 
 def test_the_report_so_far_says_that_the_run_waits_and_ends_nothing(run: RolloutRun) -> None:
     record_session(run, 1, failures=0)
-    run.directory.record_verdicts("before approval", [verdict(True)])
+    run.directory.record(Judged(gate="before approval", verdicts=[verdict(True)]))
     path = write_report_so_far(run.directory)
     assert json.loads(path.with_suffix(".json").read_text())["state"] == "waiting"
     page = path.read_text()
     assert "Waits for approval" in page
     assert "Nothing goes on before somebody answers" in page
-    assert run.directory.events("reported") == []
+    assert run.directory.events(Reported) == []
     assert not was_resumed(run)

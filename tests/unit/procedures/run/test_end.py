@@ -6,29 +6,34 @@ from pathlib import Path
 
 import pytest
 
+from keystone_rollout.domain.run.events import Event, Judged, Reported, StepChanged, StepState
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.end import was_resumed
 from keystone_rollout.procedures.run.run import RolloutRun
 
+GATE = Judged(gate="before expand", verdicts=())
+REPORTED = Reported(state="failed", path="report.html")
+STEP = StepChanged(step="expand", state=StepState.STARTED)
+
 
 @pytest.mark.parametrize(
-    ("kinds", "resumed"),
+    ("events", "resumed"),
     [
         ([], False),
-        (["gate"], False),
-        (["gate", "reported"], False),
-        (["gate", "reported", "step"], False),
-        (["gate", "reported", "gate"], True),
-        (["gate", "reported", "gate", "reported"], False),
+        ([GATE], False),
+        ([GATE, REPORTED], False),
+        ([GATE, REPORTED, STEP], False),
+        ([GATE, REPORTED, GATE], True),
+        ([GATE, REPORTED, GATE, REPORTED], False),
     ],
 )
 def test_a_gate_after_the_report_tells_it(
-    kinds: list[str], resumed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    events: list[Event], resumed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(100))
     monkeypatch.setattr("keystone_rollout.hooks.files.run_directory.time.time", lambda: next(clock))
     run = RolloutRun(load_cloud("lab"), RunDirectory("run-1", tmp_path), "task")
-    for kind in kinds:
-        run.directory.record(kind)
+    for event in events:
+        run.directory.record(event)
     assert was_resumed(run) is resumed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keystone_rollout.domain.run.events import Reported, StepChanged, StepState
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.end import InterruptedRun
 
@@ -21,17 +22,17 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_its_report_is_written_and_says_interrupted(runs: Path) -> None:
     dead = RunDirectory(RUN)
-    dead.record("step", step="expand", state="started")
+    dead.record(StepChanged(step="expand", state=StepState.STARTED))
     done = InterruptedRun(RUN).clean_up()
     report = json.loads((dead.path / "report.json").read_text())
     assert report["state"] == "interrupted"
     assert report["steps"][0]["name"] == "expand"
-    assert report["steps"][0]["state"] == "unfinished"
+    assert report["steps"][0]["ended"] is None
     page = (dead.path / "report.html").read_text()
     assert "Interrupted" in page
     assert "It was killed, and a later run cleaned up after it" in page
     assert done == [f"its report was written: {dead.path / 'report.html'}"]
-    assert dead.last("reported") is not None
+    assert dead.last(Reported) is not None
 
 
 def test_a_load_that_has_ended_is_not_stopped_again(runs: Path) -> None:

@@ -21,6 +21,7 @@ import keystone_rollout.hooks.notifiers.choice
 import keystone_rollout.procedures.run.notification
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message, Notification
+from keystone_rollout.domain.run.events import Noted, Notified
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.notifiers.choice import connection_of, problem
@@ -76,8 +77,8 @@ def cloud(*notifications: Notification) -> Cloud:
 def told(directory: RunDirectory, *notifications: Notification) -> list[dict[str, Any]]:
     """Tell about the message; return what was recorded, without the times."""
     tell(cloud(*notifications), directory, lambda: MESSAGE)
-    events = directory.events("notification")
-    return [{key: each[key] for key in each if key not in ("t", "kind")} for each in events]
+    events = [vars(each) for each in directory.events(Notified)]
+    return [{key: each[key] for key in each if key != "t" and each[key]} for each in events]
 
 
 def test_a_mail_arrives_at_everybody_with_what_happened(
@@ -177,7 +178,7 @@ def test_only_who_asked_for_an_event_is_told_of_it(
 
 def test_without_receivers_no_message_is_made(directory: RunDirectory) -> None:
     tell(cloud(), directory, lambda: pytest.fail("a message was made for nobody"))
-    assert directory.events() == []
+    assert directory.all_events() == []
 
 
 def test_a_message_that_cannot_be_made_stops_nothing(
@@ -197,7 +198,7 @@ def test_a_missing_connection_is_said_beforehand_and_recorded_when_it_counts(
     (event,) = told(directory, entry("slack"))
     assert event["error"] == "NotifierMissing: there is no connection to_slack"
     warn_unreachable(cloud(entry("slack")), directory)
-    assert [each["text"] for each in directory.events("note")] == [
+    assert [each.text for each in directory.events(Noted)] == [
         "notifications through slack will not arrive: there is no connection to_slack. The run "
         "goes on without them. Next: docs/notifications.md says what each of them needs"
     ]
@@ -229,7 +230,7 @@ def test_a_complete_connection_is_no_problem(
     settings = connect(via, 25)
     assert problem(settings) == ""
     warn_unreachable(cloud(settings), directory)
-    assert directory.events() == []
+    assert directory.all_events() == []
 
 
 def test_a_provider_that_is_not_installed_is_named_and_the_others_go_on(

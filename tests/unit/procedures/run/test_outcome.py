@@ -14,6 +14,7 @@ import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Notification
+from keystone_rollout.domain.run.events import DagNamed, Judged, Notified
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -62,20 +63,21 @@ def texts(receiver: Webhook) -> list[str]:
 
 
 def events(directory: RunDirectory) -> list[tuple[Any, ...]]:
-    return [(each["happening"], each["state"]) for each in directory.events("notification")]
+    return [(each.happening, each.state) for each in directory.events(Notified)]
 
 
 def test_a_halt_is_told_with_its_verdict_and_only_what_is_new_after_a_resumption(
     receiver: Webhook, cloud: Cloud, directory: RunDirectory
 ) -> None:
-    directory.record_verdicts("before keystone-1", [GAP])
-    directory.record("dag", dag="keystone_upgrade")
+    directory.record(Judged(gate="before keystone-1", verdicts=[GAP]))
+    directory.record(DagNamed(dag="keystone_upgrade"))
     path = end_with_report(cloud, directory, "failed", ["nodes.upgrade_first_node"])
     (text,) = texts(receiver)
     assert str(GAP) in text
     assert f"Report: {path}" in text
     time.sleep(0.01)  # events are kept to the millisecond
-    directory.record_verdicts("before keystone-2", [Verdict(False, "p99", "locust", "9 s", "1 s")])
+    slow = Verdict(False, "p99", "locust", "9 s", "1 s")
+    directory.record(Judged(gate="before keystone-2", verdicts=[slow]))
     end_with_report(cloud, directory, "failed", ["nodes.upgrade_node"])
     again = texts(receiver)[1]
     assert "FAILED p99 (locust): measured 9 s, limit 1 s" in again
@@ -99,7 +101,7 @@ def test_what_a_good_end_is_called_depends_on_the_dag(
     receiver: Webhook, cloud: Cloud, directory: RunDirectory
 ) -> None:
     for dag in ("keystone_upgrade", "keystone_rollback", "keystone_restore"):
-        directory.record("dag", dag=dag)
+        directory.record(DagNamed(dag=dag))
         end_with_report(cloud, directory, "succeeded", [])
     assert [happening for happening, _state in events(directory)] == [
         "finished",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.history.drift import DURATION, RATIO, drift
 from keystone_rollout.views.history.row import Row, p99_ratio, row_of, row_without_data
@@ -31,7 +32,11 @@ def rows(nights: int = len(example.FACTORS)) -> list[Row]:
             at = example.nightly(night)["began"]
             made.append(row_without_data(f"night_{night}", at, "no report: it is gone"))
         else:
-            made.append(row_of(f"night_{night}", example.nightly(night, factor), f"{night}/r.html"))
+            made.append(
+                row_of(
+                    f"night_{night}", read_record(example.nightly(night, factor)), f"{night}/r.html"
+                )
+            )
     return made[::-1]
 
 

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser
 
 from keystone_rollout.hooks.files.run_directory import rehearsals_folder
 from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
-from keystone_rollout.procedures.run.report import render_report
 from tests.browser import chromium, take_picture, visit
 from tests.stand_ins import record_example
 from tests.stand_ins import rehearsal_example as example
@@ -39,7 +38,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         history = RehearsalHistory("lab", 100)
         assert history.folder == rehearsals_folder() / "lab"
         example.keep_nights(folder / "runs", history)
-    report = render_report(record_example.succeeded())
+    report = record_example.page(record_example.succeeded())
     (history.folder / NEWEST / "report.html").write_text(report, encoding="utf-8")
     return history.folder / PAGE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.views.messages.notification import (
     Message,
@@ -24,7 +25,7 @@ def topic(dag: str = "keystone_upgrade", page: str = "") -> Topic:
 
 
 def end(record: dict[str, Any], dag: str = "keystone_upgrade", **more: Any) -> Message:
-    return ended(topic(dag), record, REPORT, **more)
+    return ended(topic(dag), read_record(record), REPORT, **more)
 
 
 def test_the_start_names_cloud_releases_and_run() -> None:
@@ -81,7 +82,7 @@ def test_many_long_reasons_stay_short_and_keep_their_beginning_and_end() -> None
 
 def test_what_other_programs_wrote_breaks_neither_subject_nor_lines() -> None:
     record = copy.deepcopy(example.failed())
-    record["violated"][0].update(check="load\nBcc: x@y", measured="\x1b[31mred\x07\nline")
+    example.violated(record).update(check="load\nBcc: x@y", measured="\x1b[31mred\x07\nline")
     message = end(record)
     assert message.subject == "[lab] Keystone upgrade HALTED: load Bcc: x@y (locust)"
     assert "measured [31mred line, limit" in message.body
@@ -90,9 +91,9 @@ def test_what_other_programs_wrote_breaks_neither_subject_nor_lines() -> None:
 
 def test_a_resumed_run_gives_only_the_reasons_that_were_not_told_yet() -> None:
     record = copy.deepcopy(example.failed())
-    since = max(each["ended"] for each in record["steps"] if "ended" in each)
-    old = record["violated"][0]
-    record["violated"].append({**old, "t": since + 60, "measured": "99 failed of 9000 requests"})
+    since = max(each["ended"] for each in record["steps"] if each["ended"])
+    old = example.violated(record)
+    record["verdicts"].append({**old, "t": since + 60, "measured": "99 failed of 9000 requests"})
     message = end(record, since=since)
     assert "measured 99 failed of 9000 requests" in message.body
     assert "13 failed of 6815" not in message.body

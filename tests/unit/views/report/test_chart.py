@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.views.report.chart import build_chart, nice_ceiling
 from keystone_rollout.views.report.layout import COMPACT, WIDE, Layout
 from keystone_rollout.views.report.tables import steps_rows
@@ -15,7 +16,8 @@ from tests.stand_ins import record_example as example
 
 
 def chart(record: dict[str, Any], layout: Layout = WIDE) -> dict[str, Any]:
-    drawn = build_chart(record, steps_rows(record["steps"], record["began"]), layout)
+    run = read_record(record)
+    drawn = build_chart(run, steps_rows(run.steps, run.began), layout)
     assert drawn is not None
     return drawn
 
@@ -62,7 +64,13 @@ def test_a_phase_keeps_its_label_in_any_crowd() -> None:
     began = record["began"]
     names = [f"check_something_{number}" for number in range(20)] + ["contract"]
     record["steps"] = [
-        {"name": name, "began": began + 2 * i, "ended": began + 2 * i + 2, "state": "finished"}
+        {
+            "name": name,
+            "work": "step",
+            "began": began + 2 * i,
+            "ended": began + 2 * i + 2,
+            "state": "finished",
+        }
         for i, name in enumerate(names)
     ]
     bands = {band["name"]: band for band in chart(record)["bands"]}
@@ -116,7 +124,7 @@ def test_a_run_without_samples_still_has_steps_and_nodes() -> None:
 
 
 def test_a_run_without_a_time_span_has_no_chart() -> None:
-    assert build_chart(example.failed_at_once(), [], WIDE) is None
+    assert build_chart(read_record(example.failed_at_once()), [], WIDE) is None
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from keystone_rollout.domain.node.cycle import NodeReport, RunningRelease
+from keystone_rollout.domain.run.events import (
+    LocksWatched,
+    StepState,
+    VariableChanged,
+    Work,
+    WritesChecked,
+)
+from keystone_rollout.domain.run.record import Finding, StepTaken, read_record
 from keystone_rollout.domain.units import clock, duration, elapsed, milliseconds, moment, size
-from keystone_rollout.procedures.run.report import render_report
 from keystone_rollout.views.report.checks import group_checks
 from keystone_rollout.views.report.lanes import lane_segments
 from keystone_rollout.views.report.tables import (
@@ -19,7 +28,6 @@ from keystone_rollout.views.report.tables import (
     variable_rows,
     writes_row,
 )
-from keystone_rollout.views.report.view import build_view
 from tests.stand_ins import record_example as example
 
 
@@ -58,24 +66,24 @@ def values(view: dict[str, Any]) -> list[str]:
 def test_the_verdict_comes_in_one_sentence(
     record: Callable[[], dict[str, Any]], headline: str, summary: str
 ) -> None:
-    view = build_view(record())
+    view = example.view(record())
     assert (view["headline"], view["summary"]) == (headline, summary)
 
 
 def test_what_was_not_measured_is_not_a_zero() -> None:
-    assert values(build_view(example.failed_at_once())) == ["not enough data"] * 4
-    assert values(build_view(example.without_load()))[:3] == ["not enough data"] * 3
+    assert values(example.view(example.failed_at_once())) == ["not enough data"] * 4
+    assert values(example.view(example.without_load()))[:3] == ["not enough data"] * 3
 
 
 def test_a_restores_tiles_are_downtime_and_loss() -> None:
-    tiles = build_view(example.restored())["tiles"]
+    tiles = example.view(example.restored())["tiles"]
     assert [(tile["value"], tile["label"]) for tile in tiles] == [
         ("43 s", "until the first server served again"),
         ("46 s", "until all servers served again"),
         ("2,481", "writes lost"),
         ("2 h 5 min", "age of the backup"),
     ]
-    refused = build_view(example.restore_refused())["tiles"]
+    refused = example.view(example.restore_refused())["tiles"]
     assert [tile["value"] for tile in refused[:2]] == ["not enough data"] * 2
     assert (refused[2]["value"], refused[2]["label"]) == ("2,479", "writes would be lost")
 
@@ -102,20 +110,20 @@ def test_a_restore_that_did_not_go_through_says_how_far_it_came(
 ) -> None:
     record = example.restored()
     record["restore"] |= fields
-    assert build_view(record)["summary"] == summary
+    assert example.view(record)["summary"] == summary
 
 
 def test_a_restore_that_could_not_count_says_so() -> None:
     record = example.restore_refused()
     del record["restore"]["planned"]
-    view = build_view(record)
+    view = example.view(record)
     assert view["tiles"][2]["value"] == "not enough data"
     assert view["restore"]["loss"] == "not counted"
 
 
 def test_a_restores_lanes_lead_back_to_the_old_release() -> None:
     record = example.restored()
-    segments = lane_segments(record, "keystone-1", record["began"], record["ended"])
+    segments = lane_segments(read_record(record), "keystone-1", record["began"], record["ended"])
     assert [(segment.state, segment.label) for segment in segments] == [
         ("new", "13.0.4"), ("drained", ""), ("stopped", ""), ("drained", ""), ("old", "12.0.3"),
     ]  # fmt: skip
@@ -123,24 +131,24 @@ def test_a_restores_lanes_lead_back_to_the_old_release() -> None:
 
 def test_the_tiles_count_failures_of_all_requests() -> None:
     record = example.failed()
-    view = build_view(record)
+    view = example.view(record)
     load = record["load"]
     assert values(view)[0] == f"{load['failures']} of {load['requests']:,}"
     assert view["tiles"][0]["note"] == f"validate_token {load['failures']}"
     record["load"]["failures_by_name"] = {"a": 9, "b": 5, "c": 2, "d": 1, "e": 1}
-    assert build_view(record)["tiles"][0]["note"] == "a 9, b 5, c 2, 2 more"
+    assert example.view(record)["tiles"][0]["note"] == "a 9, b 5, c 2, 2 more"
 
 
 def test_a_budget_that_was_used_is_said() -> None:
     record = example.succeeded()
     record["load"]["failures"] = 2
-    assert build_view(record)["summary"] == (
+    assert example.view(record)["summary"] == (
         "The upgrade ended well; 2 failed requests are in the budget."
     )
 
 
 def test_reasons_are_violated_checks_and_what_steps_said() -> None:
-    load, step = build_view(example.failed())["reasons"]
+    load, step = example.view(example.failed())["reasons"]
     assert (load["title"], load["limit"], load["times"], load["gates"]) == (
         "load failures", "0", 3, "watch",
     )  # fmt: skip
@@ -150,15 +158,14 @@ def test_reasons_are_violated_checks_and_what_steps_said() -> None:
 
 
 def test_a_closed_gate_is_not_listed_a_second_time_as_a_step() -> None:
-    (reason,) = build_view(example.failed_in_preflight())["reasons"]
+    (reason,) = example.view(example.failed_in_preflight())["reasons"]
     assert (reason["title"], reason["object"]) == ("sudo", "keystone-2")
 
 
-def verdict(**fields: Any) -> dict[str, Any]:
-    return {
-        "ok": True, "check": "load p99", "object": "locust", "measured": "90 ms",
-        "limit": "1000 ms", "consequence": "", "next_step": "", "gate": "watch", "t": 1.0, **fields,
-    }  # fmt: skip
+def verdict(**fields: Any) -> Finding:
+    usual = {"ok": True, "check": "load p99", "object": "locust", "measured": "90 ms",
+             "limit": "1000 ms", "gate": "watch", "t": 1.0}  # fmt: skip
+    return Finding(**{**usual, **fields})
 
 
 def test_a_check_shows_its_last_value_or_its_first_violation() -> None:
@@ -191,7 +198,7 @@ def test_violated_checks_come_first_and_equal_ones_share_a_row() -> None:
 
 
 def test_steps_are_numbered_and_mapped_ones_become_one() -> None:
-    rows = build_view(example.succeeded())["steps"]
+    rows = example.view(example.succeeded())["steps"]
     assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
     (stage,) = [row for row in rows if row["name"] == "stage"]
     assert stage["subjects"] == example.NODES
@@ -201,9 +208,9 @@ def test_steps_are_numbered_and_mapped_ones_become_one() -> None:
 def test_a_step_that_failed_or_never_ended_stands_alone() -> None:
     rows = steps_rows(
         [
-            {"name": "stage a", "began": 0, "ended": 1, "state": "finished"},
-            {"name": "stage b", "began": 1, "ended": 2, "state": "failed"},
-            {"name": "stage c", "began": 2, "state": "unfinished"},
+            StepTaken("stage a", Work.STAGE, 0, 1, StepState.FINISHED),
+            StepTaken("stage b", Work.STAGE, 1, 2, StepState.FAILED),
+            StepTaken("stage c", Work.STAGE, 2),
         ],
         0.0,
     )
@@ -213,7 +220,7 @@ def test_a_step_that_failed_or_never_ended_stands_alone() -> None:
 
 
 def test_nodes_say_what_they_serve_now() -> None:
-    rows = {row["name"]: row for row in build_view(example.failed())["nodes"]}
+    rows = {row["name"]: row for row in example.view(example.failed())["nodes"]}
     assert rows["keystone-1"]["now"] == "serves 13.0.4"
     assert rows["keystone-2"]["now"] == "serves 12.0.3"
     assert rows["keystone-3"]["now"] == "not touched"
@@ -225,7 +232,7 @@ def test_a_node_that_was_left_out_is_still_counted() -> None:
     history = record["nodes"]["keystone-2"]["history"]
     del history[-1]
     record["nodes"]["keystone-2"].update(since=record["ended"] - 99.0, out_of_rotation=1.0)
-    row = node_row("keystone-2", record)
+    row = node_row("keystone-2", read_record(record))
     assert (row["still_out"], row["out_of_rotation"]) == (True, "100.0 s")
     assert row["now"] == "runs, takes no requests"
 
@@ -234,7 +241,7 @@ def test_a_lane_follows_the_node_through_its_states() -> None:
     record = example.failed()
 
     def lane(name: str) -> list[tuple[str, str]]:
-        segments = lane_segments(record, name, record["began"], record["ended"])
+        segments = lane_segments(read_record(record), name, record["began"], record["ended"])
         assert segments[0].begin == record["began"]
         assert segments[-1].end == record["ended"]
         assert all(a.end == b.begin for a, b in itertools.pairwise(segments))
@@ -252,33 +259,36 @@ def test_a_lane_follows_the_node_through_its_states() -> None:
 @pytest.mark.parametrize(
     ("planned", "state"),
     [
-        ("13.0.4 running", "new"),
-        ("13.0.4 installed, service stopped", "stopped"),
-        ("unknown: no route to host", "unknown"),
+        (RunningRelease("13.0.4", running=True), "new"),
+        (RunningRelease("13.0.4", running=False), "stopped"),
+        (None, "unknown"),
     ],
 )
-def test_a_lane_begins_with_what_the_plan_found(planned: str, state: str) -> None:
+def test_a_lane_begins_with_what_the_plan_found(planned: RunningRelease | None, state: str) -> None:
     record = example.without_load()
     record["nodes"] = {}
-    record["plan"] = {**record["plan"], "nodes": {"keystone-1": planned}}
-    (segment,) = lane_segments(record, "keystone-1", 0, 9)
+    record["plan"] = {**record["plan"], "nodes": {"keystone-1": asdict(NodeReport(planned))}}
+    (segment,) = lane_segments(read_record(record), "keystone-1", 0, 9)
     assert segment.state == state
 
 
 def test_a_variable_that_did_not_come_back_is_no_success() -> None:
-    def row(*after: dict[str, Any]) -> dict[str, Any]:
-        (found,) = variable_rows([{"name": "v", "value": "1", "original": "0"}, *after])
+    def event(value: str, original: str | None) -> VariableChanged:
+        return VariableChanged(name="v", value=value, original=original)
+
+    def row(*after: VariableChanged) -> dict[str, Any]:
+        (found,) = variable_rows([event("1", "0"), *after])
         return found
 
     assert variable_rows([]) == []
     assert (row()["before"], row()["after"], row()["ok"]) == ("0", "never restored", False)
-    assert not row({"name": "v", "value": "1", "original": None})["ok"]
-    assert row({"name": "v", "value": "0", "original": "0"})["ok"]
+    assert not row(event("1", None))["ok"]
+    assert row(event("0", "0"))["ok"]
 
 
 def test_every_variable_has_a_row_of_its_own() -> None:
-    def event(name: str, value: str, original: str) -> dict[str, str]:
-        return {"name": name, "value": value, "original": original}
+    def event(name: str, value: str, original: str) -> VariableChanged:
+        return VariableChanged(name=name, value=value, original=original)
 
     creators, isolation = variable_rows(
         [
@@ -293,7 +303,7 @@ def test_every_variable_has_a_row_of_its_own() -> None:
 
 
 def test_waits_for_locks_have_a_row_for_each_phase() -> None:
-    rows = build_view(example.succeeded())["lock_waits"]
+    rows = example.view(example.succeeded())["lock_waits"]
     assert [(row["phase"], row["longest"], row["waiting"]) for row in rows] == [
         ("expand", "1.2 s", "4"), ("migrate", "0.0 s", "0"), ("contract", "0.0 s", "0"),
     ]  # fmt: skip
@@ -301,17 +311,15 @@ def test_waits_for_locks_have_a_row_for_each_phase() -> None:
 
 
 def test_waits_that_nobody_watched_are_not_zero() -> None:
-    unseen = {"phase": "expand", "polls": 0, "most_waiting": 0, "longest_seconds": 0.0,
-              "statements": []}  # fmt: skip
+    unseen = LocksWatched(phase="expand", polls=0, most_waiting=0, longest_seconds=0.0)
     (row,) = lock_waits_rows([unseen])
     assert (row["longest"], row["waiting"], row["measured"]) == ("never measured", "", False)
 
 
 def test_lost_writes_are_named() -> None:
-    writes = {
-        "created": 5000, "deleted": 2, "authenticated": 2, "uncertain": 0,
-        "missing": ["u1"], "unable": [], "undead": [], "unanswered": ["u2"],
-    }  # fmt: skip
+    writes = WritesChecked(
+        session=1, created=5000, deleted=2, authenticated=2, missing=["u1"], unanswered=["u2"]
+    )
     row = writes_row(writes)
     assert row is not None
     assert row["created"] == "5,000"
@@ -335,12 +343,12 @@ def test_what_was_recovered_and_what_stays_is_told() -> None:
         "deviations": [{"t": 0.0, "text": "keystone-1 is back on 12.0.3, ready and UP"}],
         "left_behind": ["The schema stays expanded"],
     }
-    view = build_view(record)
+    view = example.view(record)
     assert [each["text"] for each in view["deviations"]] == [
         "keystone-1 is back on 12.0.3, ready and UP"
     ]
-    page = render_report(record)
+    page = example.page(record)
     assert "Worth knowing" in page
     assert "keystone-1 is back on 12.0.3, ready and UP" in page
     assert "The schema stays expanded" in page
-    assert "Worth knowing" not in render_report(example.succeeded())
+    assert "Worth knowing" not in example.page(example.succeeded())

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from keystone_rollout.procedures.run.report import render_report
 from tests.browser import chromium, visit
 from tests.stand_ins import record_example as example
 
@@ -35,7 +34,7 @@ def report(browser: Browser, record: dict[str, Any], width: int, scheme: str) ->
     """Open a record's report as whoever got it by mail does; it asks for nothing from elsewhere."""
     with TemporaryDirectory() as folder, visit(browser, width, SIZES[width], scheme) as visited:
         path = Path(folder) / "report.html"
-        path.write_text(render_report(record), encoding="utf-8")
+        path.write_text(example.page(record), encoding="utf-8")
         visited.page.goto(path.as_uri())
         yield visited.page
     assert visited.refused == []
@@ -81,7 +80,7 @@ def test_no_report_is_wider_than_the_window(
 def test_a_word_without_end_does_not_widen_the_report(browser: Browser, width: int) -> None:
     """Paths, digests and addresses are such words, and nobody limits their length."""
     record = example.failed()
-    record["violated"][0] |= dict.fromkeys(("measured", "object", "next_step"), WORD)
+    example.violated(record).update(dict.fromkeys(("measured", "object", "next_step"), WORD))
     record["plan"] = {**record["plan"], "image": WORD, "cloud": WORD}
     record["steps"][-1]["name"] = WORD
     with report(browser, record, width, "light") as page:
