@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.ssh.operators.ssh import SSHOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.node.turn import Decision, Turn, decide_turn, tasks_before
 from keystone_rollout.domain.run.events import Work
 from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
@@ -86,7 +88,10 @@ class StagePackagesOperator(NodeOperator):
 class UpgradeNodeOperator(NodeOperator):
     """Take one node through its whole cycle, as one task, so that nothing can interleave.
 
-    :param siblings: ids of the tasks that upgrade nodes; none is started after one that failed
+    Nodes go in the order of the list that is mapped over, whatever Airflow starts first.
+
+    :param siblings: ids of the tasks that upgrade nodes, this one's included: none begins before
+        the earlier ones have ended, or after one of them that failed
     :param back: from the target to the source release instead (before contract)
     """
 
@@ -103,7 +108,7 @@ class UpgradeNodeOperator(NodeOperator):
         node = self.chosen(run)
         context["node"] = node.name
         StatisticsLink().show_cloud(self, context, run.cloud)
-        self._refuse_after_failure(context, node.name)
+        self._await_turn(context, node.name)
         open_gate(run, f"before {node.name}")
         cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
         began = time.monotonic()
@@ -122,20 +127,30 @@ class UpgradeNodeOperator(NodeOperator):
         self.log.info("%s %s, %.0f s", node.name, verb, time.monotonic() - began)
         return node.name
 
-    def _refuse_after_failure(self, context: Any, name: str) -> None:
-        instance = context["ti"]
-        if not self.siblings:
-            return
-        states = instance.get_task_states(
-            dag_id=instance.dag_id, task_ids=self.siblings, run_ids=[instance.run_id]
-        )
-        flat = {task: state for run in states.values() for task, state in run.items()}
-        broken = sorted(task for task, state in flat.items() if state == "failed")
-        if broken:
+    def _await_turn(self, context: Any, name: str) -> None:
+        """Return if the node may begin; otherwise let Airflow ask again, or refuse.
+
+        Asking again takes no worker's place, and `dags test`, where nothing runs beside this task,
+        comes to the node whose turn it is.
+        """
+        decision = self._turn(context["ti"])
+        if decision.turn is Turn.LATER:
+            self.log.info("%s waits for its turn: %s first", name, decision)
+            raise AirflowRescheduleException(datetime.now(UTC))  # type: ignore[no-untyped-call]
+        if decision.turn is Turn.REFUSED:
             raise AirflowFailException(
-                f"{name} was not started: {', '.join(broken)} failed, limit 0 failed nodes. "
+                f"{name} was not started: {decision} failed, limit 0 failed nodes. "
                 "It serves as before. Next: repair that node and clear its task first"
             )
+
+    def _turn(self, instance: Any) -> Decision:
+        if not self.siblings:
+            return Decision(Turn.NOW)
+        found = instance.get_task_states(
+            dag_id=instance.dag_id, task_ids=self.siblings, run_ids=[instance.run_id]
+        )
+        before = tasks_before(self.siblings, instance.task_id, max(instance.map_index or 0, 0))
+        return decide_turn(found.get(instance.run_id, {}), before)
 
 
 class RecoverNodesOperator(RolloutOperator):

@@ -121,6 +121,7 @@ def test_phases_run_in_docker_nodes_over_ssh_and_sensors_ask_the_database(dag: D
     assert mapped.is_mapped
     assert mapped.max_active_tis_per_dagrun == 1
     assert issubclass(mapped.operator_class, SSHOperator)
+    assert mapped.partial_kwargs["siblings"] == ["nodes.upgrade_first_node", "nodes.upgrade_node"]
     for name in ("database.wait_expand", "database.wait_migrate", "contraction.wait_contract"):
         sensor = dag.get_task(name)
         assert isinstance(sensor, SqlSensor)

@@ -59,6 +59,7 @@ class Instance:
     task_id = "upgrade_node"
     dag_id = "keystone_upgrade"
     run_id = RUN
+    map_index = 0
 
     def __init__(self) -> None:
         self.pushed: dict[str, str] = {}

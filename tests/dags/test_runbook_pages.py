@@ -83,9 +83,10 @@ def test_a_tasks_lines_are_those_of_the_page(dags: dict[str, DAG]) -> None:
     mapped = dags["keystone_upgrade"].get_task("nodes.upgrade_node")
     assert isinstance(mapped, MappedOperator)
     assert mapped.doc_md == (
-        "**What it does:** takes one node through the same cycle; one at a time, none after a "
-        "failed one.\n\n**If red:** the same, for this node; nodes after it were not started and "
-        "serve. **Next:** repair what it names, clear this task, then those after it."
+        "**What it does:** takes one node through the same cycle; one at a time in the cloud "
+        "file's order, none after a failed one.\n\n"
+        "**If red:** the same, for this node; nodes after it were not started and serve. "
+        "**Next:** repair what it names, clear this task, then those after it."
     )
 
 
