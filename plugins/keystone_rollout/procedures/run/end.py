@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from keystone_rollout.domain.run.events import Judged, LoadStopped, Reported
+from keystone_rollout.domain.run.events import (
+    Judged,
+    LoadStopped,
+    RecordUnreadable,
+    Reported,
+)
 from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
@@ -85,6 +90,12 @@ class InterruptedRun:
             ended = load.stop()
             self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
             done.append(f"its load was {ended.how}")
-        path = write_run_report(self.directory, "interrupted", [])
-        done.append(f"its report was written: {path}")
+        done.append(self._report(self.directory))
         return done
+
+    def _report(self, directory: RunDirectory) -> str:
+        """Write its report if this version can read its record."""
+        try:
+            return f"its report was written: {write_run_report(directory, 'interrupted', [])}"
+        except RecordUnreadable as error:
+            return f"its report was not written: {error}"

@@ -53,3 +53,11 @@ def test_a_run_of_another_machine_is_said_to_have_left_nothing_here(runs: Path) 
         "was started, until its run_time is over"
     ]
     assert list(runs.iterdir()) == [], "looking must not make a directory"
+
+
+def test_a_record_of_another_version_does_not_keep_the_next_run_away(runs: Path) -> None:
+    dead = RunDirectory(RUN)
+    (dead.path / "events.jsonl").write_text('{"dag": "keystone_upgrade", "kind": "dag", "t": 1}\n')
+    (done,) = InterruptedRun(RUN).clean_up()
+    assert done.startswith("its report was not written: ")
+    assert "was recorded by another version of this project" in done
