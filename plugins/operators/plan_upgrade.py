@@ -39,14 +39,14 @@ class PlanUpgradeOperator(RolloutOperator):
         run.directory.record(DagNamed(dag=context["ti"].dag_id))
         run.record_deviations(context["params"])
         try:
-            plan = self._read(run)
+            plan = Planned(**self._read(run))
         except Exception as error:
             # One unreadable side is seldom alone: list everything that is wrong at once.
             settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run(), Look.PREFLIGHT)
             raise AirflowFailException(f"the plan could not be made: {error}") from error
-        run.directory.record(Planned(**plan))
+        run.directory.record(plan)
         self._log(run, plan)
-        return plan
+        return plan.to_dict()  # plain data: Airflow gives no other object back from an XCom
 
     def _read(self, run: RolloutRun) -> dict[str, Any]:
         cloud = run.cloud
@@ -66,12 +66,12 @@ class PlanUpgradeOperator(RolloutOperator):
             "schema_bytes": KeystoneDatabase(cloud).size(),
         }
 
-    def _log(self, run: RolloutRun, plan: dict[str, Any]) -> None:
+    def _log(self, run: RolloutRun, plan: Planned) -> None:
         cloud = run.cloud
         self.log.info("Cloud %s: %s → %s", cloud.name, cloud.source_release, cloud.target_release)
-        for phase in plan["phases"]:
+        for phase in plan.phases:
             self.log.info("%s", phase["sentence"])
-        for name, release in plan["nodes"].items():
+        for name, release in plan.nodes.items():
             self.log.info("node %s: %s", name, release)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from lab.airflow.upgrade_run import UpgradeRun
 from lab.cloud import database, nodes
+from tests.scenarios.scenario_cloud import scenario_cloud, write_cloud
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 
@@ -59,10 +60,12 @@ def test_rehearsal_upgrades_the_lab_without_a_failed_request(
 
 
 def test_an_upgraded_lab_is_recognised_and_left_alone(
-    rehearsal: subprocess.CompletedProcess[str],
+    rehearsal: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:
     """A second run looks at the truth: no phase and no node is touched again."""
-    run = UpgradeRun({"cloud": "lab", "auto_approve": True})
+    # Its load proves nothing that the first run's has not: it may be short.
+    clouds = write_cloud(scenario_cloud(), tmp_path)
+    run = UpgradeRun({"cloud": "lab", "auto_approve": True}, clouds)
     run.start()
     assert run.wait(600) == 0, run.log
     steps = {event["step"] for event in run.events() if event["kind"] == "step"}
