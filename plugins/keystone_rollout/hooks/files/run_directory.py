@@ -19,6 +19,7 @@ from keystone_rollout.domain.run.events import (
     Kind,
     Opened,
     RecordUnreadable,
+    last_of,
     of_kind,
     read_event,
 )
@@ -76,7 +77,7 @@ class RunDirectory:
 
     def last(self, kind: type[Kind]) -> Kind | None:
         """Return the newest event of a kind."""
-        return next(reversed(self.events(kind)), None)
+        return last_of(self.events(kind), kind)
 
     def _lines(self) -> list[dict[str, Any]]:
         path = self.path / EVENTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -44,10 +44,6 @@ class AcknowledgedWrites:
     undead: list[str] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, int | list[str]]:
-        """Return the fields as plain values, for the run record's JSON."""
-        return asdict(self)
 
     def verdict(self) -> Verdict:
         """Return whether every acknowledged write is still there; no write at all proves none."""
