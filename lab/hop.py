@@ -6,11 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keystone_rollout.domain.releases.catalogue import Option
-from keystone_rollout.domain.releases.release import (
-    needed_options,
-    own_cache_reasons,
-    parse_release,
-)
+from keystone_rollout.domain.releases.identity import parse_identity
+from keystone_rollout.domain.releases.release import needed_options, own_cache_reasons
 from lab import paths
 from lab.releases import distribution
 from lab.releases.builds import Build, choose_builds, find_release
@@ -133,5 +130,5 @@ def _as_data(build: Build) -> dict[str, str]:
 
 def _from_data(data: dict[str, Any]) -> Build:
     return Build(
-        parse_release(data["version"]), data["python"], data["suite"], data["distribution"]
+        parse_identity(data["version"]), data["python"], data["suite"], data["distribution"]
     )

@@ -3,7 +3,7 @@
 #
 #   environment  the virtual environment; enough for whatever prints or checks
 #   lab          a Docker engine that answers, the base images and MariaDB's client
-#   tests        Chromium and its fonts
+#   tests        Chromium and its fonts; OpenSSH's server (not started) and socat
 #
 # Says what is missing before it changes anything, installs only as root on Debian or Ubuntu, and
 # does nothing if nothing is missing.

@@ -1,10 +1,15 @@
 """The lab's HAProxy, read and set without Airflow."""
 
-from keystone_rollout.hooks.haproxy.api import HaproxyError, RuntimeApi, ServerState
+from keystone_rollout.hooks.haproxy.api import (
+    HaproxyError,
+    RuntimeApi,
+    ServerState,
+    TcpDoor,
+)
 from lab.topology import BACKEND, HAPROXY_PORT, HOST
 from machine.errors import CommandError
 
-_API = RuntimeApi("of the lab", lambda: (HOST, HAPROXY_PORT), BACKEND)
+_API = RuntimeApi("of the lab", TcpDoor(lambda: (HOST, HAPROXY_PORT)), BACKEND)
 
 
 def command(text: str) -> str:

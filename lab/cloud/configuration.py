@@ -8,7 +8,7 @@ import sys
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from keystone_rollout.domain.releases.catalogue import Option
-from keystone_rollout.domain.releases.release import Release
+from keystone_rollout.domain.releases.identity import Identity
 from lab import paths
 from lab.cloud.secrets import Secrets
 from lab.hop import Hop
@@ -65,7 +65,7 @@ def write_configuration(hop: Hop, build: Build, secrets: Secrets) -> None:
         shutil.copytree(repository, directory / repository.name, dirs_exist_ok=True)
 
 
-def write_sudoers(source: Release, target: Release) -> None:
+def write_sudoers(source: Identity, target: Identity) -> None:
     """Write what the nodes' account may do during this upgrade, as an operator would print it.
 
     Raises CommandError with the reason where there is no such upgrade.

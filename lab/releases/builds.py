@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keystone_rollout.domain.releases.catalogue import Series, catalogue
-from keystone_rollout.domain.releases.release import Release, check_hop, parse_release
+from keystone_rollout.domain.releases.identity import Identity, parse_identity
+from keystone_rollout.domain.releases.release import check_hop
 from lab import paths
 from machine.errors import CommandError
 
@@ -19,7 +20,7 @@ class Build:
     ``distribution`` is the hash of what the operator handed over; empty where PyPI has it from.
     """
 
-    release: Release
+    release: Identity
     python: str
     suite: str
     distribution: str = ""
@@ -61,17 +62,17 @@ class Build:
         return f"{self.release} on Python {self.python}, Debian {self.suite}"
 
 
-def find_release(name: str) -> Release:
+def find_release(name: str) -> Identity:
     """Return the release called *name*: a codename, a release's number, or a version of one.
 
     A version that is not the catalogue's own is accepted; whether it exists is seen when it is
     fetched. Raises CommandError with what is known.
     """
     for series in catalogue().releases:
-        if name.lower() in (series.codename.lower(), str(series.number)):
-            return parse_release(series.version)
+        if name.lower() in (series.codename.lower(), series.release_name, str(series.number)):
+            return parse_identity(series.version)
     try:
-        return parse_release(name)
+        return _numbers_only(parse_identity(name))
     except ValueError as error:
         known = ", ".join(f"{series.codename} ({series.number})" for series in catalogue().releases)
         raise CommandError(
@@ -80,7 +81,14 @@ def find_release(name: str) -> Release:
         ) from error
 
 
-def choose_builds(source: Release, target: Release) -> tuple[Build, Build]:
+def _numbers_only(release: Identity) -> Identity:
+    """Return it; ValueError for a package's or an image's name: the lab makes its own."""
+    if release != Identity(*release.numbers):
+        raise ValueError(f"read {release.text!r}")
+    return release
+
+
+def choose_builds(source: Identity, target: Identity) -> tuple[Build, Build]:
     """Return both releases on the first Debian suite that has a Python for each.
 
     Raises CommandError for a pair that no upgrade leads through, or that no suite has.
@@ -122,7 +130,7 @@ def pythons(series: Series) -> str:
     )
 
 
-def _build(release: Release, suite: str) -> Build:
+def _build(release: Identity, suite: str) -> Build:
     python = python_on(suite, release.series)
     assert python is not None
     return Build(release, python, suite)

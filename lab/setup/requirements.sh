@@ -19,6 +19,8 @@ find_missing() {
     if [ "$1" != environment ]; then find_missing_for_lab; fi
     # Its fonts are only recommended, and without them pictures differ from machine to machine.
     if [ "$1" = tests ] && ! has_browser; then missing="$missing chromium fonts-liberation"; fi
+    if [ "$1" = tests ] && ! has_sshd; then missing="$missing openssh-server"; fi
+    if [ "$1" = tests ] && ! command -v socat > /dev/null; then missing="$missing socat"; fi
 }
 
 find_missing_for_lab() {
@@ -63,6 +65,18 @@ has_browser() {
         command -v google-chrome > /dev/null || is_ubuntu
 }
 
+# Not on the path of everybody.
+has_sshd() { command -v sshd > /dev/null || [ -x /usr/sbin/sshd ]; }
+
+# keep_sshd_down POLICY: a test starts a server of its own on 127.0.0.1. The machine's would listen
+# on every address, and nobody has asked for that. POLICY is asked by Debian before each start.
+keep_sshd_down() {
+    if [ -e "$1" ]; then return; fi
+    printf '#!/bin/sh\ncase $1 in ssh*) exit 101 ;; esac\n' > "$1"
+    chmod 755 "$1"
+    trap "rm -f '$1'" EXIT
+}
+
 install_missing() {
     missing=${missing# }
     if [ -z "$missing" ]; then return; fi
@@ -80,7 +94,11 @@ install_missing() {
     local start=${EPOCHREALTIME/./}
     (
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q && apt-get install -q -y --no-install-recommends $missing
+        if [[ $missing == *openssh-server* ]]; then keep_sshd_down /usr/sbin/policy-rc.d; fi
+        apt-get update -q && apt-get install -q -y --no-install-recommends $missing || exit
+        if [[ $missing == *openssh-server* ]] && command -v systemctl > /dev/null; then
+            systemctl disable ssh.service ssh.socket || true  # the next boot would start it
+        fi
     ) > "$log/apt.log" 2>&1 &
     follow $! "apt-get" last_line "$log/apt.log" || {
         tail -n 5 "$log/apt.log" >&2

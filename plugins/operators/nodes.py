@@ -13,6 +13,7 @@ from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.node.turn import Decision, Turn, decide_turn, tasks_before
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.events import Work
 from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
@@ -60,18 +61,20 @@ class StagePackagesOperator(NodeOperator):
         open_gate(run, f"before staging {name}")
         cloud = run.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
+        on_source = same_build(cloud.source, report.installed)
         self.log.info("%s: %s", name, report)
         try:
             with run.step(f"stage {name}", Work.STAGE):
-                if report.installed == cloud.source:
+                if on_source:
                     machine.run(Step.KEEP_CURRENT, cloud.source)
                 machine.send_configuration()
                 machine.run(Step.ENABLE_REPOSITORY, cloud.target)
                 self.log.info(machine.run(Step.STAGE, cloud.target))
         except StepFailed as error:
+            old = cloud.source if on_source else report.installed
             raise AirflowFailException(
                 f"{error}. {name} still serves {report.installed}, nothing was installed"
-                f"{self._repository_back(machine, report.installed)}. Next: repair the package "
+                f"{self._repository_back(machine, old)}. Next: repair the package "
                 "repository, then start the upgrade again or clear this task"
             ) from error
         return name

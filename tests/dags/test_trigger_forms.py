@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from keystone_rollout.dag_parts.trigger_form import cloud_params, load_params
 from keystone_rollout.domain.cloud.overrides import OVERRIDES
+from tests.stand_ins.release_texts import DANGEROUS, GOOD
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOUDS = ROOT / "include" / "clouds"
@@ -98,6 +99,24 @@ def test_a_bad_value_is_refused_by_the_form(upgrade: DAG, name: str, value: Any)
     form = copy.deepcopy(upgrade.params)
     with pytest.raises(ParamValidationError):
         form[name] = value
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+@pytest.mark.parametrize("text", GOOD)
+def test_the_form_takes_every_kind_of_release(upgrade: DAG, name: str, text: str) -> None:
+    form = copy.deepcopy(upgrade.params)
+    form[name] = text
+    assert form[name] == text
+
+
+@pytest.mark.parametrize("name", ["source", "target"])
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_the_form_refuses_what_a_shell_would_read_otherwise(
+    upgrade: DAG, name: str, text: str
+) -> None:
+    form = copy.deepcopy(upgrade.params)
+    with pytest.raises(ParamValidationError):
+        form[name] = text
 
 
 @pytest.mark.parametrize("name", sorted(OVERRIDES))

@@ -39,7 +39,7 @@ def test_the_account_may_do_what_the_steps_do_and_no_more(name: str, lab_connect
     machine = NodeMachine(cloud, cloud.node(name))
     assert machine.missing_privileges() == []
     asked = "; ".join(f"sudo -n -l {each} >/dev/null 2>&1 && echo '{each}'" for each in FORBIDDEN)
-    assert machine.session.run(f"{asked}; true", 30).stdout == ""
+    assert machine.place.run(f"{asked}; true", limit=30).output == ""
 
 
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)

@@ -1,4 +1,4 @@
-"""Speak HAProxy 2.6's runtime API over a real TCP socket, from memory."""
+"""Speak HAProxy 2.6's runtime API over a real TCP or Unix socket, from memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 STATE_HEADER = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
@@ -104,7 +105,7 @@ class Balancer:
 
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        assert isinstance(self.server, _Server)
+        assert isinstance(self.server, _Server | _UnixServer)
         command = self.rfile.readline().decode().strip()
         self.wfile.write((self.server.balancer.answer(command) + "\n").encode())
 
@@ -115,12 +116,19 @@ class _Server(socketserver.ThreadingTCPServer):
     balancer: Balancer
 
 
+class _UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    balancer: Balancer
+
+
 @contextmanager
-def in_memory_haproxy(balancer: Balancer) -> Iterator[Balancer]:
-    """Serve a balancer on a free port of 127.0.0.1 while the block runs."""
-    with _Server(("127.0.0.1", 0), _Handler) as server:
+def in_memory_haproxy(balancer: Balancer, path: Path | None = None) -> Iterator[Balancer]:
+    """Serve a balancer while the block runs, on a Unix socket or a free port of 127.0.0.1."""
+    made = _UnixServer(str(path), _Handler) if path else _Server(("127.0.0.1", 0), _Handler)
+    with made as server:
         server.balancer = balancer
-        balancer.port = server.server_address[1]
+        if isinstance(server, _Server):
+            balancer.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.node.machine import NodeMachine
+from keystone_rollout.hooks.places.local import LocalSession
 
 DROPPED = -1
 WAIT_SECONDS = 20.0
@@ -25,6 +24,69 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.02)
+
+
+class _Client:
+    """Play paramiko's client, and the transport that it has."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self.node = node
+
+    def __enter__(self) -> _Client:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def get_transport(self) -> _Client:
+        return self
+
+    def open_session(self) -> _Channel:
+        return _Channel(self.node)
+
+
+class _Channel:
+    """Play paramiko's channel: a command in a shell, whose session can drop."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self.node = node
+        self.drop: tuple[Callable[[], bool], int | Exception] | None = None
+
+    def exec_command(self, command: str) -> None:
+        self.node.commands.append(command)
+        self.session = LocalSession([self.node.shell, "-c", command], self.node.home)
+        if self.node.drops:
+            self.drop = self.node.drops.pop(0)
+
+    def recv(self, size: int) -> bytes:
+        if self.drop is None:
+            return self.session.recv(size)
+        when, how = self.drop
+        wait_until(when)
+        self.node.left.append(self.session)
+        for pipe in (self.session.process.stdout, self.session.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        if isinstance(how, Exception):
+            raise how
+        return b""
+
+    def recv_stderr(self, size: int) -> bytes:
+        return b"" if self.drop else self.session.recv_stderr(size)
+
+    def exit_status_ready(self) -> bool:
+        return self.session in self.node.left or self.session.exit_status_ready()
+
+    def recv_exit_status(self) -> int:
+        return DROPPED if self.drop else self.session.recv_exit_status()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def close(self) -> None:
+        """End nothing: a command does not hear that its session is gone."""
+        if not self.drop:
+            self.session.shutdown_write()
 
 
 @dataclass
@@ -41,47 +103,21 @@ class LocalNode:
     refusals: list[Exception] = field(default_factory=list)
     opened: int = 0
     commands: list[str] = field(default_factory=list)
-    left: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    left: list[LocalSession] = field(default_factory=list)
 
-    @contextmanager
-    def _client(self) -> Iterator[None]:
-        yield
+    ssh_conn_id = "lab_keystone_1"
+    client: object = None
 
     def get_conn(self) -> Any:
         self.opened += 1
         if self.refusals:
             raise self.refusals.pop(0)
-        return self._client()
-
-    def exec_ssh_client_command(
-        self, client: object, command: str, get_pty: bool, environment: None, timeout: float
-    ) -> tuple[int, bytes, bytes]:
-        self.commands.append(command)
-        process = subprocess.Popen(
-            [self.shell, "-c", command],
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        if self.drops:
-            when, how = self.drops.pop(0)
-            wait_until(when)
-            self.left.append(process)
-            for pipe in (process.stdout, process.stderr):
-                assert pipe is not None
-                pipe.close()
-            if isinstance(how, Exception):
-                raise how
-            return how, b"", b""
-        out, err = process.communicate(timeout=WAIT_SECONDS)
-        return process.returncode, out, err
+        return _Client(self)
 
     def wait_for_the_left(self) -> None:
         """Wait until every command that lost its session has ended."""
-        for process in self.left:
-            process.wait(WAIT_SECONDS)
+        for session in self.left:
+            session.process.wait(WAIT_SECONDS)
 
     @property
     def log(self) -> list[str]:

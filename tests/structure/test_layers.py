@@ -41,8 +41,11 @@ LAYERS = {
                    "measures the load against the tests' Keystone, faster than a load asks"),
 }  # fmt: skip
 
-FILES = "hooks.files"
-"""The only folder of hooks that others may use: where things are on this machine."""
+SHARED_HOOKS = {
+    "hooks.files": "where things are on this machine",
+    "hooks.places": "how any of the systems is reached: a node, a socket, a program",
+}
+"""The folders of hooks that others may use, and why."""
 
 OUTSIDE = {
     "airflow", "docker", "paramiko", "requests", "socket", "subprocess", "keystoneauth1",
@@ -83,11 +86,7 @@ def wrong_imports(module: str, syntax: ast.Module) -> set[str]:
                 wrong.add(above)
         elif (layer(target) != own and layer(target) not in LAYERS[own].below) or (
             own == layer(target) == "hooks"
-            and hook_folder(target)
-            not in (
-                hook_folder(module),
-                FILES,
-            )
+            and hook_folder(target) not in {hook_folder(module), *SHARED_HOOKS}
         ):
             wrong.add(short(target))
     return wrong
@@ -135,6 +134,9 @@ def test_domain_and_views_open_no_files() -> None:
          {"hooks.node.machine"}),
         ("hooks.haproxy.runtime", "from keystone_rollout.hooks.files.project import INCLUDE",
          set()),
+        ("hooks.node.machine", "from keystone_rollout.hooks.places.ssh import SshPlace", set()),
+        ("hooks.places.ssh", "from keystone_rollout.hooks.node.machine import NodeMachine",
+         {"hooks.node.machine"}),
         ("hooks.node.all_nodes", "from keystone_rollout.hooks.node.machine import NodeMachine",
          set()),
         ("hooks.files.project", "from lab import paths", {"lab.paths"}),

@@ -12,6 +12,7 @@ from airflow.sdk import Param
 
 from keystone_rollout.domain.cloud.overrides import OVERRIDES
 from keystone_rollout.domain.releases.catalogue import catalogue
+from keystone_rollout.domain.releases.identity import IDENTITY_PATTERN, LONGEST_IDENTITY
 from keystone_rollout.hooks.files.cloud_file import cloud_names
 
 WHAT = "What to do"
@@ -20,7 +21,8 @@ DEAD_RUN = "After a run that died"
 DEFAULT_CLOUD = "lab"
 MAY_BE_EMPTY = ["null", "string"]
 """Airflow's form takes an empty text for a missing one, and triggers nothing then."""
-RELEASE = r"^$|^[0-9]{2}\.[0-9]+\.[0-9]+$"
+RELEASE = rf"^(?:{IDENTITY_PATTERN})?(?![\s\S])"
+"""Not `$`, which Python finds before a line's end, too."""
 UPPER_BOUNDS = {"failure_budget": 1000, "p99_multiple": 100, "p99_floor_ms": 60000}
 """For limits whose model has none: more than that is a slip of the finger."""
 
@@ -42,10 +44,11 @@ def cloud_params(*, source: str, target: str) -> dict[str, Param]:
 
 def _release(title: str, what: str) -> Param:
     return Param(
-        "", type=MAY_BE_EMPTY, title=title, section=WHAT, pattern=RELEASE, maxLength=12,
+        "", type=MAY_BE_EMPTY, title=title, section=WHAT, pattern=RELEASE,
+        maxLength=LONGEST_IDENTITY,
         examples=["", *(series.version for series in catalogue().releases)],
-        description_md=f"{what}: a Keystone version such as `13.0.4`. "
-        "Empty: the one in the cloud file.",
+        description_md=f"{what}: a Keystone version such as `13.0.4`, `27.0.1.dev7` or "
+        "`2:29.0.0-0ubuntu1.2`. Empty: the one in the cloud file.",
     )  # fmt: skip
 
 

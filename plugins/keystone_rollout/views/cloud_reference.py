@@ -27,7 +27,25 @@ PRESET_INTRODUCTION = """\
 ## Presets of node_steps
 
 What `node_steps.variables` may set, by preset. A default may name other variables and the release
-that the node is taken to: `{{ release }}`, `{{ codename }}`.
+that the node is taken to, as an example `2:27.0.1-0ubuntu1.2`:
+"""
+
+RELEASE_WORDS = (
+    ("release", "2:27.0.1-0ubuntu1.2", "what `source` or `target` says"),
+    ("series", "27", "the release's number, with which all of its versions begin"),
+    ("version", "27.0.1", "without epoch, revision and digest; `.dev7` is part of it"),
+    ("revision", "0ubuntu1.2", "the packager's; empty if `release` names none"),
+    ("codename", "2025.1", "OpenStack's name of the release, a number from 2023.1 on"),
+    (
+        "release_name", "epoxy", "what distributions call it in repositories and packages: up to "
+        "Zed the codename. An error for 2026.2, whose name is not known here",
+    ),
+)  # fmt: skip
+"""What a template of a node's steps may name of the release, each with an example."""
+
+BOTH_SIDES = """\
+The last two are there for both sides as well, such as `{{ source_release_name }}` and
+`{{ target_codename }}`.
 """
 
 
@@ -35,6 +53,8 @@ def reference_page() -> str:
     """Return the page, as Markdown."""
     schema = Cloud.model_json_schema(by_alias=True)
     parts = [INTRODUCTION, *_sections(schema, schema.get("$defs", {}), ""), PRESET_INTRODUCTION]
+    words = [(f"`{{{{ {name} }}}}`", f"`{like}`", text) for name, like, text in RELEASE_WORDS]
+    parts += [_table(("name", "example", "meaning"), words), BOTH_SIDES]
     for name, preset in PRESETS.items():
         rows = [
             (f"`{variable}`", _preset_default(default), MEANINGS.get(variable, ""))

@@ -18,7 +18,7 @@ PACKAGES = {
     "ca-certificates",
     "lab": "debootstrap openssh-client procps iproute2 mariadb-client docker.io cgroupfs-mount "
     "docker-compose",
-    "tests": "chromium fonts-liberation",
+    "tests": "chromium fonts-liberation openssh-server socat",
 }
 """What each part adds to those before it."""
 PARTS = list(PACKAGES)
@@ -81,7 +81,8 @@ def find_missing(part: str, folder: Path, stand_ins: str) -> list[str]:
         program = shutil.which(name)
         assert program is not None
         (folder / name).symlink_to(program)
-    bare = ("environment_is_current", "engine_answers", "base_images_exist", "mountpoint")
+    bare = ("environment_is_current", "engine_answers", "base_images_exist", "mountpoint",
+            "has_sshd")  # fmt: skip
     done = bash(
         f". {SETUP}/requirements.sh; is_debian() {{ true; }}; is_ubuntu() {{ false; }}; "
         + "".join(f"{name}() {{ false; }}; " for name in bare)
@@ -113,13 +114,33 @@ def test_a_part_asks_for_its_own_packages_and_those_before_it(part: str, tmp_pat
         ("environment_is_current() { true; }; base_images_exist() { false; }; "
          "engine_answers() { true; }; docker() { true; }; mysqldump() { true; }; "
          "is_ubuntu() { true; };", "tests",
-         "debootstrap openssh-client procps iproute2 debian-archive-keyring"),
+         "debootstrap openssh-client procps iproute2 debian-archive-keyring openssh-server socat"),
+        ("has_browser() { true; }; has_sshd() { true; }; socat() { true; };", "tests",
+         f"{PACKAGES['environment']} {PACKAGES['lab']}"),
     ],
 )  # fmt: skip
 def test_what_is_there_is_not_asked_for(
     stand_ins: str, part: str, left: str, tmp_path: Path
 ) -> None:
     assert find_missing(part, tmp_path, stand_ins) == left.split()
+
+
+def test_a_server_for_tests_is_not_started_but_others_are(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    asked = "".join(f"'{policy}' {name} start; echo $?; " for name in ("ssh", "ssh.service"))
+    done = bash(
+        f". {SETUP}/requirements.sh; (set +e; keep_sshd_down '{policy}'; {asked}"
+        f"'{policy}' docker start; echo $?)"
+    )
+    assert done.stdout.split() == ["101", "101", "0"]
+    assert not policy.exists()
+
+
+def test_a_policy_of_the_machines_own_stays(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("own")
+    assert bash(f". {SETUP}/requirements.sh; (keep_sshd_down '{policy}')").returncode == 0
+    assert policy.read_text() == "own"
 
 
 @pytest.mark.parametrize(
@@ -157,8 +178,8 @@ def test_a_browser_is_missing_only_if_there_is_none_and_debian_has_one(
 ) -> None:
     for name in programs:
         (tmp_path / name).touch(0o755)
-    there = ("environment_is_current", "engine_answers", "base_images_exist", "docker")
-    stand_ins = "".join(f"{name}() {{ true; }}; " for name in (*there, "mysqldump"))
+    there = ("environment_is_current", "engine_answers", "base_images_exist", "docker", "mysqldump")
+    stand_ins = "".join(f"{name}() {{ true; }}; " for name in (*there, "has_sshd", "socat"))
     stand_ins += f"is_ubuntu() {{ {ubuntu}; }};"
     assert find_missing("tests", tmp_path, stand_ins) == found
 

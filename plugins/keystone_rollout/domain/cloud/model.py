@@ -24,16 +24,12 @@ from keystone_rollout.domain.cloud.rehearsal import Rehearsal, staging_findings
 from keystone_rollout.domain.load.limits import LoadLimits
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.node.steps import NodeSteps
-from keystone_rollout.domain.releases.release import (
-    Release,
-    check_hop,
-    parse_release,
-    read_committed_reasons,
-)
+from keystone_rollout.domain.releases.identity import Identity, parse_identity
+from keystone_rollout.domain.releases.release import check_hop, read_committed_reasons
 
 
 def _known_release(text: str) -> str:
-    parse_release(text)
+    parse_identity(text)
     return text
 
 
@@ -181,8 +177,11 @@ class Cloud(Section):
     """Hold everything an upgrade has to know about one cloud."""
 
     name: Name = Field(description="as the cloud is called in logs, reports and its lock")
-    source: ReleaseVersion = Field(description="release that the nodes run now: 12.0.3")
-    target: ReleaseVersion = Field(description="release that they shall run: 13.0.4")
+    source: ReleaseVersion = Field(
+        description="release that the nodes run now: `12.0.3`, `27.0.1.dev7`, or a package's full "
+        "version such as `2:29.0.0-0ubuntu1.2`; `@sha256:…` of an image may follow"
+    )
+    target: ReleaseVersion = Field(description="release that they should run, written alike")
     upgrade_container: UpgradeContainer = Field(description="where keystone-manage runs")
     databases: Databases = Field(description="connections to the database")
     load_balancers: list[LoadBalancer] = Field(
@@ -212,14 +211,14 @@ class Cloud(Section):
     )
 
     @property
-    def source_release(self) -> Release:
+    def source_release(self) -> Identity:
         """Return the source release, parsed."""
-        return parse_release(self.source)
+        return parse_identity(self.source)
 
     @property
-    def target_release(self) -> Release:
+    def target_release(self) -> Identity:
         """Return the target release, parsed."""
-        return parse_release(self.target)
+        return parse_identity(self.target)
 
     @property
     def node_facts(self) -> dict[str, str]:
@@ -280,7 +279,7 @@ def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[I
 
 def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
     try:
-        source, target = parse_release(data["source"]), parse_release(data["target"])
+        source, target = parse_identity(data["source"]), parse_identity(data["target"])
     except (KeyError, TypeError, ValueError):
         return
     refusal = check_hop(source, target)

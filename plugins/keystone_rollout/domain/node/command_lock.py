@@ -64,22 +64,25 @@ def _take(name: str, limit: int) -> str:
         f"exec 9>>{LOCK}\n"
         f"status=0; flock -w {limit} 9 || status=$?\n"
         f"if test $status = 1; then\n"
-        f'  echo "{_REASON}~/{LOCK} was not free within {limit} s, it is held by: $(cat {LOCK})" '
-        f">&2; exit {_NOT_STARTED}\n"
+        f'  echo "{_REASON}~/{LOCK} was not free within {limit} s, it is held by: $(cat {LOCK})"; '
+        f"exit {_NOT_STARTED}\n"
         f"elif test $status != 0; then exit $status; fi\n"
         f'if test "$(cat {_NEXT})" != "$me"; then\n'
-        f'  echo "{_REASON}a later command took its place: $(cat {_NEXT})" '
-        f">&2; exit {_NOT_STARTED}\n"
+        f'  echo "{_REASON}a later command took its place: $(cat {_NEXT})"; '
+        f"exit {_NOT_STARTED}\n"
         f"fi\n"
         f'echo "$me" >{LOCK}\n'
     )
 
 
-def why_not_started(status: int, stderr: str) -> str | None:
-    """Return why a command was not started, and None where it was."""
-    if status != _NOT_STARTED or not stderr.startswith(_REASON):
+def why_not_started(status: int, stdout: str) -> str | None:
+    """Return why a command was not started, and None if it was.
+
+    A script that was started has the line that says so before its own words.
+    """
+    if status != _NOT_STARTED or not stdout.startswith(_REASON):
         return None
-    return stderr.removeprefix(_REASON).strip()
+    return stdout.removeprefix(_REASON).strip()
 
 
 def without_first_line(stdout: str) -> str:

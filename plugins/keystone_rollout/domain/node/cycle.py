@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.releases.identity import same_build
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class RunningRelease:
 
     def serves(self, release: str) -> bool:
         """Tell whether the service runs, and runs this release."""
-        return self.running and not self.stale and self.installed == release
+        return self.running and not self.stale and same_build(release, self.installed)
 
     def __str__(self) -> str:
         if not self.running:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.privileges import privilege_problem, unlisted_commands
-from keystone_rollout.domain.releases.release import parse_release
+from keystone_rollout.domain.releases.identity import Identity, parse_identity
 
 
 class Step(StrEnum):
@@ -116,18 +116,38 @@ def _template(text: str) -> Template:
     return _environment().from_string(text)
 
 
-def _context(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> dict[str, str]:
+Context = Mapping[str, str | StrictUndefined]
+
+
+def _context(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> Context:
     """Return all that a template may name: facts, the release, and the preset's variables."""
     preset = PRESETS[steps.preset]
-    context = {**facts, "release": release, "codename": parse_release(release).codename.lower()}
+    identity = parse_identity(release)
+    context: dict[str, str | StrictUndefined] = {
+        **facts,
+        "release": release,
+        "series": str(identity.major),
+        "version": identity.version,
+        "revision": identity.revision,
+        **_names(identity, ""),
+    }
     for side in ("source", "target"):
-        context[f"{side}_codename"] = parse_release(facts[side]).codename.lower()
+        context |= _names(parse_identity(facts[side]), f"{side}_")
     for name, default in preset.variables.items():
         value = steps.variables.get(name, default)
         if value is None:
             raise ValueError(f"preset {steps.preset} needs variable {name!r}")
         context[name] = _template(value).render(context)
     return context
+
+
+def _names(identity: Identity, side: str) -> dict[str, str | StrictUndefined]:
+    """Return a release's codename and name; a name that is not known is an error if it is used."""
+    name = identity.series.release_name or StrictUndefined(
+        f"{side}release_name: {identity} has no name that is known here, only a number. Next: "
+        "write what it is called into the template, or into the preset's variable that names it"
+    )
+    return {f"{side}codename": identity.codename.lower(), f"{side}release_name": name}
 
 
 def render(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str]) -> str:
@@ -157,11 +177,11 @@ def render_privileges(steps: NodeSteps, facts: Mapping[str, str]) -> list[str]:
     return list(found)
 
 
-def _each(steps: NodeSteps, template: str, context: Mapping[str, str]) -> Iterator[str]:
+def _each(steps: NodeSteps, template: str, context: Context) -> Iterator[str]:
     """Render a privilege's template once for each combination of the loops that it names."""
     named = meta.find_undeclared_variables(_environment().parse(template))
     loops = {
-        name: context[variable].split()
+        name: str(context[variable]).split()
         for name, variable in PRESETS[steps.preset].loops.items()
         if name in named
     }
@@ -173,4 +193,4 @@ def _each(steps: NodeSteps, template: str, context: Mapping[str, str]) -> Iterat
 
 def configuration_files(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> list[str]:
     """Return the names of the files of /etc/keystone that belong to a release."""
-    return _context(steps, release, facts)["configuration_files"].split()
+    return str(_context(steps, release, facts)["configuration_files"]).split()

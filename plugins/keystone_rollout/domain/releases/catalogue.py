@@ -22,6 +22,7 @@ class Series(_Row):
 
     number: Number
     codename: str
+    name: str | None = None
     version: str
     pythons: list[str] = Field(min_length=1)
     on_pypi: bool = True
@@ -30,6 +31,14 @@ class Series(_Row):
     contract_head: str
     token_flush: bool = False
     slurp: bool = False
+
+    @property
+    def release_name(self) -> str | None:
+        """Return what distributions call the release, such as queens or epoxy; None if unknown.
+
+        Up to Zed that is the codename. Later ones are numbered, and named beside it.
+        """
+        return self.name or (self.codename.lower() if self.codename.isalpha() else None)
 
 
 class Option(_Row):

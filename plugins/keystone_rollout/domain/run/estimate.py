@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from keystone_rollout.domain.releases.release import parse_release
+from keystone_rollout.domain.releases.identity import parse_identity
 from keystone_rollout.domain.run.events import Event, Work
 from keystone_rollout.domain.run.record import IN_ROTATION, NodeTaken, StepTaken, build_record
 
@@ -53,7 +53,7 @@ def past_run(events: Sequence[Event]) -> PastRun | None:
 
 def hop_of(source: str, target: str) -> tuple[int, int]:
     """Return a hop by the numbers of its releases: patches do not change what it takes."""
-    return parse_release(source).major, parse_release(target).major
+    return parse_identity(source).major, parse_identity(target).major
 
 
 def _went_well(node: NodeTaken) -> bool:

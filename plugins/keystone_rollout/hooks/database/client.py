@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,13 @@ from typing import IO
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
+from keystone_rollout.domain.places.place import PlaceError
+from keystone_rollout.hooks.places.local import LocalPlace
+
 DUMP, LOAD = ("mariadb-dump", "mysqldump"), ("mariadb", "mysql")
+
+LIMIT_SECONDS = 24 * 3600.0
+"""Nobody knows here how large a database is, but a client that hangs for ever is ended."""
 
 
 class DatabaseClientFailed(RuntimeError):
@@ -79,16 +85,15 @@ def _program(*names: str) -> str:
 def _run(
     command: list[str], stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
 ) -> None:
-    result = subprocess.run(
-        command,
-        stdin=stdin or subprocess.DEVNULL,
-        stdout=stdout or subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if result.returncode != 0:
-        lines = result.stderr.decode(errors="replace").strip().splitlines()[-5:]
+    name = Path(command[0]).name
+    try:
+        done = LocalPlace().pipe(
+            shlex.join(command), input=stdin, output=stdout, limit=LIMIT_SECONDS
+        )
+    except PlaceError as error:
+        raise DatabaseClientFailed(f"{name}: {error}") from error
+    if done.status != 0:
+        lines = done.errors.strip().splitlines()[-5:]
         raise DatabaseClientFailed(
-            f"{Path(command[0]).name} ended with exit status {result.returncode}, allowed is 0: "
-            + " | ".join(lines)
+            f"{name} ended with exit status {done.status}, allowed is 0: " + " | ".join(lines)
         )

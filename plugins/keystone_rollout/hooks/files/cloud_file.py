@@ -112,7 +112,9 @@ def _render(value: Any, context: dict[str, Any], path: tuple[str, ...] = ()) -> 
     if isinstance(value, list):
         return [_render(each, context, path) for each in value]
     per_node = path[:1] == ("node_steps",) and path[-1] != "configuration"
-    if isinstance(value, str) and "{{" in value and not per_node:
+    # A release is text and no template: a run's params may have brought it.
+    plain = per_node or path in (("source",), ("target",))
+    if isinstance(value, str) and "{{" in value and not plain:
         names = {name: context.get(name, "") for name in ("name", "source", "target")}
         if path[:1] == ("rehearsal",):
             names["python"] = sys.executable  # the one that runs Airflow's tasks

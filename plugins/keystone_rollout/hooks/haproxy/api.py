@@ -7,7 +7,14 @@ import io
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
+
+from keystone_rollout.domain.places.place import Place, Stream
+
+TIMEOUT = 5.0
+"""Seconds until a command counts as unanswered."""
 
 
 class HaproxyError(RuntimeError):
@@ -49,37 +56,77 @@ def administrative_state(flags: int) -> str:
     return "ready"
 
 
+class Door(Protocol):
+    """A way to a runtime API (level admin), taken anew for each command."""
+
+    def open(self) -> Stream:
+        """Return a connected stream; OSError if there is none."""
+        ...
+
+    def __str__(self) -> str:
+        """Return what messages call it."""
+        ...
+
+
+class TcpDoor:
+    """A runtime API that listens on TCP.
+
+    :param address: returns host and port, at each command
+    """
+
+    def __init__(self, address: Callable[[], tuple[str, int]], timeout: float = TIMEOUT) -> None:
+        self.address = address
+        self.timeout = timeout
+
+    def open(self) -> Stream:
+        return socket.create_connection(self.address(), self.timeout)
+
+    def __str__(self) -> str:
+        host, port = self.address()
+        return f"{host}:{port}"
+
+
+class SocketDoor:
+    """A runtime API that is a Unix socket at a place."""
+
+    def __init__(self, place: Place, path: str, timeout: float = TIMEOUT) -> None:
+        self.place = place
+        self.path = path
+        self.timeout = timeout
+
+    def open(self) -> Stream:
+        return self.place.socket(self.path, self.timeout)
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.place}"
+
+
 class RuntimeApi:
     """The servers of one backend, read and set.
 
     :param name: what messages call this HAProxy
-    :param address: returns host and port of the runtime API (level admin), at each command
+    :param door: the way to its runtime API
     :param backend: backend that holds the Keystone servers
-    :param timeout: seconds until a command counts as unanswered
     """
 
-    def __init__(
-        self, name: str, address: Callable[[], tuple[str, int]], backend: str, timeout: float = 5.0
-    ) -> None:
+    def __init__(self, name: str, door: Door, backend: str) -> None:
         self.name = name
-        self.address = address
+        self.door = door
         self.backend = backend
-        self.timeout = timeout
 
     def command(self, text: str) -> str:
         """Send one command and return the answer; HaproxyError where there is none."""
-        address = self.address()
         try:
-            with socket.create_connection(address, self.timeout) as stream:
+            with closing(self.door.open()) as stream:
                 stream.sendall(text.encode() + b"\n")
                 stream.shutdown(socket.SHUT_WR)
                 chunks = list(iter(lambda: stream.recv(65536), b""))
         except OSError as error:
             raise HaproxyError(
-                f"HAProxy runtime API {self.name} ({address[0]}:{address[1]}) does not answer "
-                f"'{text}': {error}. Next: check `stats socket` and that the port is reachable"
+                f"HAProxy runtime API {self.name} ({self.door}) does not answer '{text}': {error}. "
+                "Next: check `stats socket` and that it can be reached"
             ) from error
-        return b"".join(chunks).decode()
+        return b"".join(chunks).decode(errors="replace")
 
     def level(self) -> str:
         """Return the right this connection has: user, operator or admin."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import BaseHook
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.haproxy.api import RuntimeApi
+from keystone_rollout.hooks.haproxy.api import TIMEOUT, RuntimeApi, TcpDoor
 
 
 class HaproxyRuntimeHook(RuntimeApi, BaseHook):
@@ -15,11 +15,11 @@ class HaproxyRuntimeHook(RuntimeApi, BaseHook):
     :param backend: backend that holds the Keystone servers
     """
 
-    def __init__(self, conn_id: str, backend: str, timeout: float = 5.0) -> None:
-        super().__init__(conn_id, self._connected, backend, timeout)
+    def __init__(self, conn_id: str, backend: str, timeout: float = TIMEOUT) -> None:
+        super().__init__(conn_id, TcpDoor(self._address, timeout), backend)
         self.conn_id = conn_id
 
-    def _connected(self) -> tuple[str, int]:
+    def _address(self) -> tuple[str, int]:
         connection = self.get_connection(self.conn_id)
         return connection.host or "", connection.port or 0
 

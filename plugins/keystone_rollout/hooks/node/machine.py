@@ -21,8 +21,9 @@ from keystone_rollout.domain.node.command_lock import (
 )
 from keystone_rollout.domain.node.privileges import check_command
 from keystone_rollout.domain.node.steps import Step, configuration_files, render, render_privileges
+from keystone_rollout.domain.places.place import Finished, SessionDropped, TimedOut
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.node.session import Finished, NodeSession, SessionDropped
+from keystone_rollout.hooks.places.ssh import SshConnection, SshPlace
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ class NodeMachine:
     ) -> None:
         self.cloud = cloud
         self.node = node
-        self.ssh = ssh or SSHHook(ssh_conn_id=node.ssh, cmd_timeout=None)
+        self.ssh = ssh or SshConnection(node.ssh)
         self.note = note or (lambda text: None)
-        self.session = NodeSession(self.ssh)
+        self.place = SshPlace(self.ssh)
 
     @property
     def limit(self) -> float:
@@ -95,7 +96,7 @@ class NodeMachine:
     def _shell(self, name: str, command: str, alone: bool = False) -> str:
         """Run a command, and once more where its session drops; ``alone``: under the lock."""
         try:
-            finished = self._run(command)
+            finished = self._run(command, alone)
         except SessionDropped as dropped:
             log.warning("%s: step %s: %s", self.node.name, name, dropped)
             return self._once_more(name, command, alone, dropped)
@@ -108,10 +109,11 @@ class NodeMachine:
         try:
             if alone:
                 began = time.monotonic()
-                self._output(name, self._run(wait_for_lock(name, self.limit), RECONNECT_SECONDS))
+                waiting = wait_for_lock(name, self.limit)
+                self._output(name, self._run(waiting, alone, RECONNECT_SECONDS))
                 seconds = time.monotonic() - began
                 waited = f"waited {seconds:.1f} s for the command that went on; "
-            output = self._output(name, self._run(command, RECONNECT_SECONDS), alone)
+            output = self._output(name, self._run(command, alone, RECONNECT_SECONDS), alone)
         except Exception as error:
             reason = error if isinstance(error, StepFailed) else self._unreachable(name, error)
             raise StepFailed(
@@ -122,8 +124,17 @@ class NodeMachine:
         self.note(text)
         return output
 
-    def _run(self, command: str, connect_seconds: float = 0.0) -> Finished:
-        return self.session.run(command, self.limit + ANSWER_SECONDS, connect_seconds)
+    def _run(self, command: str, alone: bool, connect_seconds: float = 0.0) -> Finished:
+        # One that runs alone keeps its limit itself, after it may have waited as long for another.
+        # If something had to end it from without, its script would go on, and so would the lock.
+        limit = 2 * self.limit + ANSWER_SECONDS if alone else self.limit
+        silence = self.limit + ANSWER_SECONDS
+        try:
+            return self.place.run(
+                command, limit=limit, silence=silence, connect_seconds=connect_seconds
+            )
+        except TimedOut as late:
+            return Finished(TIMED_OUT, late.finished.output, late.finished.errors)
 
     def _unreachable(self, name: str, error: Exception) -> StepFailed:
         return StepFailed(
@@ -134,17 +145,17 @@ class NodeMachine:
     def _output(self, name: str, finished: Finished, alone: bool = False) -> str:
         """Return what a command printed; StepFailed where it did not end with 0."""
         status = finished.status
-        stdout = without_first_line(finished.stdout) if alone else finished.stdout
+        output = without_first_line(finished.output) if alone else finished.output
         if status == 0:
-            return stdout
-        reason = why_not_started(status, finished.stderr)
+            return output
+        reason = why_not_started(status, finished.output)
         if reason is not None:
             raise StepFailed(
                 f"{self.node.name}: step {name} was not started: {reason}. The limit is "
                 "limits.node.command_seconds; what holds the lock may still change the node. "
                 "Next: let it end, or end it on the node"
             )
-        lines = (finished.stderr or stdout).strip().splitlines()[-5:]
+        lines = (finished.errors or output).strip().splitlines()[-5:]
         why = f" (not done within {self.limit:g} s)" if status == TIMED_OUT else ""
         raise StepFailed(
             f"{self.node.name}: step {name} ended with exit status {status}{why}, allowed is 0. "

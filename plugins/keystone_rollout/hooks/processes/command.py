@@ -1,24 +1,20 @@
-"""Run a program that a cloud file names, without a shell, with a limit, its output in the log."""
+"""Run a program that a cloud file names, with a limit, its output in the log."""
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import subprocess
-import threading
+import shlex
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
+from keystone_rollout.domain.places.place import PlaceError, TimedOut
 from keystone_rollout.hooks.files.project import PROJECT
+from keystone_rollout.hooks.places.local import LocalPlace
 
-POLL_SECONDS = 0.5
 BEAT_SECONDS = 30.0
-END_SECONDS = 10.0
 LAST_LINES = 5
 
 log = logging.getLogger(__name__)
@@ -33,85 +29,65 @@ def run_outside(
 ) -> None:
     """Run a program in the project's folder until it has ended; CommandFailed unless it exits 0.
 
-    One whose name has a slash counts from there. However this ends, nothing of it goes on.
+    One whose name has a slash counts from there. No argument is shell text. However this ends,
+    nothing of it goes on.
 
     :param seconds: after which it is ended, with all that it has started
     :param heartbeat: called every half a minute meanwhile; what it raises is only logged
     """
     last: deque[str] = deque(maxlen=LAST_LINES)
+
+    def tell(line: str) -> None:
+        last.append(line)
+        log.info("%s", line)
+
+    script = shlex.join([_program(command[0]), *command[1:]])
     try:
-        process = subprocess.Popen(
-            [_program(command[0]), *command[1:]],
-            cwd=PROJECT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
+        done = LocalPlace(PROJECT).run(
+            script, limit=seconds, tell=tell, meanwhile=_Heart(heartbeat).beat
         )
-    except OSError as error:
-        raise CommandFailed(
-            f"{command[0]} cannot be started: {error.strerror}. Next: correct the command in the "
-            "cloud file, or install the program on the worker"
-        ) from error
-    assert process.stdout is not None
-    reader = threading.Thread(target=_read, args=(process.stdout, last), daemon=True)
-    reader.start()
-    try:
-        late = not _ended(process, time.monotonic() + seconds, heartbeat)
-    finally:
-        _end(process)
-        reader.join(END_SECONDS)
-    said = f". It printed last: {' | '.join(last)}" if last else ". It printed nothing"
-    if late:
+    except TimedOut as error:
         raise CommandFailed(
             f"{command[0]} was ended: measured {seconds:g} s without an end, limit {seconds:g} s "
-            f"(rehearsal.reset_seconds){said}"
-        )
-    if process.returncode != 0:
+            f"(rehearsal.reset_seconds){_said(last)}"
+        ) from error
+    except PlaceError as error:
+        raise CommandFailed(f"{command[0]}: {error}{_said(last)}") from error
+    if done.status != 0:
         raise CommandFailed(
-            f"{command[0]} ended with exit status {process.returncode}, allowed is 0{said}"
+            f"{command[0]} ended with exit status {done.status}, allowed is 0{_said(last)}"
         )
 
 
 def _program(name: str) -> str:
-    return str(PROJECT / name) if "/" in name and not Path(name).is_absolute() else name
+    """Return what is started; CommandFailed if it cannot be."""
+    inside = "/" in name and not Path(name).is_absolute()
+    program = str(PROJECT / name) if inside else name
+    if shutil.which(program) is None:
+        why = "Permission denied" if Path(program).is_file() else "No such file or directory"
+        raise CommandFailed(
+            f"{name} cannot be started: {why}. Next: correct the command in the cloud file, or "
+            "install the program on the worker"
+        )
+    return program
 
 
-def _read(stream: IO[str], last: deque[str]) -> None:
-    for line in stream:
-        text = line.rstrip()
-        if text:
-            last.append(text)
-            log.info("%s", text)
+def _said(last: Sequence[str]) -> str:
+    return f". It printed last: {' | '.join(last)}" if last else ". It printed nothing"
 
 
-def _ended(
-    process: subprocess.Popen[str], deadline: float, heartbeat: Callable[[], object]
-) -> bool:
-    """Wait for the end; False where the time is over before it."""
-    beat = time.monotonic() + BEAT_SECONDS
-    while process.poll() is None:
-        now = time.monotonic()
-        if now > deadline:
-            return False
-        if now > beat:
-            beat = now + BEAT_SECONDS
-            try:
-                heartbeat()
-            except Exception as error:  # a reset may well take the database away for a while
-                log.warning("the lock's heartbeat failed: %s", error)
-        time.sleep(POLL_SECONDS)
-    return True
+class _Heart:
+    """A heartbeat every half a minute, however often it is asked for."""
 
+    def __init__(self, heartbeat: Callable[[], object]) -> None:
+        self.heartbeat = heartbeat
+        self.next = time.monotonic() + BEAT_SECONDS
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End what is left of the program's process group, politely first."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    def beat(self) -> None:
+        if time.monotonic() < self.next:
+            return
+        self.next = time.monotonic() + BEAT_SECONDS
+        try:
+            self.heartbeat()
+        except Exception as error:  # a reset may well take the database away for a while
+            log.warning("the lock's heartbeat failed: %s", error)

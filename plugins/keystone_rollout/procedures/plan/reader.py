@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.releases.hop_plan import PLANNED
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.schema.forecast import forecasts
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState, refused
@@ -117,7 +118,7 @@ class PlanReader:
         self.findings.append(Verdict(False, check, subject, measured, limit, PLANNED, next_step))
 
     def _judge_image(self, release: str | None) -> None:
-        if release not in (None, self.cloud.target):
+        if release is not None and not same_build(self.cloud.target, release):
             self._find("image", self.cloud.upgrade_container.image, str(release),
                        self.cloud.target, "use the image of the target release")  # fmt: skip
 

@@ -13,6 +13,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
@@ -142,7 +143,9 @@ class PreflightChecks:
         )  # fmt: skip
 
     def _no_new_node_on_old_schema(self) -> Verdict:
-        early = [name for name, found in self.releases.items() if found == self.cloud.target]
+        early = [
+            name for name, found in self.releases.items() if same_build(self.cloud.target, found)
+        ]
         schema = {True: "expanded and migrated", False: "not migrated", None: "unknown"}
         return finding(
             not early or self.expanded is True, "order", self.cloud.databases.schema_name,
@@ -225,8 +228,8 @@ class PreflightChecks:
         )
         problems = image.configuration_findings()
         return [
-            finding(release == self.cloud.target, "image", name, release, self.cloud.target,
-                    "use the image of the target release"),
+            finding(same_build(self.cloud.target, release), "image", name, release,
+                    self.cloud.target, "use the image of the target release"),
             finding(not problems, "configuration", self.cloud.upgrade_container.configuration,
                     "; ".join(problems) or "complete", "a directory with keystone.conf",
                     "prepare the target release's configuration there"),

@@ -15,6 +15,7 @@ from keystone_rollout.domain.releases.cache_sharing import (
     writes_that_fail,
 )
 from keystone_rollout.domain.releases.catalogue import Option
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.releases.release import failing_writes, needed_options, remarks
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
@@ -115,5 +116,5 @@ class HopChecks:
                 self.machines(self.cloud, node).run(Step.REPORT_CACHE, source)
             )
             for node in self.cloud.nodes
-            if releases.get(node.name) == source
+            if same_build(source, releases.get(node.name, ""))
         }

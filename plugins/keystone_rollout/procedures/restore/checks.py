@@ -11,6 +11,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import client_missing
 from keystone_rollout.hooks.database.comparison import SchemaReader
@@ -60,7 +61,7 @@ class RestoreChecks:
     def _release(self, name: str, report: NodeReport) -> Verdict:
         known = (self.cloud.source, self.cloud.target)
         return finding(
-            report.installed in known,
+            any(same_build(each, report.installed) for each in known),
             "release", name, str(report),
             f"{' or '.join(known)} installed, reachable over SSH",
             f"correct source and target, or repair {name}: a node that cannot be stopped may write",

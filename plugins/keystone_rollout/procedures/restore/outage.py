@@ -12,6 +12,7 @@ from typing import Protocol
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import Machine, NodeState, parse_release_report
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.hooks.haproxy.api import HaproxyError
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.keystone.api import NodeProver
@@ -106,10 +107,11 @@ class PlannedOutage:
 
         def work(name: str, machine: Machine) -> str:
             source = self.nodes.cloud.source
-            release = parse_release_report(machine.run(Step.REPORT_RELEASE, source)).installed
-            if release not in releases:
+            found = parse_release_report(machine.run(Step.REPORT_RELEASE, source)).installed
+            release = next((each for each in releases if same_build(each, found)), None)
+            if release is None:
                 raise OutageFailed(
-                    f"it has {release}, the schema may be served by {' or '.join(releases)}"
+                    f"it has {found}, the schema may be served by {' or '.join(releases)}"
                 )
             machine.run(Step.START, release)
             self.note(name, NodeState.STARTED, release)

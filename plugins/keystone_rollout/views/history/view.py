@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from keystone_rollout.domain.releases.release import release_in_words
+from keystone_rollout.domain.releases.identity import identity_in_words
 from keystone_rollout.domain.units import (
     NOT_ENOUGH_DATA,
     count,
@@ -85,7 +85,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _releases(row: Mapping[str, Any]) -> str:
     if not row["source"]:
         return ""
-    return f"{release_in_words(row['source'])} → {release_in_words(row['target'])}"
+    return f"{identity_in_words(row['source'])} → {identity_in_words(row['target'])}"
 
 
 WIDTH, HEIGHT = 420, 190

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.events import NodeChanged, Planned
 from keystone_rollout.domain.run.record import RunRecord
 
@@ -72,7 +73,7 @@ def _at_first(report: NodeReport, releases: Mapping[str, str]) -> tuple[str, str
         return UNKNOWN, ""
     if not found.running:
         return STOPPED, found.installed
-    new = found.installed == releases[NEW]
+    new = same_build(releases[NEW], found.installed)
     return (NEW, releases[NEW]) if new else (OLD, releases[OLD])
 
 

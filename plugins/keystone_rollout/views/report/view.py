@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keystone_rollout.domain.releases.release import release_in_words
+from keystone_rollout.domain.releases.identity import identity_in_words
 from keystone_rollout.domain.run.events import Look
 from keystone_rollout.domain.run.record import RunRecord
 from keystone_rollout.domain.units import (
@@ -121,7 +121,7 @@ def _releases(record: RunRecord) -> list[str]:
     plan = record.plan
     if plan is None:
         return []
-    way = [release_in_words(plan.source), release_in_words(plan.target)]
+    way = [identity_in_words(plan.source), identity_in_words(plan.target)]
     return way[::-1] if record.restore else way
 
 

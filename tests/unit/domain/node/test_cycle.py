@@ -354,6 +354,14 @@ def test_a_release_report_is_read(text: str, release: RunningRelease, words: str
     assert not release.serves("12.0.3")
 
 
+def test_a_node_serves_the_build_that_is_asked_for() -> None:
+    branch, package = RunningRelease("27.0.1.dev7", True), RunningRelease("29.0.0", True)
+    assert branch.serves("27.0.1.dev7")
+    assert not branch.serves("27.0.1")
+    assert package.serves("2:29.0.0-0ubuntu1.2")
+    assert not RunningRelease("29.0.0", False).serves("2:29.0.0-0ubuntu1.2")
+
+
 @pytest.mark.parametrize("text", ["", "13.0.4", "13.0.4 yesterday 150", "a b c d", "13.0.4 1 soon"])
 def test_any_other_report_is_quoted(text: str) -> None:
     with pytest.raises(ValueError, match="report_release printed") as caught:

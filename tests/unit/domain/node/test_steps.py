@@ -11,12 +11,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 from pydantic import ValidationError
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.steps import NodeSteps, Step, configuration_files, render
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.views.cloud_reference import RELEASE_WORDS
+from tests.stand_ins.release_texts import DIGEST, GOOD
 
 CLOUDS = ["lab", "production-example"]
 FACTS = {
@@ -124,6 +127,70 @@ def test_yum_and_dnf_spell_their_repositories_differently() -> None:
     ]
     assert "sudo -n /usr/bin/dnf config-manager --enable centos-openstack-queens" in render(
         DNF, Step.ENABLE_REPOSITORY, "13.0.4", FACTS
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "old", "new"),
+    [
+        ("12.0.3", "13.0.4", "pike", "queens"),
+        ("22.0.2", "23.0.2", "zed", "antelope"),
+        ("1:26.1.1-1.el9", "27.0.1.dev7", "dalmatian", "epoxy"),
+        ("28.0.1", "29.1.0", "flamingo", "gazpacho"),
+    ],
+)
+def test_repositories_are_called_what_distributions_call_the_release(
+    source: str, target: str, old: str, new: str
+) -> None:
+    facts = {**FACTS, "source": source, "target": target}
+    assert render(DNF, Step.ENABLE_REPOSITORY, target, facts).splitlines() == [
+        "set -e",
+        f"sudo -n /usr/bin/dnf config-manager --disable centos-openstack-{old} >/dev/null",
+        f"sudo -n /usr/bin/dnf config-manager --disable centos-openstack-{new} >/dev/null",
+        f"sudo -n /usr/bin/dnf config-manager --enable centos-openstack-{new} >/dev/null",
+    ]
+
+
+def test_a_release_without_a_known_name_is_an_error_only_for_who_asks_for_it() -> None:
+    facts = {**FACTS, "source": "29.1.0", "target": "30.0.0"}
+    assert "{{" not in render(APT, Step.STAGE, "30.0.0", facts)
+    with pytest.raises(UndefinedError) as caught:
+        render(DNF, Step.STAGE, "29.1.0", facts)
+    assert str(caught.value).startswith(
+        "target_release_name: 30.0.0 (2026.2) has no name that is known here, only a number. Next: "
+    )
+
+
+WORDS = " ".join(f"{{{{ {name} }}}}" for name, _, _ in RELEASE_WORDS)
+
+
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [
+        ("13.0.4", "13.0.4 13 13.0.4  queens queens"),
+        ("27.0.1.dev7", "27.0.1.dev7 27 27.0.1.dev7  2025.1 epoxy"),
+        (RELEASE_WORDS[0][1], " ".join(example for _, example, _ in RELEASE_WORDS)),
+        (f"27.0.1@{DIGEST}", f"27.0.1@{DIGEST} 27 27.0.1  2025.1 epoxy"),
+    ],
+)
+def test_a_step_may_name_the_parts_of_the_release(release: str, words: str) -> None:
+    steps = NodeSteps(preset="dnf", override={Step.START: f"echo {WORDS}"})
+    assert render(steps, Step.START, release, FACTS) == f"echo {words}"
+
+
+@pytest.mark.parametrize("release", GOOD)
+def test_a_release_is_one_word_for_a_shell(release: str, tmp_path: Path) -> None:
+    steps = NodeSteps(preset="dnf", override={Step.START: "printf '<%s>' {{ release }}"})
+    text = render(steps, Step.START, release, {**FACTS, "target": release})
+    assert run(text, tmp_path).stdout == f"<{release}>"
+
+
+def test_a_package_with_a_revision_is_installed_as_it_is_called() -> None:
+    release = "2:29.0.0-0ubuntu1.2"
+    facts = {**FACTS, "source": "2:28.0.0-0ubuntu1", "target": release}
+    assert render(APT, Step.STAGE, release, facts).endswith(f"keystone={release}")
+    assert render(APT, Step.CHECK_KEPT, release, facts).endswith(
+        'echo "/var/cache/apt/archives/keystone_2%3a29.0.0-0ubuntu1.2_amd64.deb"'
     )
 
 

@@ -43,6 +43,14 @@ def test_only_newton_and_ocata_are_not_on_pypi() -> None:
     assert [s.number for s in catalogue().releases if not s.on_pypi] == [10, 11]
 
 
+def test_releases_have_the_names_that_distributions_use() -> None:
+    names = {series.codename: series.release_name for series in catalogue().releases}
+    assert (names["Newton"], names["Zed"]) == ("newton", "zed")
+    assert [names[f"{year}.{half}"] for year in range(2023, 2027) for half in (1, 2)] == [
+        "antelope", "bobcat", "caracal", "dalmatian", "epoxy", "flamingo", "gazpacho", None,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from keystone_rollout.hooks.files.cloud_file import (
 )
 from keystone_rollout.hooks.files.project import PROJECT
 from tests.stand_ins.cloud_text import GOOD, findings
+from tests.stand_ins.release_texts import DANGEROUS, DIGEST
 
 
 def changed(old: str, new: str) -> str:
@@ -121,6 +123,35 @@ def test_an_unknown_release_is_refused_with_the_known_ones() -> None:
 def test_a_release_that_yaml_reads_as_a_number_is_refused() -> None:
     (found,) = findings(changed("source: 12.0.3", "source: 12.0"))
     assert found == "small.yaml:2: source: Input should be a valid string (read 12.0)"
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("26.1.1.dev4", "27.0.1.dev7"),
+        ("2:28.0.0-0ubuntu1", "2:29.0.0-0ubuntu1.2"),
+        ("1:26.1.1-1.el9", f"1:27.0.1-1.el9@{DIGEST}"),
+    ],
+)
+def test_builds_are_taken_from_a_file_and_from_a_run_alike(source: str, target: str) -> None:
+    text = changed("source: 12.0.3\ntarget: 13.0.4", f"source: {source}\ntarget: {target}")
+    for cloud in (parse_cloud(text, "small.yaml"), parse_cloud(GOOD, "small.yaml", source, target)):
+        assert (cloud.source, cloud.target) == (source, target)
+        assert (cloud.source_release.text, cloud.target_release.text) == (source, target)
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_what_a_shell_would_read_otherwise_is_refused_in_a_file_and_of_a_run(text: str) -> None:
+    begin = f"small.yaml:3: target: read {text!r}; allowed is a Keystone version such as 13.0.4"
+    (of_run,) = findings(GOOD, target=text)
+    (of_file,) = findings(changed("target: 13.0.4", f"target: {json.dumps(text)}"))
+    assert of_run.startswith(begin)
+    assert of_file.startswith(begin)
+
+
+def test_a_run_between_two_builds_of_a_version_is_refused() -> None:
+    (found,) = findings(GOOD, source="2:22.0.2-0+deb12u2", target="2:22.0.2-0+deb12u3")
+    assert "2:22.0.2-0+deb12u2 (Zed) and 2:22.0.2-0+deb12u3 (Zed) are two builds of one" in found
 
 
 def test_a_downgrade_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,15 @@ from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.haproxy.api import (
     HaproxyError,
+    RuntimeApi,
     ServerState,
+    SocketDoor,
+    TcpDoor,
     administrative_state,
 )
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
 from keystone_rollout.hooks.haproxy.servers import Servers
+from keystone_rollout.hooks.places.local import LocalPlace
 from tests.stand_ins.in_memory_haproxy import Balancer, Server, in_memory_haproxy
 
 
@@ -116,7 +121,39 @@ def test_an_unreachable_haproxy_is_named_with_its_address(monkeypatch: pytest.Mo
         "'show servers state keystone': "
     )
     assert "Connection refused" in message
-    assert message.endswith("Next: check `stats socket` and that the port is reachable")
+    assert message.endswith("Next: check `stats socket` and that it can be reached")
+
+
+def test_a_unix_socket_at_a_place_is_a_door_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "haproxy.sock"
+    api = RuntimeApi("of the test", SocketDoor(LocalPlace(), str(path), 0.3), "keystone")
+    with in_memory_haproxy(Balancer(), path) as running:
+        api.set_state("keystone-2", "drain")
+        assert running.servers["keystone-2"].admin == 0x08
+        assert api.server("keystone-2").administrative == "drain"
+        assert api.level() == "admin"
+    assert error_of(api.level) == (
+        f"HAProxy runtime API of the test ({path}, this machine) does not answer 'show cli level': "
+        "[Errno 111] Connection refused. Next: check `stats socket` and that it can be reached"
+    )
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
+        assert "timed out" in error_of(api.level)
+
+
+def test_an_answer_that_is_no_text_is_read() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as stream:
+                stream.recv(100)
+                stream.sendall(b"a\xff\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        api = RuntimeApi("odd", TcpDoor(lambda: server.getsockname()), "keystone")
+        assert api.command("show info") == "a\ufffd\n"
 
 
 def test_a_haproxy_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from airflow.sdk.exceptions import AirflowException
 from paramiko import SSHException
 
 from keystone_rollout.domain.node.command_lock import under_lock
@@ -298,7 +297,7 @@ def test_a_connection_that_cannot_be_opened_fails_at_once(node: LocalNode) -> No
 def test_a_node_that_comes_back_late_is_waited_for(
     node: LocalNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keystone_rollout.hooks.node.session.RECONNECT_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("keystone_rollout.hooks.places.ssh.RECONNECT_PAUSE_SECONDS", 0.05)
 
     def drop() -> bool:
         node.refusals = [ConnectionRefusedError("no"), SSHException("no"), EOFError("no")]
@@ -354,20 +353,69 @@ def test_a_session_that_drops_twice_is_a_failed_step(node: LocalNode) -> None:
     assert len(node.commands) == 2
 
 
-def test_silence_for_too_long_is_a_failed_step(node: LocalNode) -> None:
-    node.drops = [(lambda: True, AirflowException("SSH command timed out"))]
-    assert failure(node, Step.REPORT_RELEASE, {"report_release": "true"}, seconds=7) == (
-        "keystone-1: step report_release could not run over SSH connection lab_keystone_1: "
-        "it gave no sign for 37 s"
+def test_a_question_that_hangs_is_a_failed_step_and_is_ended(node: LocalNode) -> None:
+    text = failure(node, Step.REPORT_RELEASE, {"report_release": "echo a; sleep 60"}, seconds=1)
+    assert text == (
+        "keystone-1: step report_release ended with exit status 124 (not done within 1 s), allowed "
+        "is 0. It printed: a"
     )
     assert len(node.commands) == 1
-    node.wait_for_the_left()
+
+
+def test_silence_for_too_long_is_a_failed_step(
+    node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is dead without a sign: the node's own limit is not heard of."""
+    monkeypatch.setattr(node_machine, "ANSWER_SECONDS", 0.3)
+    node.shell = str(node.home / "unheard")
+    Path(node.shell).write_text("#!/bin/bash\nexec sleep 20\n")
+    Path(node.shell).chmod(0o755)
+    assert failure(node, Step.STOP, {"stop": "true"}, seconds=1) == (
+        "keystone-1: step stop could not run over SSH connection lab_keystone_1: "
+        "it gave no sign for 1.3 s"
+    )
+    assert len(node.commands) == 1
+
+
+NOISE = (
+    "printf 'Welcome to \\033[1;32mkeystone-1\\033[0m \\377\\n13.0.4 9 9\\nno newline'\n"
+    "echo 'bash: warning: setlocale: LC_ALL: cannot change locale' >&2\n"
+)
+
+
+@pytest.fixture
+def noisy(node: LocalNode) -> LocalNode:
+    node.shell = str(node.home / "login")
+    Path(node.shell).write_text(f'#!/bin/bash\n{NOISE}exec bash "$@"\n')
+    Path(node.shell).chmod(0o755)
+    return node
+
+
+@pytest.mark.parametrize("step", [Step.STAGE, Step.REPORT_RELEASE])
+def test_what_a_login_prints_is_nothing_of_a_step(noisy: LocalNode, step: Step) -> None:
+    coloured = {step.value: "printf '\\033[1m12.0.3\\033[0m 1 2\\n'"}
+    assert machine(noisy, coloured).run(step, "13.0.4") == "12.0.3 1 2\n"
+
+
+def test_what_a_login_prints_is_no_lacking_privilege(noisy: LocalNode) -> None:
+    lacking = machine(noisy, {}).missing_privileges()
+    assert [line for line in lacking if not line.startswith("/")] == []
+
+
+def test_what_a_login_prints_hides_no_lock(noisy: LocalNode) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(machine(noisy, {"install": HELD}).run, Step.INSTALL, "13.0.4")
+        wait_until(noisy.wrote("begin"))
+        text = failure(noisy, Step.STOP, {"stop": "echo stop >>log"}, seconds=1)
+        (noisy.home / "go").touch()
+    assert "step stop was not started: ~/keystone-rollout/lock was not free within 1 s" in text
 
 
 def test_lacking_privileges_are_asked_for_on_the_node(node: LocalNode) -> None:
     node.shell = str(node.home / "login")
     Path(node.shell).write_text(
-        '#!/bin/bash\nsudo() { case "$*" in *dpkg*) return 1 ;; esac; }\neval "$2"\n'
+        '#!/bin/bash\nsudo() { case "$*" in *dpkg*) return 1 ;; esac; }\nexport -f sudo\n'
+        'export SHELL=/bin/bash; eval "$2"\n'
     )
     Path(node.shell).chmod(0o755)
     asked = machine(node, {})

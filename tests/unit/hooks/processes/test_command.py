@@ -12,19 +12,11 @@ import pytest
 from keystone_rollout.hooks.files.project import PROJECT
 from keystone_rollout.hooks.processes import command as outside_command
 from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
+from tests.process_end import wait_gone
 
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
-
-
-def gone(pid: int) -> bool:
-    """Tell whether a process has ended; a zombie that nobody waits for has."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return True
-    return state == "Z"
 
 
 def test_it_runs_in_the_project_and_its_output_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -41,7 +33,7 @@ def test_arguments_are_no_shell_text(tmp_path: Path) -> None:
 
 
 def test_a_failure_says_the_status_and_what_was_printed_last() -> None:
-    code = "import sys; [print(n) for n in range(9)]; sys.exit(3)"
+    code = "import sys; [print(n, flush=True) for n in range(9)]; sys.exit(3)"
     with pytest.raises(CommandFailed) as caught:
         run_outside(python(code), 20)
     assert str(caught.value) == (
@@ -71,11 +63,7 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -
     with pytest.raises(CommandFailed, match=r"was ended: .* limit 3 s \(rehearsal.reset_seconds\)"):
         run_outside(python(code), 3)
     assert time.monotonic() - began < 30
-    child = int(pid.read_text())
-    end = time.monotonic() + 10
-    while not gone(child):
-        assert time.monotonic() < end, "a child outlives the limit"
-        time.sleep(0.05)
+    wait_gone(int(pid.read_text()))
 
 
 def test_what_ended_by_itself_leaves_nothing_at_work_either(tmp_path: Path) -> None:
@@ -88,10 +76,7 @@ def test_what_ended_by_itself_leaves_nothing_at_work_either(tmp_path: Path) -> N
         f"pathlib.Path({str(pid)!r}).write_text(str(child.pid))\n"
     )
     run_outside(python(code), 30)
-    end = time.monotonic() + 10
-    while not gone(int(pid.read_text())):
-        assert time.monotonic() < end, "a child outlives the program"
-        time.sleep(0.05)
+    wait_gone(int(pid.read_text()))
 
 
 def test_the_lock_is_kept_alive_meanwhile_and_its_failure_stops_nothing(

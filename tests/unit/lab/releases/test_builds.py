@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keystone_rollout.domain.releases.catalogue import Series, catalogue
-from keystone_rollout.domain.releases.release import check_hop, parse_release
+from keystone_rollout.domain.releases.identity import parse_identity
+from keystone_rollout.domain.releases.release import check_hop
 from lab import paths
 from lab.releases.builds import SUITES, Build, choose_builds, common_suite, find_release
 from machine.errors import CommandError
@@ -27,6 +28,7 @@ def chosen(source: str, target: str) -> tuple[str, str, str]:
         ("12.0.3", "12.0.3"),
         ("12.0.2", "12.0.2"),
         ("2023.1", "23.0.2"),
+        ("Epoxy", "27.0.1"),
         ("27.1.0", "27.1.0"),
         ("13.0.90", "13.0.90"),
     ],
@@ -35,7 +37,9 @@ def test_a_release_is_found_by_codename_number_and_version(name: str, version: s
     assert find_release(name).version == version
 
 
-@pytest.mark.parametrize("name", ["9", "9.0.0", "31.0.0", "2022.1", "12.0", "v12.0.3", ""])
+@pytest.mark.parametrize(
+    "name", ["9", "9.0.0", "31.0.0", "2022.1", "12.0", "v12.0.3", "27.0.1.dev7", "13.0.4-1", ""]
+)
 def test_an_unknown_release_is_answered_with_the_known_ones(name: str) -> None:
     with pytest.raises(CommandError) as caught:
         find_release(name)
@@ -63,7 +67,7 @@ def test_a_pair_gets_the_first_suite_that_has_a_python_for_both(
 
 
 def test_every_upgrade_of_the_catalogue_has_a_suite() -> None:
-    releases = [parse_release(series.version) for series in catalogue().releases]
+    releases = [parse_identity(series.version) for series in catalogue().releases]
     allowed = [(a, b) for a in releases for b in releases if check_hop(a, b) is None]
     assert len(allowed) == 20 + 3
     for source, target in allowed:
@@ -136,7 +140,7 @@ def test_early_releases_do_not_start_without_files_of_their_source_archive() -> 
 
 def test_every_release_has_exact_dependencies_on_each_of_its_pythons() -> None:
     wanted = {
-        Build(parse_release(series.version), python, "").pins
+        Build(parse_identity(series.version), python, "").pins
         for series in catalogue().releases
         for python in series.pythons
     }

@@ -138,6 +138,17 @@ def test_the_image_of_another_release_is_a_finding(cloud: Cloud) -> None:
     assert said(part) == [("image", "keystone-rollout/upgrade:13.0.4", "14.2.0")]
 
 
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [("13.0.4.dev7", []), ("13.0.4", ["13.0.4.dev7"]), ("13.0.4.dev6", ["13.0.4.dev7"])],
+)
+def test_the_image_of_another_build_is_a_finding(
+    cloud: Cloud, target: str, found: list[str]
+) -> None:
+    part = reader(cloud.model_copy(update={"target": target}), Image("13.0.4.dev7"))
+    assert [measured for _, _, measured in said(part.read_migrations())] == found
+
+
 def test_a_schema_of_a_later_release_is_a_finding(cloud: Cloud) -> None:
     database = Database(image_listings.numbers(52, 52, 52), {})
     part = reader(cloud, Image(), database).read_migrations()

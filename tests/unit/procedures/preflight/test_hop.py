@@ -56,6 +56,12 @@ def test_most_hops_need_nothing(tmp_path: Path) -> None:
     assert hop.notes == []
 
 
+def test_a_node_that_runs_the_sources_package_is_asked_for_its_cache(tmp_path: Path) -> None:
+    configure(tmp_path, "[cache]\nmemcache_servers = a:1\n")
+    subject = cloud(tmp_path, "2:10.0.3-0ubuntu1", "11.0.4", "memcache_servers = a:1")
+    assert not cache_verdict(run(checks(tmp_path, subject), "10.0.3")).ok
+
+
 @pytest.mark.parametrize(
     ("on_nodes", "target", "shared"),
     [

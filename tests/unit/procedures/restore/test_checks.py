@@ -52,8 +52,10 @@ def balancer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Balancer]:
         yield running
 
 
-def findings(folder: Path, **nodes: Machine) -> dict[tuple[str, str], Verdict]:
-    cloud = load_cloud("lab", "12.0.3", "13.0.4")
+def findings(
+    folder: Path, target: str = "13.0.4", **nodes: Machine
+) -> dict[tuple[str, str], Verdict]:
+    cloud = load_cloud("lab", "12.0.3", target)
     backup = folder / "backup.sql"
     backup.write_text(COMPLETE)
     machines: dict[str, Machine] = {name: Node() for name in NODES}
@@ -66,6 +68,14 @@ def findings(folder: Path, **nodes: Machine) -> dict[tuple[str, str], Verdict]:
     checks = RestoreChecks(cloud, AllNodes(cloud, machines))
     verdicts = checks.run(backup, reports)
     return {(verdict.check, verdict.object): verdict for verdict in verdicts}
+
+
+def test_a_node_with_the_targets_package_may_be_restored(
+    balancer: Balancer, tmp_path: Path
+) -> None:
+    found = findings(tmp_path, target="2:13.0.4-0ubuntu1.2")
+    assert found["release", "keystone-1"].ok
+    assert not found["release", "keystone-2"].ok
 
 
 def test_every_check_is_made_also_where_another_one_cannot_be(

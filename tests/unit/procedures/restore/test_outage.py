@@ -217,6 +217,14 @@ def test_what_was_stopped_for_nothing_is_started_as_it_is(stage: Stage) -> None:
     assert not [step for node in stage.nodes.values() for step in node.steps if "install" in step]
 
 
+def test_a_package_is_started_by_the_name_that_the_cloud_file_has_for_it(stage: Stage) -> None:
+    outage = stage.outage()
+    outage.stop(NODES)
+    package = f"2:{NEW}-0ubuntu1.2"
+    outage.put_back(NODES, [package])
+    assert all(f"start {package}" in node.steps for node in stage.nodes.values())
+
+
 def test_a_release_that_cannot_serve_the_schema_is_not_started(stage: Stage) -> None:
     outage = stage.outage()
     outage.stop(NODES)

@@ -129,6 +129,13 @@ def test_a_restores_lanes_lead_back_to_the_old_release() -> None:
     ]  # fmt: skip
 
 
+def test_a_package_of_the_new_release_is_drawn_as_the_new_one() -> None:
+    record = example.restored()
+    record["plan"]["target"] = "2:13.0.4-0ubuntu1.2"
+    first = lane_segments(read_record(record), "keystone-1", record["began"], record["ended"])[0]
+    assert (first.state, first.label) == ("new", "2:13.0.4-0ubuntu1.2")
+
+
 def test_the_tiles_count_failures_of_all_requests() -> None:
     record = example.failed()
     view = example.view(record)

@@ -33,7 +33,7 @@ _START = "/usr/sbin/service {{ service }} start"
 APT = Preset(
     variables={
         "package": "keystone",
-        "package_version": "{{ release }}-1",
+        "package_version": "{{ release }}{{ '' if revision else '-1' }}",
         "architecture": "amd64",
         "archive": "/var/cache/apt/archives/"
         "{{ package }}_{{ package_version | replace(':', '%3a') }}_{{ architecture }}.deb",

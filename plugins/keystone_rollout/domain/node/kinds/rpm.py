@@ -36,8 +36,9 @@ _START = "/usr/bin/systemctl start {{ service }}"
 
 _VARIABLES: dict[str, str | None] = {
     "report_package": "openstack-keystone",
-    "repository": "centos-openstack-{{ codename }}",
-    "repositories": "centos-openstack-{{ source_codename }} centos-openstack-{{ target_codename }}",
+    "repository": "centos-openstack-{{ release_name }}",
+    "repositories": "centos-openstack-{{ source_release_name }} "
+    "centos-openstack-{{ target_release_name }}",
     "service": "httpd",
     "configuration_files": "keystone.conf",
     "group": "keystone",

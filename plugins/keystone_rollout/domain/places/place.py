@@ -1,0 +1,101 @@
+"""A place: where a command runs, and where a Unix socket is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+Tell = Callable[[str], object]
+"""Is called with each line that a command prints, as soon as it is there."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a script ended, and what it printed.
+
+    ``output`` is the script's own: no greeting, no escape sequence. ``errors`` may hold a locale's
+    warning or a banner beside the script's words, so it is for people, and is never parsed.
+    """
+
+    status: int
+    output: str
+    errors: str
+
+
+class PlaceError(RuntimeError):
+    """Why nothing can be said about how a script ended."""
+
+
+class SessionDropped(PlaceError):
+    """How a session ended before its script did; the script may still run."""
+
+
+class NoAnswer(PlaceError):
+    """For how long a script gave no sign; it may still run."""
+
+
+class Incomplete(PlaceError):
+    """What of a script's output is missing although it is said to have succeeded."""
+
+
+class TimedOut(PlaceError):
+    """A script that was ended with all that it had started, and what it had printed until then."""
+
+    def __init__(self, limit: float, finished: Finished) -> None:
+        super().__init__(f"it had not ended within {limit:g} s, and was ended")
+        self.finished = finished
+
+
+class Stream(Protocol):
+    """A connected byte stream. A socket is one."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes:
+        """Return what has arrived, b"" at the end; OSError if it ended badly or takes too long."""
+        ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Place(Protocol):
+    """This machine, an SSH connection, or a container on either."""
+
+    def run(
+        self,
+        script: str,
+        *,
+        input: bytes | IO[bytes] = b"",
+        limit: float,
+        tell: Tell | None = None,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Finished:
+        """Run a shell script to its end.
+
+        No secret belongs into ``script``, which `ps` shows, but into ``input``, its standard input.
+        After ``limit`` seconds the script is ended with its process group, and TimedOut raised.
+        ``tell`` gets each line instead of the log; ``meanwhile`` is called several times a second.
+        Raises PlaceError, and whatever the place's connection raises if it cannot be opened.
+        """
+        ...
+
+    def pipe(
+        self,
+        script: str,
+        *,
+        input: IO[bytes] | None = None,
+        output: IO[bytes] | None = None,
+        limit: float,
+    ) -> Finished:
+        """Run a script between two binary streams, neither of which is read as text."""
+        ...
+
+    def socket(self, path: str, seconds: float) -> Stream:
+        """Connect to a Unix socket; OSError if that fails.
+
+        ``seconds`` is how long connecting, and each recv after it, may take.
+        """
+        ...

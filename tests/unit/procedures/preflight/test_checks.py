@@ -1,0 +1,55 @@
+"""Preflight knows the build that a cloud file names, by whatever name it reports itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from keystone_rollout.domain.schema.state import MigrationState
+from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.procedures.preflight import checks
+from keystone_rollout.procedures.preflight.checks import PreflightChecks
+from tests.stand_ins import image_listings
+
+
+def preflight(target: str) -> PreflightChecks:
+    return PreflightChecks(load_cloud("lab").model_copy(update={"target": target}))
+
+
+def image_verdict(target: str, reported: str, patch: pytest.MonkeyPatch) -> Verdict:
+    image = SimpleNamespace(
+        digest=lambda: "sha256:1", release=lambda: reported, configuration_findings=list
+    )
+    state = MigrationState(image_listings.numbers(24, 24, 24), image_listings.image_of("13.0.4"))
+    patch.setattr(checks, "UpgradeImage", lambda cloud: image)
+    patch.setattr(checks, "migration_state", lambda cloud, image: state)
+    return preflight(target)._image()[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "reported", "ok"),
+    [
+        ("13.0.4", "13.0.4", True),
+        ("13.0.5.dev4", "13.0.5.dev4", True),
+        ("2:13.0.4-0ubuntu1.2", "13.0.4", True),
+        ("13.0.5", "13.0.5.dev4", False),
+        ("13.0.5.dev3", "13.0.5.dev4", False),
+    ],
+)
+def test_the_upgrade_image_has_to_be_the_build_that_is_named(
+    target: str, reported: str, ok: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = image_verdict(target, reported, monkeypatch)
+    assert (verdict.check, verdict.ok) == ("image", ok)
+    assert (verdict.measured, verdict.limit) == (reported, target)
+
+
+@pytest.mark.parametrize(("reported", "ok"), [("13.0.4", False), ("12.0.3", True)])
+def test_a_package_of_the_target_on_a_schema_that_is_not_migrated_is_too_early(
+    reported: str, ok: bool
+) -> None:
+    found = preflight("2:13.0.4-0ubuntu1.2")
+    found.releases, found.expanded = {"keystone-1": reported}, False
+    assert found._no_new_node_on_old_schema().ok is ok
