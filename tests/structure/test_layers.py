@@ -42,6 +42,7 @@ LAYERS = {
 }  # fmt: skip
 
 SHARED_HOOKS = {
+    "hooks.clock": "what time it is",
     "hooks.files": "where things are on this machine",
     "hooks.places": "how any of the systems is reached: a node, a socket, a program",
 }

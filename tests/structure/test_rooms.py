@@ -24,6 +24,8 @@ from tests.structure.source import (
 MOST_MODULES = 15
 SPLINTER_LINES = 40
 SPLINTERS = {
+    f"{PACKAGE}.domain.clock": "what everything that waits is handed",
+    f"{PACKAGE}.hooks.clock.system": "the one place that asks for the time",
     "rollout_plugin": "the file that Airflow loads",
     f"{PACKAGE}.web.plugin": "loaded in every process of Airflow, so it imports nothing that costs",
     f"{PACKAGE}.cli.reference": "a program of its own",
@@ -34,7 +36,7 @@ SPLINTERS = {
 
 OUTSIDE = {
     "airflow", "docker", "paramiko", "keystoneauth1", "socket", "subprocess", "os", "pathlib",
-    "tempfile", "shutil", "apprise", "importlib", "pkgutil",
+    "tempfile", "shutil", "apprise", "importlib", "pkgutil", "time",
 }  # fmt: skip
 """What a module of hooks/ imports, itself or through its own folder, if it touches anything."""
 

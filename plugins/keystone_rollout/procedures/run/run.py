@@ -10,12 +10,14 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.overrides import OVERRIDES, deviations, given_overrides
 from keystone_rollout.domain.run.events import Noted, Planned, StepChanged, StepState, Work
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -29,6 +31,8 @@ class GateClosed(AirflowFailException):
 
 class RolloutRun:
     """Give a task its cloud and its run's record."""
+
+    clock: Clock = SYSTEM_CLOCK
 
     def __init__(
         self, cloud: Cloud, directory: RunDirectory, task_id: str, break_run: str = ""
