@@ -61,6 +61,14 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
+class Source(Protocol):
+    """What a command gets on its standard input. A binary file is one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, b"" at the end."""
+        ...
+
+
 class Place(Protocol):
     """This machine, an SSH connection, or a container on either."""
 
@@ -86,11 +94,15 @@ class Place(Protocol):
         self,
         script: str,
         *,
-        input: IO[bytes] | None = None,
+        input: Source | None = None,
         output: IO[bytes] | None = None,
         limit: float,
+        tell: Tell | None = None,
     ) -> Finished:
-        """Run a script between two binary streams, neither of which is read as text."""
+        """Run a script between two binary streams, neither of which is read as text.
+
+        ``tell`` gets each line of its errors instead of the log.
+        """
         ...
 
     def socket(self, path: str, seconds: float) -> Stream:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, Protocol
+from typing import Protocol
 
 from paramiko import SSHException
 
-from keystone_rollout.domain.places.place import SessionDropped, Tell
+from keystone_rollout.domain.places.place import SessionDropped, Source, Tell
 from keystone_rollout.domain.places.script import is_mark, plain_text
 
 CHUNK = 65536
@@ -129,7 +129,7 @@ class _Feeder(threading.Thread):
         return True
 
 
-def chunks(source: bytes | IO[bytes]) -> Iterator[bytes]:
+def chunks(source: bytes | Source) -> Iterator[bytes]:
     """Yield what a command gets on its standard input."""
     if not isinstance(source, bytes):
         yield from iter(lambda: source.read(CHUNK), b"")

@@ -16,6 +16,7 @@ from keystone_rollout.domain.places.place import (
     Incomplete,
     NoAnswer,
     PlaceError,
+    Source,
     Stream,
     Tell,
     TimedOut,
@@ -121,13 +122,14 @@ class ShellPlace(ABC):
         self,
         script: str,
         *,
-        input: IO[bytes] | None = None,
+        input: Source | None = None,
         output: IO[bytes] | None = None,
         limit: float,
+        tell: Tell | None = None,
     ) -> Finished:
         """Run a script as domain.places.place.Place says; what comes before it is cut off."""
         token = secrets.token_hex(8)
-        own, errors = _Own(token, output), Heard(log.warning, token)
+        own, errors = _Own(token, output), Heard(tell or log.warning, token)
         began = time.monotonic()
         try:
             with self.open(opened(script, token), limit) as session:
