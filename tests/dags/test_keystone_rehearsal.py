@@ -179,11 +179,24 @@ def test_each_step_asks_by_itself_whether_the_cloud_is_staging(place: Path) -> N
 
 
 def test_a_dump_that_is_not_whole_stops_it_before_anything_is_touched(place: Path) -> None:
-    write_cloud(place / "clouds")
+    write_cloud(place / "clouds", rehearsal=rehearse(dump_directory=str(place)))
     torn = place / "torn.sql"
     torn.write_text("-- MariaDB dump 10\n-- Host: x    Database: keystone\n")
     with pytest.raises(AirflowFailException, match=r"dump of production .*torn\.sql"):
         CheckStagingOperator(task_id="check_staging").execute(context(dump=str(torn)))
+
+
+def test_a_run_cannot_have_any_file_of_this_machine_read(place: Path) -> None:
+    (place / "dumps").mkdir()
+    write_cloud(place / "clouds", rehearsal=rehearse(dump_directory=str(place / "dumps")))
+    secret = place / "fernet-key"
+    secret.write_text("s3cret")
+    with pytest.raises(AirflowFailException) as caught:
+        CheckStagingOperator(task_id="check_staging").execute(context(dump=str(secret)))
+    assert f"FAILED dump of production ({secret}): measured outside" in str(caught.value)
+    written = "".join(path.read_text() for path in (place / "runs").rglob("*") if path.is_file())
+    assert str(secret) in written
+    assert "s3cret" not in str(caught.value) + written
 
 
 def test_a_staging_cloud_passes_the_check(place: Path) -> None:

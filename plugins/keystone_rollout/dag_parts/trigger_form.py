@@ -144,8 +144,8 @@ def rehearsal_params(cloud: str) -> dict[str, Param]:
         "target": _release("Target release", "What staging is upgraded to"),
         "dump": Param(
             "", type=MAY_BE_EMPTY, title="Dump of production", section=WHAT,
-            description_md="A file of which the data is upgraded, instead of what the reset "
-            "leaves. Empty: `rehearsal.dump` of the cloud file.",
+            description_md="A file in `rehearsal.dump_directory` of the cloud file, of which the "
+            "data is upgraded instead of what the reset leaves. Empty: `rehearsal.dump`.",
         ),
     }  # fmt: skip
 

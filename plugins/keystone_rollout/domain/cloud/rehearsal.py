@@ -56,6 +56,11 @@ class Rehearsal(BaseModel):
     dump: str | None = Field(
         None, description="dump of production, .sql or .sql.gz, that is upgraded instead"
     )
+    dump_directory: str | None = Field(
+        None,
+        description="folder from which a run may name another dump with param dump; without it "
+        "none may",
+    )
     after_dump: list[str] = Field(
         [],
         description="program and arguments that give the loaded dump the administrator of this "

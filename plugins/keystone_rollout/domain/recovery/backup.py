@@ -40,14 +40,12 @@ class BackupFacts:
 
     @classmethod
     def from_dict(cls, data: Any) -> BackupFacts:
-        """Read facts back; ValueError quotes what is not one."""
+        """Read facts back; ValueError says what is expected, and quotes nothing of it."""
         try:
             nodes = {str(name): _report(each) for name, each in data["nodes"].items()}
             return cls(str(data["cloud"]), str(data["schema"]), float(data["taken"]), nodes)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"read {str(data)[:80]!r}; expected are cloud, schema, taken and nodes"
-            ) from error
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise ValueError("expected are cloud, schema, taken and nodes") from None
 
 
 def _report(data: Any) -> NodeReport:

@@ -1,4 +1,7 @@
-"""What a dump holds: is it whole, does it stay within its schema, may it be rehearsed with?"""
+"""What a dump holds: is it whole, does it stay within its schema, may it be rehearsed with?
+
+Whatever is wrong is said without a word of the file: it may be no dump, but somebody's key.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _TRAILER = b"-- Dump completed"
 # A dump of `--databases` would leave the scratch schema and drop the live tables. Values cannot
 # look like this: line breaks within them are written as \n.
 _LEAVES = re.compile(
-    rb"\s*(?:/\*!\d*\s*)?(?:use\s+(?!index\b|key\b)|(?:create|drop|alter)\s+(?:database|schema)\b)",
+    rb"\s*(?:/\*!\d*\s*)?(?:(use)\s+(?!index\b|key\b)|(create|drop|alter)\s+(?:database|schema)\b)",
     re.IGNORECASE,
 )
 
@@ -28,8 +31,9 @@ def scan_dump(lines: Iterable[bytes], schema: str) -> list[str]:
     for number, line in enumerate(lines, start=1):
         if number <= HEADER_LINES:
             header.append(line)
-        if _LEAVES.match(line[:200]):
-            problems.append(f"line {number} leaves the schema: {_quoted(line)}")
+        if match := _LEAVES.match(line[:200]):
+            word = (match[1] or match[2]).decode().upper()
+            problems.append(f"line {number} leaves the schema with {word}")
         last = line if line.strip() else last
     return [*_header_problems(header, schema), *problems, *_trailer_problems(last)]
 
@@ -40,19 +44,35 @@ def _header_problems(header: list[bytes], schema: str) -> list[str]:
     names = [match[1].decode(errors="replace") for line in header
              if (match := _DATABASE.match(line))]  # fmt: skip
     if names != [schema]:
-        return [f"it is a dump of {', '.join(names) or 'no single schema'}, expected {schema}"]
+        what = "another schema" if names else "no single schema"
+        return [f"it is a dump of {what}, expected {schema}"]
     return []
 
 
 def _trailer_problems(last: bytes) -> list[str]:
     if last.startswith(_TRAILER):
         return []
-    return [f"it ends with {_quoted(last)}, a complete dump ends with {_TRAILER.decode()!r}"]
+    return [f"its last line is not {_TRAILER.decode()!r}, as a complete dump's"]
 
 
-def _quoted(line: bytes) -> str:
-    # A dump that was cut off ends with rows, and they are nobody's business.
-    return repr(line.strip().split(b" VALUES")[0][:60].decode(errors="replace"))
+class DumpRefused(ValueError):
+    """The verdict on a dump that is not where the cloud file lets one be; it was not opened."""
+
+    def __init__(self, name: str, folder: str | None) -> None:
+        self.verdict = Verdict(
+            ok=False,
+            check="dump of production",
+            object=name,
+            measured=f"outside {folder}" if folder else "not the dump that the cloud file names",
+            limit=f"a file in {folder} (rehearsal.dump_directory), links resolved"
+            if folder
+            else "rehearsal.dump alone, because the cloud file has no rehearsal.dump_directory",
+            consequence="it was not opened, and nothing of it was loaded",
+            next_step="put it there and name it by its file name"
+            if folder
+            else "name a folder with dumps in rehearsal.dump_directory, and put it there",
+        )
+        super().__init__(str(self.verdict))
 
 
 def judge_dump(path: str, problems: Sequence[str], size: int) -> Verdict:

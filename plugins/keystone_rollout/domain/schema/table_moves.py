@@ -11,9 +11,6 @@ from collections.abc import Iterable
 
 from keystone_rollout.domain.schema.difference import quoted
 
-SCRATCH = "keystone_rollout_scratch"
-"""Schema into which a backup is loaded while everything serves, to verify or to restore it."""
-
 LOADED = "keystone_rollout_backup"
 """Table in the scratch schema that names the backup, made once it is loaded completely."""
 
@@ -24,11 +21,14 @@ def replaced_schema(now: float) -> str:
 
 
 def rename_statement(
-    live_tables: Iterable[str], kept_tables: Iterable[str], live: str, replaced: str
+    live_tables: Iterable[str], kept_tables: Iterable[str], live: str, kept: str, replaced: str
 ) -> str:
-    """Return the one statement that puts the restored tables into the live ones' place."""
+    """Return the one statement that puts the restored tables into the live ones' place.
+
+    ``kept`` is the schema that holds the restored ones, ``replaced`` the one that takes the others.
+    """
     moves = [(live, table, replaced) for table in live_tables]
-    moves += [(SCRATCH, table, live) for table in kept_tables]
+    moves += [(kept, table, live) for table in kept_tables]
     return "RENAME TABLE " + ", ".join(
         f"{quoted(source, table)} TO {quoted(target, table)}" for source, table, target in moves
     )

@@ -63,11 +63,8 @@ class DatabaseBackup:
         before = self._tables(self.schema)
         path = self.dump(name)
         after = self._tables(self.schema)
-        loaded = BackupLoad(self.cloud)
-        try:
-            restored = self._tables(loaded.load(path).schema)
-        finally:
-            loaded.drop()
+        with BackupLoad(self.cloud).meanwhile(path) as loaded:
+            restored = self._tables(loaded.schema)
         return path, judge_backup(before, after, restored, str(path))
 
     def _tables(self, schema: str) -> dict[str, TableState]:

@@ -1,37 +1,44 @@
-"""Load a backup into the scratch schema, beside the live one, and know what is in it."""
+"""Load a dump into the scratch schema, beside the live one, and know what is in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
-from keystone_rollout.domain.schema.table_moves import LOADED, SCRATCH
+from keystone_rollout.domain.schema.table_moves import LOADED
+from keystone_rollout.domain.schema.target import scratch_target
 from keystone_rollout.hooks.database.client import DatabaseClient
 from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.keystone import text
 from keystone_rollout.hooks.database.sql import sql
+from keystone_rollout.hooks.files.dumps import open_dump
 
 
 class BackupLoad:
-    """Handle the scratch schema of one cloud's database server."""
+    """Handle the scratch schema of one cloud's database server, whoever needs a dump loaded."""
 
     def __init__(self, cloud: Cloud) -> None:
+        target = scratch_target(cloud)
         self.live = cloud.databases.schema_name
-        self.admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
-        self.schema = SchemaReader(cloud.databases.administrator, SCRATCH)
+        self.admin = MySqlHook(mysql_conn_id=target.administrator)
+        self.schema = SchemaReader(target.administrator, target.schema)
 
     def load(self, path: Path) -> SchemaReader:
-        """Load a backup afresh; DatabaseClientFailed where it cannot be.
+        """Load a dump afresh, plain or packed; DatabaseClientFailed if it cannot be.
 
-        The name of the backup is written into it last: what has no name was not loaded to its end.
+        The name of the dump is written into it last: what has no name was not loaded to its end.
         """
+        name = self.schema.schema
         self.drop()
-        self.admin.run(f"CREATE DATABASE {quoted(SCRATCH)} {self.character_set()}", autocommit=True)
-        with path.open("rb") as stream:
-            DatabaseClient(self.admin).load(SCRATCH, stream)
-        marker = quoted(SCRATCH, LOADED)
+        self.admin.run(f"CREATE DATABASE {quoted(name)} {self.character_set()}", autocommit=True)
+        with open_dump(path) as stream:
+            DatabaseClient(self.admin).load(name, stream)
+        marker = quoted(name, LOADED)
         self.admin.run(f"CREATE TABLE {marker} (backup VARCHAR(250) NOT NULL)", autocommit=True)
         self.admin.run(
             f"INSERT INTO {marker} (backup) VALUES (%(backup)s)",  # noqa: S608  (our own name)
@@ -40,20 +47,28 @@ class BackupLoad:
         )
         return self.schema
 
+    @contextmanager
+    def meanwhile(self, path: Path) -> Iterator[SchemaReader]:
+        """Have a dump loaded for a block, however that ends."""
+        try:
+            yield self.load(path)
+        finally:
+            self.drop()
+
     def loaded(self) -> str | None:
-        """Return the name of the backup that was loaded completely; None where none was."""
-        tables = self.admin.get_records(sql("select_table_names"), {"schema": SCRATCH})
-        names = [name.decode() if isinstance(name, bytes | bytearray) else name
-                 for (name,) in tables]  # fmt: skip
+        """Return the name of the dump that was loaded completely; None if none was."""
+        name = self.schema.schema
+        tables = self.admin.get_records(sql("select_table_names"), {"schema": name})
+        names = [text(table) for (table,) in tables]
         if LOADED not in names:
             return None
-        marker = quoted(SCRATCH, LOADED)
+        marker = quoted(name, LOADED)
         row = self.admin.get_first(f"SELECT backup FROM {marker}")  # noqa: S608  (our own name)
         return None if row is None else str(row[0])
 
     def drop(self) -> None:
-        """Drop the scratch schema; the backup itself is a file."""
-        self.admin.run(f"DROP DATABASE IF EXISTS {quoted(SCRATCH)}", autocommit=True)
+        """Drop the scratch schema; the dump itself is a file."""
+        self.admin.run(f"DROP DATABASE IF EXISTS {quoted(self.schema.schema)}", autocommit=True)
 
     def character_set(self) -> str:
         """Return the clause that gives a new schema the live one's character set."""

@@ -14,7 +14,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
-from keystone_rollout.domain.schema.table_moves import SCRATCH, half_moved, rename_statement
+from keystone_rollout.domain.schema.table_moves import half_moved, rename_statement
 from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
 from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.loader import BackupLoad
@@ -40,7 +40,7 @@ class SchemaSwap:
         self.client = DatabaseClient(self.admin)
         self.load = BackupLoad(cloud)
         self.live = SchemaReader(connection, cloud.databases.schema_name)
-        self.kept = SchemaReader(connection, SCRATCH)
+        self.kept = self.load.schema
         self.replaced = SchemaReader(connection, replaced)
         self.folder = project_path(cloud.backup_directory)
 
@@ -71,8 +71,9 @@ class SchemaSwap:
         self._drop_definitions(self.live)
         self._drop_definitions(self.kept)
         rename = rename_statement(
-            self.live.tables(), self.kept.tables(), self.live.schema, self.replaced.schema
-        )
+            self.live.tables(), self.kept.tables(),
+            self.live.schema, self.kept.schema, self.replaced.schema,
+        )  # fmt: skip
         self.admin.run(
             [f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}", rename], autocommit=True
         )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.recovery.backup import BackupFacts
-from keystone_rollout.domain.recovery.dump import scan_dump
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.dumps import dump_problems, inside
 
 
 class BackupNotUsable(RuntimeError):
@@ -67,7 +67,8 @@ class BackupStore:
         """
         if name:
             path = self.folder / name
-            if Path(name).name != name or path.suffix != ".sql" or not path.is_file():
+            plain = Path(name).name == name and path.suffix == ".sql"
+            if not plain or inside(self.folder, name) is None or not path.is_file():
                 raise BackupNotUsable(f"{name!r} is not a backup in {self.folder}: {self._there()}")
             self._check_release(path, release)
             return path
@@ -87,15 +88,10 @@ class BackupStore:
 
     def judge(self, path: Path) -> Verdict:
         """Read a backup from its first to its last line."""
-        try:
-            with path.open("rb") as stream:
-                problems = scan_dump(stream, self.cloud.databases.schema_name)
-            measured = "; ".join(problems[:3]) or f"complete, {path.stat().st_size} bytes"
-        except OSError as error:
-            problems = [str(error)]
-            measured = f"not readable: {error}"
+        problems = dump_problems(path, self.cloud.databases.schema_name)
+        measured = problems[:3] or [f"complete, {path.stat().st_size} bytes"]
         return Verdict(
-            not problems, "backup file", path.name, measured,
+            not problems, "backup file", path.name, "; ".join(measured),
             "one schema, complete, readable", "nothing was touched",
             "name another backup of this cloud with param backup",
         )  # fmt: skip

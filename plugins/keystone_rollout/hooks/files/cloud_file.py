@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def load_cloud(
     """
     path = cloud_path(name)
     try:
+        if path.name != f"{name}.yaml":  # a run could have any file read, and quoted by its errors
+            raise FileNotFoundError(ENOENT, "a cloud is named, and not a path")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         known = ", ".join(cloud_names()) or "none"

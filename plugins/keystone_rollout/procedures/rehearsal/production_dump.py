@@ -7,19 +7,17 @@ credential keys: credentials of production cannot be decrypted here, and need no
 
 from __future__ import annotations
 
-import gzip
 import logging
-import shutil
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, cast
+from functools import cached_property
+from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.recovery.dump import judge_dump, judge_dump_release, scan_dump
+from keystone_rollout.domain.recovery.dump import DumpRefused, judge_dump, judge_dump_release
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.verdict import Verdict
@@ -27,6 +25,7 @@ from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.dumps import dump_problems, inside
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.outage import PlannedOutage
 
@@ -38,21 +37,39 @@ def _log(node: str, state: NodeState, text: str) -> None:
 
 
 class ProductionDump:
-    """Handle one dump file, plain or gzipped."""
+    """Handle one dump file, plain or gzipped.
+
+    :param name: `rehearsal.dump` of the cloud file, or what a run calls a file in its
+        `rehearsal.dump_directory`
+    """
 
     def __init__(self, cloud: Cloud, name: str) -> None:
         self.cloud = cloud
-        self.path = project_path(name)
+        self.name = name
+
+    @cached_property
+    def path(self) -> Path:
+        """Return the file; DumpRefused if the cloud file does not let a run name it.
+
+        Whoever may start a run may not read every file that Airflow's account can.
+        """
+        rehearsal = self.cloud.rehearsal
+        if rehearsal is not None and self.name == rehearsal.dump:
+            return project_path(self.name)
+        folder = rehearsal.dump_directory if rehearsal is not None else None
+        path = inside(project_path(folder), self.name) if folder else None
+        if path is None:
+            raise DumpRefused(self.name, folder)
+        return path
 
     def judge(self) -> Verdict:
-        """Read the dump from its first to its last line."""
+        """Read the dump from its first to its last line, if the cloud file allows it."""
         try:
-            with self._open() as stream:
-                problems = scan_dump(stream, self.cloud.databases.schema_name)
-            size = self.path.stat().st_size
-        except (OSError, EOFError, zlib.error) as error:
-            return judge_dump(str(self.path), [f"not readable: {error}"], 0)
-        return judge_dump(str(self.path), problems, size)
+            path = self.path
+        except DumpRefused as error:
+            return error.verdict
+        problems = dump_problems(path, self.cloud.databases.schema_name)
+        return judge_dump(str(path), problems, 0 if problems else path.stat().st_size)
 
     def load(self, settle: Callable[[list[Verdict]], None]) -> None:
         """Put the dump into the live schema's place; ``settle`` raises where a verdict is bad.
@@ -62,8 +79,7 @@ class ProductionDump:
         project_path(self.cloud.backup_directory).mkdir(parents=True, exist_ok=True, mode=0o700)
         load = BackupLoad(self.cloud)
         live = SchemaReader(self.cloud.databases.administrator, self.cloud.databases.schema_name)
-        try:
-            loaded = self._load_plain(load)
+        with load.meanwhile(self.path) as loaded:
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip
             replaced = replaced_schema(time.time())
@@ -71,8 +87,6 @@ class ProductionDump:
                 self._swap(SchemaSwap(self.cloud, replaced))
                 self._flush_caches()
             load.admin.run(f"DROP DATABASE {quoted(replaced)}", autocommit=True)
-        finally:
-            load.drop()
 
     @contextmanager
     def _nodes_stopped(self) -> Iterator[None]:
@@ -107,20 +121,3 @@ class ProductionDump:
                     f"the caches of {name} could not be emptied, and would serve rows that the "
                     f"dump does not have: {answer}. Next: repair it, then clear this task"
                 ) from answer
-
-    def _load_plain(self, load: BackupLoad) -> SchemaReader:
-        """Load it; a gzipped one is a plain file meanwhile, for the database's own client."""
-        if self.path.suffix != ".gz":
-            return load.load(self.path)
-        plain = project_path(self.cloud.backup_directory) / f"{self.path.stem}.rehearsal"
-        try:
-            plain.touch(mode=0o600)
-            with self._open() as source, plain.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            return load.load(plain)
-        finally:
-            plain.unlink(missing_ok=True)
-
-    def _open(self) -> IO[bytes]:
-        packed = self.path.suffix == ".gz"
-        return cast(IO[bytes], gzip.open(self.path)) if packed else self.path.open("rb")

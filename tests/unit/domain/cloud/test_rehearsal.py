@@ -78,7 +78,7 @@ def test_an_unknown_key_of_the_section_is_named_with_the_allowed_ones() -> None:
     (found,) = findings(GOOD + STAGING + "  reset_second: 5\n")
     assert found == (
         "small.yaml:28: rehearsal.reset_second: read unknown key 'reset_second'; allowed: "
-        "after_dump, dump, history, reset, reset_seconds, schedule"
+        "after_dump, dump, dump_directory, history, reset, reset_seconds, schedule"
     )
 
 
@@ -124,6 +124,6 @@ def test_a_dump_has_to_stand_where_the_reset_cloud_does() -> None:
 
 def test_a_dump_that_is_not_whole_is_not_loaded() -> None:
     assert judge_dump("p.sql", [], 5).measured == "complete, 5 bytes"
-    verdict = judge_dump("p.sql", ["it ends with x"], 5)
+    verdict = judge_dump("p.sql", ["it is torn"], 5)
     assert not verdict.ok
     assert "staging holds the data that reset left" in str(verdict)

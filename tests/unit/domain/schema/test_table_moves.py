@@ -6,9 +6,9 @@ from keystone_rollout.domain.schema.table_moves import half_moved, rename_statem
 
 
 def test_all_tables_move_in_one_statement_the_live_ones_first() -> None:
-    assert rename_statement(["a", "b`"], ["a"], "keystone", "aside") == (
+    assert rename_statement(["a", "b`"], ["a"], "keystone", "scratch", "aside") == (
         "RENAME TABLE `keystone`.`a` TO `aside`.`a`, `keystone`.`b``` TO `aside`.`b```, "
-        "`keystone_rollout_scratch`.`a` TO `keystone`.`a`"
+        "`scratch`.`a` TO `keystone`.`a`"
     )
 
 

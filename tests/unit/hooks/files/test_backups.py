@@ -78,12 +78,25 @@ def test_where_none_is_usable_each_one_has_its_reason(store: BackupStore) -> Non
     assert "own.sql was never verified by an upgrade: own.json says nothing about it" in message
 
 
-def test_a_damaged_description_is_quoted(store: BackupStore) -> None:
+def test_a_damaged_description_is_refused_and_not_quoted(store: BackupStore) -> None:
     path = add(store, "first", 100, BEFORE)
-    path.with_suffix(".json").write_text('{"cloud": "lab"}')
-    assert "(read \"{'cloud': 'lab'}\"; expected are cloud, schema, taken and nodes)" in refusal(
-        store, "first.sql"
-    )
+    for content in ('{"cloud": "s3cret"}', '"s3cret"', '{"cloud": "lab", "schema": "keystone",'
+                    ' "taken": "s3cret", "nodes": {}}', "s3cret"):  # fmt: skip
+        path.with_suffix(".json").write_text(content)
+        message = refusal(store, "first.sql")
+        assert "first.json says nothing about it (" in message
+        assert "s3cret" not in message
+
+
+@pytest.mark.parametrize("name", ["../other.sql", "/etc/passwd", "link.sql", "sub/own.sql"])
+def test_a_backup_is_a_file_in_the_folder_itself(
+    store: BackupStore, tmp_path: Path, name: str
+) -> None:
+    outside = store.folder.parent / "other.sql"
+    outside.write_text("s3cret")
+    (store.folder / "link.sql").symlink_to(outside)
+    (store.folder / "link.json").write_text("{}")
+    assert f"{name!r} is not a backup in" in refusal(store, name)
 
 
 def test_a_verified_backup_is_never_overwritten(store: BackupStore) -> None:
@@ -108,8 +121,8 @@ def test_a_backup_is_judged_by_its_lines(store: BackupStore) -> None:
     assert (verdict.ok, verdict.measured) == (True, f"complete, {len(COMPLETE)} bytes")
     path.write_text(COMPLETE.replace("-- Dump completed\n", ""))
     assert str(store.judge(path)) == (
-        "FAILED backup file (first.sql): measured it ends with '-- Host: h    Database: keystone', "
-        "a complete dump ends with '-- Dump completed', limit one schema, complete, readable. "
+        "FAILED backup file (first.sql): measured its last line is not "
+        "'-- Dump completed', as a complete dump's, limit one schema, complete, readable. "
         "Consequence: nothing was touched. Next: name another backup of this cloud with param "
         "backup"
     )

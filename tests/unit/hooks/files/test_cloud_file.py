@@ -234,6 +234,19 @@ def test_an_unknown_cloud_is_refused_with_the_known_ones(
     assert load_cloud("small").name == "small"
 
 
+@pytest.mark.parametrize("name", ["../secret", "{outside}/secret", "inner/secret"])
+def test_a_cloud_is_a_file_of_the_folder_and_nothing_else_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("ROLLOUT_CLOUDS", str(tmp_path / "clouds"))
+    (tmp_path / "clouds" / "inner").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "clouds" / "inner"):
+        (folder / "secret.yaml").write_text("key: [s3cret")
+    with pytest.raises(CloudFileError, match="a cloud is named, and not a path") as caught:
+        load_cloud(name.format(outside=tmp_path))
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_relative_path_counts_from_the_project() -> None:
     assert project_path("a/b") == PROJECT / "a" / "b"
     assert project_path("/a/b") == Path("/a/b")
