@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.run.events import BackupTaken, Judged, LocksWatched, VersionsRead
 from keystone_rollout.domain.schema.failure import PhaseOutcome, describe_failure
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.state import blocked_by
+from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.database.lock_watch import LockWatch, LockWatchError
@@ -30,13 +33,19 @@ class PhaseOperator(KeystoneManageOperator):
 
     Compares the version table with the image's migrations before and after: a phase that is done,
     or does nothing in this release, is not run; nor is one whose predecessor is not done.
+
+    :param phase: expand, migrate or contract
+    :param target: says of a cloud which schema is changed; the live one by default
     """
 
     interruptible = False
 
-    def __init__(self, *, phase: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, phase: str, target: Callable[[Cloud], PhaseTarget] = live_target, **kwargs: Any
+    ) -> None:
         super().__init__(arguments=["db_sync", f"--{phase}"], **kwargs)
         self.phase = Phase(phase)
+        self.target = target
 
     def execute(self, context: Any) -> None:
         """Run the phase; AirflowFailException says what was measured against which limit."""
@@ -44,7 +53,7 @@ class PhaseOperator(KeystoneManageOperator):
         self.settle_earlier(run)
         held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
         open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
-        database = KeystoneDatabase(run.cloud)
+        database = self._database(run)
         before = run.state(database.versions())
         blocked = blocked_by(self.phase, before)
         if blocked:
@@ -52,7 +61,7 @@ class PhaseOperator(KeystoneManageOperator):
         expected = forecast(self.phase, before)
         self.log.info("%s (the schema stands at %s)", expected, before)
         if expected.runs:
-            if self.phase is Phase.CONTRACT:
+            if self.phase is Phase.CONTRACT and self._is_live(run):
                 refuse_anything_old(run)
             with run.step(self.phase.value):
                 self.run_phase(run, context)
@@ -60,7 +69,7 @@ class PhaseOperator(KeystoneManageOperator):
 
     def run_phase(self, run: RolloutRun, context: Any) -> None:
         """Run it, watched; AirflowFailException unless it reached its head and nobody queued."""
-        phase, database = self.phase, KeystoneDatabase(run.cloud)
+        phase, database = self.phase, self._database(run)
         status, lines, waits = self._watched(run, context)
         try:
             after = run.state(database.versions())
@@ -85,9 +94,10 @@ class PhaseOperator(KeystoneManageOperator):
         """Run keystone-manage beside a watch; return how it ended, and who waited."""
         phase = self.phase
         try:
-            self.configuration = phase_configuration(run.cloud)
+            self.configuration = phase_configuration(run.cloud, self.target(run.cloud))
             self.log.info("%s: %s", phase.value, self.configuration)
-            watch = LockWatch(run.cloud, phase.value, self.configuration.lock_wait_timeout)
+            waits = self.configuration.lock_wait_timeout
+            watch = LockWatch(self._database(run), phase.value, waits)
             try:
                 with watch:
                     status, lines = self.keystone_manage(run, context)
@@ -96,6 +106,12 @@ class PhaseOperator(KeystoneManageOperator):
         except (PhaseConfigurationError, LockWatchError) as error:
             raise AirflowFailException(f"{phase.value} was not started: {error}") from error
         return status, lines, watch.waits
+
+    def _database(self, run: RolloutRun) -> KeystoneDatabase:
+        return KeystoneDatabase(run.cloud, self.target(run.cloud))
+
+    def _is_live(self, run: RolloutRun) -> bool:
+        return self.target(run.cloud) == live_target(run.cloud)
 
     def _record_versions(self, run: RolloutRun, database: KeystoneDatabase, did: str) -> None:
         run.directory.record(

@@ -62,7 +62,6 @@ class PlanUpgradeOperator(RolloutOperator):
             "digest": image.digest(),
             **migration_fields(state),
             "nodes": reports,
-            "reader": cloud.databases.reader,
             "schema_bytes": KeystoneDatabase(cloud).size(),
         }
 

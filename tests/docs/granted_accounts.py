@@ -122,7 +122,7 @@ def do_everything(cloud: Cloud, server: Server) -> None:
         assert read_table_sizes(database.reader, SCHEMA)
         assert database.size() > 0
         assert database.triggers() == 1
-        with LockWatch(cloud, "expand", 5) as watch:
+        with LockWatch(database, "expand", 5) as watch:
             pass
         assert watch.waits.blind is None
         # A view of somebody else's: dumped, and made again, with the account that it names.

@@ -250,7 +250,7 @@ def _plan(tell: Story) -> None:
             digest="sha256:28184085ec09d3f5a1c04a6d1be1f3a5c9b9d1f7a3b0d6e8f4c2a1b3d5e7f901",
             heads={"expand": "44", "migrate": "44", "contract": "44"},
             state={"expand": "24", "migrate": "24", "contract": "24"},
-            nodes=dict.fromkeys(NODES, running(SOURCE)), reader="lab_database_reader",
+            nodes=dict.fromkeys(NODES, running(SOURCE)),
             schema_bytes=9_400_000,
         ))  # fmt: skip
 

@@ -21,7 +21,7 @@ def test_its_xcom_is_json_and_the_record_keeps_the_types(
 ) -> None:
     run = RolloutRun(load_cloud("lab"), RunDirectory("run", tmp_path), "plan")
     read: dict[str, Any] = {
-        "cloud": "lab", "source": "12.0.3", "target": "13.0.4", "reader": "lab_database_reader",
+        "cloud": "lab", "source": "12.0.3", "target": "13.0.4",
         "phases": [], "nodes": {"keystone-1": running("12.0.3")},
     }  # fmt: skip
     operator = PlanUpgradeOperator(task_id="plan")
@@ -30,5 +30,5 @@ def test_its_xcom_is_json_and_the_record_keeps_the_types(
     context = {"ti": SimpleNamespace(dag_id="keystone_upgrade"), "params": params}
     handed_on = operator.run_step(run, context)
     assert json.loads(json.dumps(handed_on)) == handed_on
-    assert handed_on["reader"] == "lab_database_reader"
+    assert handed_on["target"] == "13.0.4"
     assert run.plan().nodes["keystone-1"].serves("12.0.3")

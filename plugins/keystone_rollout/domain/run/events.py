@@ -131,7 +131,6 @@ class Planned(Event):
     state: Mapping[str, Any] = field(default_factory=dict)
     phases: Sequence[Mapping[str, Any]] = ()
     nodes: Mapping[str, NodeReport] = field(default_factory=dict)
-    reader: str = ""
     schema_bytes: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Give Keystone's database URL a short wait for metadata locks, and change nothing else in it.
+"""Give Keystone's database URL a short wait for metadata locks, and lead it to another schema.
 
 No message here holds a part of the URL: it carries the database password.
 """
@@ -13,7 +13,9 @@ SCHEMES = ("mysql", "mysql+mysqldb", "mysql+pymysql", "mariadb", "mariadb+mysqld
 """Drivers that hand a URL's `init_command` to the server."""
 
 # The password may hold anything, so the authority reaches as far as the last @.
-_URL = re.compile(r"(?P<scheme>[\w+]+)://(?:.*@)?[^/?@\s]*/[^/?@\s]+(?:\?(?P<query>[^@\r\n]*))?")
+_URL = re.compile(
+    r"(?P<scheme>[\w+]+)://(?:.*@)?(?P<server>[^/?@\s]*)/[^/?@\s]+(?:\?(?P<query>[^@\r\n]*))?"
+)
 _ITEM = re.compile(r"(?P<start>^|&)init_command=(?P<command>[^&]*)")
 _OWN_LIMIT = re.compile(r"\block_wait_timeout\s*:?=\s*(\d+)", re.IGNORECASE)
 # Statements that begin with SET and end before a comma could follow; and whatever could end the
@@ -48,12 +50,7 @@ def limit_lock_wait(url: str, seconds: int) -> LimitedUrl:
     What is added holds no percent sign: from Zed on Keystone hands the URL unescaped to a parser
     that stumbles over it. DatabaseUrlError where the URL cannot be extended safely.
     """
-    match = _URL.fullmatch(url)
-    if match is None:
-        raise DatabaseUrlError(
-            "read something else than driver://user:password@host/schema?options; @ and / of a "
-            "password are written %40 and %2F, and an option holds no @"
-        )
+    match = _parts(url)
     if match["scheme"] not in SCHEMES:
         raise DatabaseUrlError(
             f"read driver {match['scheme']}; allowed are {', '.join(SCHEMES)}, because others "
@@ -62,6 +59,26 @@ def limit_lock_wait(url: str, seconds: int) -> LimitedUrl:
     if match["query"] is None:
         return LimitedUrl(f"{url}?init_command=SET+SESSION+{_limit(seconds)}", seconds)
     return _limit_in_query(url, match["query"], match.start("query"), seconds)
+
+
+def lead_to(url: str, schema: str, account: str) -> str:
+    """Return the URL with another schema and account; driver, server and options stay.
+
+    ``account`` is login:password, both percent-encoded. DatabaseUrlError if this is no such URL.
+    """
+    match = _parts(url)
+    options = "" if match["query"] is None else f"?{match['query']}"
+    return f"{match['scheme']}://{account}@{match['server']}/{schema}{options}"
+
+
+def _parts(url: str) -> re.Match[str]:
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise DatabaseUrlError(
+            "read something else than driver://user:password@host/schema?options; @ and / of a "
+            "password are written %40 and %2F, and an option holds no @"
+        )
+    return match
 
 
 def _limit(seconds: int) -> str:

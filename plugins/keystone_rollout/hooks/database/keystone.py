@@ -10,6 +10,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
+from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.domain.schema.versions import (
     RecordedVersions,
     VersionTable,
@@ -47,12 +48,16 @@ SEE_SESSIONS = ("PROCESS",)
 
 
 class KeystoneDatabase:
-    """Read the keystone schema through a cloud's connections."""
+    """Read one schema of a cloud's database server.
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.schema = cloud.databases.schema_name
-        self.reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
-        self.administrator = MySqlHook(mysql_conn_id=cloud.databases.administrator)
+    :param target: says which one; by default the live one
+    """
+
+    def __init__(self, cloud: Cloud, target: PhaseTarget | None = None) -> None:
+        target = target or live_target(cloud)
+        self.schema = target.schema
+        self.reader = MySqlHook(mysql_conn_id=target.reader, schema=target.schema)
+        self.administrator = MySqlHook(mysql_conn_id=target.administrator)
 
     def versions(self) -> RecordedVersions:
         """Return where the schema stands, by the table that records it."""

@@ -7,7 +7,6 @@ import threading
 import time
 from typing import Any, Self
 
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.lock_waits import LockWaits, OpenTransaction, WaitingQuery
 from keystone_rollout.hooks.database.keystone import (
     SEE_SESSIONS,
@@ -34,8 +33,7 @@ class LockWatch:
     A context manager: ``waits`` holds what was seen, and is complete once the block is left.
     """
 
-    def __init__(self, cloud: Cloud, phase: str, lock_wait_timeout: int) -> None:
-        database = KeystoneDatabase(cloud)
+    def __init__(self, database: KeystoneDatabase, phase: str, lock_wait_timeout: int) -> None:
         self.waits = LockWaits(phase, lock_wait_timeout)
         self.admin, self.schema = database.administrator, database.schema
         self._connection: Any = None

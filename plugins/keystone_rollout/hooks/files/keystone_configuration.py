@@ -6,10 +6,14 @@ import io
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
+
+from airflow.sdk import BaseHook
 
 from keystone_rollout.domain.cloud.keystone_conf import option_values, override_text
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.schema.database_url import DatabaseUrlError, limit_lock_wait
+from keystone_rollout.domain.schema.database_url import DatabaseUrlError, lead_to, limit_lock_wait
+from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.hooks.files.cloud_file import project_path
 
 MAIN, DIRECTORY = "keystone.conf", "keystone.conf.d"
@@ -74,8 +78,12 @@ class PhaseConfiguration:
         return f"migrations wait at most {self.lock_wait_timeout} s for a metadata lock ({whose})"
 
 
-def phase_configuration(cloud: Cloud) -> PhaseConfiguration:
-    """Return the configuration of a phase; PhaseConfigurationError where it cannot be made."""
+def phase_configuration(cloud: Cloud, target: PhaseTarget | None = None) -> PhaseConfiguration:
+    """Return the configuration of a phase; PhaseConfigurationError where it cannot be made.
+
+    The live schema is reached as keystone.conf says. For any other ``target`` the account is that
+    of its connection; driver, server and options stay, because they are right in the container.
+    """
     container = cloud.upgrade_container
     if any(part.startswith("--config-") for part in container.command):
         raise PhaseConfigurationError(
@@ -86,6 +94,9 @@ def phase_configuration(cloud: Cloud) -> PhaseConfiguration:
     folder = project_path(container.configuration)
     source, connection = _connection(folder)
     try:
+        if target not in (None, live_target(cloud)):
+            assert target is not None
+            connection = _lead_to(connection, target)
         limited = limit_lock_wait(connection, cloud.limits.lock_wait_timeout)
     except DatabaseUrlError as error:
         raise PhaseConfigurationError(
@@ -114,6 +125,12 @@ def _connection(folder: Path) -> tuple[Path, str]:
             "database to migrate. Next: add it there"
         )
     return found
+
+
+def _lead_to(connection: str, target: PhaseTarget) -> str:
+    owner = BaseHook.get_connection(target.keystone)
+    account = ":".join(quote(each or "", safe="") for each in (owner.login, owner.password))
+    return lead_to(connection, target.schema, account)
 
 
 def _options(has_directory: bool) -> list[str]:

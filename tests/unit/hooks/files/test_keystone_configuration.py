@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.hooks.docker.container import DeliveringClient
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.keystone_configuration import (
@@ -130,6 +132,44 @@ def test_a_command_with_files_of_its_own_is_refused(tmp_path: Path, option: str)
     write(tmp_path / "keystone.conf", URL)
     text = refusal(cloud(tmp_path, command=["keystone-manage", option, "/etc/other"]))
     assert text.startswith("upgrade_container.command names configuration files of its own")
+
+
+COPY = PhaseTarget("a_copy", "copy_owner", "copy_owner", "copy_owner")
+OWNER = json.dumps({"conn_type": "mysql", "host": "127.0.0.1", "port": 3307,
+                    "login": "rollout", "password": "o/w@n"})  # fmt: skip
+
+
+def test_a_phase_on_a_copy_reaches_that_schema_and_not_the_live_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COPY_OWNER", OWNER)
+    write(tmp_path / "keystone.conf", f"{URL}?charset=utf8")
+    found = phase_configuration(cloud(tmp_path), COPY)
+    assert found.arguments == OWN
+    assert delivered(found.archive)[1] == (
+        "[database]\nconnection = mysql+pymysql://rollout:o%2Fw%40n@database/a_copy?charset=utf8"
+        "&init_command=SET+SESSION+lock_wait_timeout=4\n"
+    )
+
+
+def test_the_live_schema_is_reached_as_keystone_conf_says_and_no_connection_is_asked(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "keystone.conf", "mysql://somebody:s3cret@database/renamed")
+    here = cloud(tmp_path)
+    named, default = phase_configuration(here, live_target(here)), phase_configuration(here)
+    assert named == default
+    assert "mysql://somebody:s3cret@database/renamed?" in delivered(named.archive)[1]
+
+
+def test_a_connection_that_cannot_lead_to_a_copy_is_refused_without_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COPY_OWNER", OWNER)
+    write(tmp_path / "keystone.conf", "mysql://somebody:s3cret@database")
+    with pytest.raises(PhaseConfigurationError, match="read something else than") as caught:
+        phase_configuration(cloud(tmp_path), COPY)
+    assert "s3cret" not in str(caught.value)
 
 
 class Engine:
