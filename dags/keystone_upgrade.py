@@ -19,7 +19,7 @@ from keystone_rollout.dag_parts.trigger_form import (
 )
 from operators.approve_contract import ApproveContractOperator
 from operators.backup_database import BackupDatabaseOperator
-from operators.keystone_manage import DoctorOperator, TokenFlushOperator
+from operators.keystone_manage import ImageCheckOperator, TokenFlushOperator
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.migrate_schema import PhaseOperator
 from operators.nodes import (
@@ -78,7 +78,7 @@ with DAG(
         ).expand(node=list_nodes.output)
 
     with TaskGroup("database"):
-        doctor = DoctorOperator(task_id="doctor")
+        doctor = ImageCheckOperator(task_id="doctor", check="doctor")
         token_flush = TokenFlushOperator(task_id="token_flush")
         expand = PhaseOperator(task_id="expand", phase="expand")
         wait_expand = SchemaHeadSensor(task_id="wait_expand", phase="expand", **SURVIVE_EXECUTOR)

@@ -12,8 +12,9 @@ from airflow.sdk.execution_time.timeout import timeout
 from docker.errors import DockerException
 from docker.types import Mount
 
-from keystone_rollout.domain.run.events import DoctorAccepted
-from keystone_rollout.domain.schema.keystone_log import error_lines, symptoms, unaccepted
+from keystone_rollout.domain.releases.image_checks import CHECKS
+from keystone_rollout.domain.run.events import FindingsAccepted
+from keystone_rollout.domain.schema.keystone_log import error_lines
 from keystone_rollout.hooks.docker.container import (
     DeliveringClient,
     PhaseContainer,
@@ -125,29 +126,30 @@ class KeystoneManageOperator(DockerOperator):
         )
 
 
-class DoctorOperator(KeystoneManageOperator):
-    """Run `keystone-manage doctor` and hold its symptoms against the cloud file's policy."""
+class ImageCheckOperator(KeystoneManageOperator):
+    """Run one check of the target release, and hold its findings against the cloud file.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(arguments=["doctor"], **kwargs)
+    :param check: name of a row of domain.releases.image_checks
+    """
+
+    def __init__(self, *, check: str, **kwargs: Any) -> None:
+        super().__init__(arguments=list(CHECKS[check].arguments), **kwargs)
+        self.check = CHECKS[check]
 
     def execute(self, context: Any) -> None:
-        """Fail on any symptom that the policy does not accept."""
-        run = RolloutRun.from_context(context)
+        """Fail on any finding that the cloud file does not accept; pass a release without it."""
+        run, check = RolloutRun.from_context(context), self.check
+        if not check.is_in(run.cloud.target_release):
+            self.log.info("%s has no %s: nothing to do", run.cloud.target_release, check.name)
+            return
         self.settle_earlier(run)
-        open_gate(run, "before doctor")
-        with run.step("doctor"):
+        open_gate(run, f"before {check.name}")
+        with run.step(check.name):
             status, lines = self.keystone_manage(run, context)
-            found = symptoms(lines)
-            open_symptoms = unaccepted(found, run.cloud.doctor.accepted_symptoms)
-            if open_symptoms or error_lines(lines) or (status != 0 and not found):
-                raise AirflowFailException(
-                    f"doctor: exit status {status}, {len(found)} symptom(s), not accepted: "
-                    f"{'; '.join(open_symptoms or error_lines(lines)[:1]) or 'unknown'}. Nothing "
-                    "was changed. Next: repair the configuration, or accept the symptom in "
-                    "doctor.accepted_symptoms of the cloud file"
-                )
-        run.directory.record(DoctorAccepted(accepted=found))
+            violation = check.violation(run.cloud, status, lines)
+            if violation:
+                raise AirflowFailException(violation)
+        run.directory.record(FindingsAccepted(check=check.name, accepted=check.read(lines)))
 
 
 class TokenFlushOperator(KeystoneManageOperator):

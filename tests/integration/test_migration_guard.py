@@ -39,7 +39,7 @@ from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.keystone_manage import DoctorOperator
+from operators.keystone_manage import ImageCheckOperator
 from operators.migrate_schema import PhaseOperator
 from operators.saved_variable_control import (
     RestoreFunctionCreatorsOperator,
@@ -282,7 +282,7 @@ def test_what_changes_no_schema_is_stopped_at_the_limit(
     data["upgrade_container"]["command"] = ["sh", "-c", "exec sleep 60"]
     slow = RolloutRun(cloud_from_data(data), run.directory, "doctor")
     with pytest.raises(AirflowFailException, match="doctor has not ended: measured more than 1 s"):
-        DoctorOperator(task_id="doctor").keystone_manage(slow, {})
+        ImageCheckOperator(task_id="doctor", check="doctor").keystone_manage(slow, {})
     assert engine.containers.list(all=True, filters={"name": PhaseContainer(run.cloud).name}) == []
 
 

@@ -201,10 +201,11 @@ class VariableChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoctorAccepted(Event):
-    """The symptoms that doctor found and the cloud file accepts."""
+class FindingsAccepted(Event):
+    """What a check in the upgrade image found and the cloud file accepts."""
 
-    kind = "doctor"
+    kind = "doctor"  # the first such check, and for a while the only one
+    check: str = "doctor"
     accepted: Sequence[str]
 
 
