@@ -110,7 +110,7 @@ FAULTS = [
         "the disk is full for the backup",
         moment=moments.recorded("plan"),
         strike=disk_full_for_the_dump,
-        says=("dump ended with exit status", "Nothing was changed"),
+        says=("the dump could not be written: [Errno 28]", "Nothing was changed"),
         afterwards=no_dump_and_no_load,
     ),
     Fault(

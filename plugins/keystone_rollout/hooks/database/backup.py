@@ -34,17 +34,20 @@ class DatabaseBackup:
 
     def dump(self, name: str) -> Path:
         """Write the dump and return its path; it has that name only once it is complete."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder / f"{name}.sql"
         part = path.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            self.client.dump(
-                ["--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob",
-                 self.schema],
-                stream,
-            )  # fmt: skip
-        part.replace(path)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                self.client.dump(
+                    ["--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob",
+                     self.schema],
+                    stream,
+                )  # fmt: skip
+            part.replace(path)
+        except OSError as error:
+            raise DatabaseClientFailed(f"the dump could not be written: {error}") from error
         return path
 
     def verify(self, name: str) -> tuple[Path, Verdict]:
