@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from keystone_rollout.domain.recovery.backup import BackupFacts
@@ -23,7 +22,7 @@ class BackupDatabaseOperator(RolloutOperator):
         cloud, store = run.cloud, BackupStore(run.cloud)
         # Asked now and not taken from the plan: a task that is cleared later finds another truth.
         nodes = AllNodes(cloud).reports()
-        name, taken = store.free_name(run.directory.path.name), time.time()
+        name, taken = store.free_name(run.directory.path.name), run.clock.now()
         path, verdict = DatabaseBackup(cloud, store.folder).verify(name)
         run.directory.record(BackupTaken(path=str(path), bytes=path.stat().st_size))
         settle(run, "backup", [verdict], Look.BACKUP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -111,10 +110,10 @@ class UpgradeNodeOperator(NodeOperator):
         node = self.chosen(run)
         context["node"] = node.name
         StatisticsLink().show_cloud(self, context, run.cloud)
-        self._await_turn(context, node.name)
+        self._await_turn(run, context, node.name)
         open_gate(run, f"before {node.name}")
         cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
-        began = time.monotonic()
+        began = run.clock.elapsed()
         with run.step(node.name, Work.NODE):
             try:
                 changed = cycle.run()
@@ -127,10 +126,10 @@ class UpgradeNodeOperator(NodeOperator):
                 )
                 raise AirflowFailException(f"{error}{left}") from error
         verb = f"now runs {cycle.target}" if changed else "was already done"
-        self.log.info("%s %s, %.0f s", node.name, verb, time.monotonic() - began)
+        self.log.info("%s %s, %.0f s", node.name, verb, run.clock.elapsed() - began)
         return node.name
 
-    def _await_turn(self, context: Any, name: str) -> None:
+    def _await_turn(self, run: RolloutRun, context: Any, name: str) -> None:
         """Return if the node may begin; otherwise let Airflow ask again, or refuse.
 
         Asking again takes no worker's place, and `dags test`, where nothing runs beside this task,
@@ -139,7 +138,8 @@ class UpgradeNodeOperator(NodeOperator):
         decision = self._turn(context["ti"])
         if decision.turn is Turn.LATER:
             self.log.info("%s waits for its turn: %s first", name, decision)
-            raise AirflowRescheduleException(datetime.now(UTC))  # type: ignore[no-untyped-call]
+            now = datetime.fromtimestamp(run.clock.now(), UTC)
+            raise AirflowRescheduleException(now)  # type: ignore[no-untyped-call]
         if decision.turn is Turn.REFUSED:
             raise AirflowFailException(
                 f"{name} was not started: {decision} failed, limit 0 failed nodes. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,8 @@ class PlanRestoreOperator(RestoreOperator):
             cloud=cloud.name, source=cloud.source, target=cloud.target,
             state=session.live.versions().to_dict(), nodes=reports,
         ))  # fmt: skip
-        session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
+        age = run.clock.now() - facts.taken
+        session.record(backup=backup.name, taken=facts.taken, age_seconds=age)
         warn_unreachable(cloud, run.directory)
         settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports), Look.PREFLIGHT)
         plan = self._compare(session, backup)

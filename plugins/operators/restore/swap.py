@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -48,7 +47,7 @@ class SwapSchemasOperator(RestoreOperator):
                 return
             self._move(session, restore, context["params"]["confirm"] or "")
         swap.finish()
-        session.history.keep_swapped(restore.replaced, time.time())
+        session.history.keep_swapped(restore.replaced, run.clock.now())
         kept = session.history.open() or restore
         lost = kept.lost.to_list() if kept.lost else session.section().planned
         session.record(swapped=kept.swapped, lost=lost, replaced=restore.replaced)

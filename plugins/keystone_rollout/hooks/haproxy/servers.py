@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Iterator
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.haproxy.api import HaproxyError, ServerState
 from keystone_rollout.hooks.haproxy.runtime import balancers
 
@@ -20,9 +21,10 @@ class Servers:
     together for planned downtime, when nobody is meant to serve and no capacity is asked for.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
         self.limits = cloud.limits.node
-        self.balancers = balancers(cloud)
+        self.clock = clock
+        self.balancers = balancers(cloud, clock)
 
     def check_capacity(self, server: str) -> None:
         """Refuse to take a server out unless every other one serves, on every balancer."""
@@ -52,16 +54,16 @@ class Servers:
         A balancer that does not answer is asked again for limits.node.up_seconds: it may be
         reloading, and giving up would leave a good server out.
         """
-        end = time.monotonic() + self.limits.up_seconds
+        end = self.clock.elapsed() + self.limits.up_seconds
         while True:
             try:
                 self._set([server], "ready")
                 return
             except HaproxyError as error:
-                if time.monotonic() > end:
+                if self.clock.elapsed() > end:
                     raise
                 log.warning("%s is not ready yet, trying again: %s", server, error)
-                time.sleep(1)
+                self.clock.sleep(1)
 
     def wait_no_sessions(self, server: str) -> None:
         """Wait until no balancer has a session with the server.
@@ -83,12 +85,12 @@ class Servers:
 
     def sessions_left(self, servers: Collection[str]) -> int:
         """Wait up to limits.node.drain_seconds for sessions to end; return how many have not."""
-        end = time.monotonic() + self.limits.drain_seconds
+        end = self.clock.elapsed() + self.limits.drain_seconds
         while True:
             left = sum(state.sessions for _, state in self._states(servers))
-            if not left or time.monotonic() > end:
+            if not left or self.clock.elapsed() > end:
                 return left
-            time.sleep(POLL_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
 
     def wait_up(self, server: str) -> None:
         """Wait until the server is UP everywhere, and stays so."""
@@ -104,7 +106,7 @@ class Servers:
         Goes on trying while a load balancer does not answer; HaproxyError after
         limits.node.up_seconds.
         """
-        end = time.monotonic() + self.limits.up_seconds
+        end = self.clock.elapsed() + self.limits.up_seconds
         while True:
             try:
                 self._set([server], "ready")
@@ -113,22 +115,22 @@ class Servers:
                 left = [str(error)]
             if not left:
                 return
-            if time.monotonic() > end:
+            if self.clock.elapsed() > end:
                 raise HaproxyError(
                     f"{server} is not ready and UP on every load balancer after "
                     f"{self.limits.up_seconds:g} s: " + "; ".join(left)
                 )
-            time.sleep(POLL_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
 
     def wait_stable(self, servers: Collection[str]) -> None:
         """Watch servers for limits.node.stable_seconds; HaproxyError if one does not stay UP."""
         seconds = self.limits.stable_seconds
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        end = self.clock.elapsed() + seconds
+        while self.clock.elapsed() < end:
             left = self.not_serving(servers)
             if left:
                 raise HaproxyError(f"did not stay UP for {seconds:g} s: {'; '.join(left)}")
-            time.sleep(POLL_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
 
     def is_serving(self, server: str) -> bool:
         """Tell whether every balancer sends requests to the server."""

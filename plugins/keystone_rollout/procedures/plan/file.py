@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ def recorded_parts(directory: RunDirectory) -> dict[str, Any]:
 
 def write_plan(directory: RunDirectory) -> tuple[Path, str]:
     """Write plan.json, plan.txt and plan.html; return the page's path and the text."""
-    parts, now = recorded_parts(directory), time.time()
+    parts, now = recorded_parts(directory), directory.clock.now()
     view = build_plan_view(parts, directory.run_id, now)
     text = plan_text(view)
     directory.write_json(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.run.record import read_record
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.run_directory import (
     RunDirectory,
     folder_name,
@@ -41,10 +42,13 @@ class RehearsalHistory:
     :param bound: how many it keeps; older ones are dropped, with the copies of their reports
     """
 
-    def __init__(self, cloud: str, bound: int, folder: Path | None = None) -> None:
+    def __init__(
+        self, cloud: str, bound: int, folder: Path | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self.cloud = cloud
         self.bound = bound
         self.folder = folder or history_folder(cloud)
+        self.clock = clock
 
     def rows(self) -> list[Row]:
         """Return the rows that are kept; HistoryUnreadable where the file is broken."""
@@ -84,17 +88,17 @@ class RehearsalHistory:
 
     def _row(self, rehearsal: str, upgrade: str, why_none: str) -> Row:
         if not upgrade:
-            return row_without_data(rehearsal, time.time(), why_none)
+            return row_without_data(rehearsal, self.clock.now(), why_none)
         source = runs_folder() / folder_name(upgrade)
         try:
             data = json.loads((source / RECORD).read_text(encoding="utf-8"))
             row = row_of(rehearsal, read_record(data))
         except OSError as error:
             problem = f"no report: {source.name}/{RECORD} cannot be read ({error.strerror})"
-            return row_without_data(rehearsal, time.time(), problem, upgrade)
+            return row_without_data(rehearsal, self.clock.now(), problem, upgrade)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             problem = f"broken report: {source.name}/{RECORD}: {type(error).__name__}: {error}"
-            return row_without_data(rehearsal, time.time(), problem, upgrade)
+            return row_without_data(rehearsal, self.clock.now(), problem, upgrade)
         row["report"] = self._copy(rehearsal, source)
         return row
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import gzip
 import logging
 import shutil
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.steps import Step
@@ -23,6 +23,7 @@ from keystone_rollout.domain.recovery.dump import judge_dump, judge_dump_release
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.swap import SchemaSwap
@@ -40,8 +41,9 @@ def _log(node: str, state: NodeState, text: str) -> None:
 class ProductionDump:
     """Handle one dump file, plain or gzipped."""
 
-    def __init__(self, cloud: Cloud, name: str) -> None:
+    def __init__(self, cloud: Cloud, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self.cloud = cloud
+        self.clock = clock
         self.path = project_path(name)
 
     def judge(self) -> Verdict:
@@ -66,7 +68,7 @@ class ProductionDump:
             loaded = self._load_plain(load)
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip
-            replaced = replaced_schema(time.time())
+            replaced = replaced_schema(self.clock.now())
             with self._nodes_stopped():
                 self._swap(SchemaSwap(self.cloud, replaced))
                 self._flush_caches()

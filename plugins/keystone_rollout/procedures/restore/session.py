@@ -7,7 +7,6 @@ and the next run goes on with it.
 from __future__ import annotations
 
 import logging
-import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -79,9 +78,9 @@ class RestoreSession:
             restore, serving = self.history.open(), self.serving()
             if restore is None or not serving:
                 return
-            self.history.keep_served(restore.replaced, time.time())
+            self.history.keep_served(restore.replaced, self.run.clock.now())
             if len(serving) == len(self.servers()):
-                self.history.keep_ended(restore.replaced, time.time())
+                self.history.keep_ended(restore.replaced, self.run.clock.now())
             kept = self.history.open() or restore
             self.record(began=kept.began, served=kept.served, ended=kept.ended)
         except Exception as error:
@@ -115,7 +114,7 @@ class RestoreSession:
 
     def begin(self) -> OpenRestore:
         """Open a restore, or return the one that was interrupted and goes on here."""
-        backup, now = str(self.section().backup), time.time()
+        backup, now = str(self.section().backup), self.run.clock.now()
         serving = self.serving()
         restore = self.history.open()
         if restore and self.goes_on(restore, all_serve=len(serving) == len(self.servers())):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import Connection
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message, Notification
 from keystone_rollout.domain.run.events import Delivery, Noted, Notified
@@ -29,6 +29,7 @@ class _Delivery:
     """Send one notification in a thread of its own, which nobody has to wait for."""
 
     settings: Notification
+    clock: Clock
     notifier: Any = None
     error: BaseException | None = None
     began: float = 0.0
@@ -46,7 +47,7 @@ class _Delivery:
         """Begin to send, unless that is impossible."""
         if self.notifier is None:
             return
-        self.began = time.monotonic()
+        self.began = self.clock.elapsed()
         # A daemon: the task's process ends also where the other side never answers.
         self.thread = threading.Thread(target=self._send, name="notification", daemon=True)
         self.thread.start()
@@ -57,12 +58,12 @@ class _Delivery:
             self.notifier.notify({})
         except BaseException as error:
             self.error = error
-        self.seconds = time.monotonic() - self.began
+        self.seconds = self.clock.elapsed() - self.began
 
     def outcome(self, deadline: float) -> dict[str, Any]:
         """Wait until the deadline at most; return the fields of the run's event."""
         if self.thread is not None:
-            self.thread.join(max(0.0, deadline - time.monotonic()))
+            self.thread.join(max(0.0, deadline - self.clock.elapsed()))
         fields = {"via": self.settings.via, "connection": self.settings.connection}
         if self.seconds is None:
             text = f"no answer within {SECONDS} s; it may still arrive"
@@ -85,11 +86,11 @@ def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> 
         return
     try:
         message = make()
-        deliveries = [_Delivery(each) for each in cloud.notifications
+        deliveries = [_Delivery(each, directory.clock) for each in cloud.notifications
                       if message.happening in each.events]  # fmt: skip
         for delivery in deliveries:
             delivery.prepare(message)
-        deadline = time.monotonic() + SECONDS
+        deadline = directory.clock.elapsed() + SECONDS
         for delivery in deliveries:
             delivery.start()
         for delivery in deliveries:
