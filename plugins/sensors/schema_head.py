@@ -38,9 +38,15 @@ class SchemaHeadSensor(SqlSensor):
 
     def poke(self, context: Any) -> bool:
         """Return True once the head is recorded, and nothing else in its place."""
-        question = head_question(self.phase, RolloutRun.from_context(context).image())
+        run = RolloutRun.from_context(context)
+        question = head_question(self.phase, run.image())
         if question is None:
             self.log.info("%s does nothing in this release: no head to wait for", self.phase)
             return True
         self.sql, self.parameters = sql(question.name), question.parameters
+        self._schema = run.schema
         return bool(super().poke(context))
+
+    def _get_hook(self) -> Any:
+        """Return the hook that SqlSensor asks: the run's."""
+        return self._schema.reader

@@ -12,6 +12,7 @@ from typing import Any
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.load.samples import Sample, parse_samples, under_load
 from keystone_rollout.domain.run.estimate import PastRun, estimate, hop_of, past_run
 from keystone_rollout.domain.run.events import (
     VERSION,
@@ -82,6 +83,16 @@ class RunDirectory:
     def last(self, kind: type[Kind]) -> Kind | None:
         """Return the newest event of a kind."""
         return last_of(self.events(kind), kind)
+
+    def samples(self) -> list[Sample]:
+        """Return what the sessions of the load measured, each without its end."""
+        folders = sorted(self.load.glob("*"), key=lambda path: int(path.name))
+        files = [path for folder in folders if (path := folder / "samples.jsonl").exists()]
+        return [
+            sample
+            for path in files
+            for sample in under_load(parse_samples(path.read_text(), str(path)))
+        ]
 
     def _lines(self) -> list[dict[str, Any]]:
         path = self.path / EVENTS

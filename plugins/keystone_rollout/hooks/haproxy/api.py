@@ -7,10 +7,10 @@ import io
 import socket
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Protocol
 
 from keystone_rollout.domain.clock import Clock
+from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.places.place import Place, Stream
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 
@@ -20,26 +20,6 @@ TIMEOUT = 5.0
 
 class HaproxyError(RuntimeError):
     """Say which HAProxy refused or did not answer, and what was asked of it."""
-
-
-@dataclass(frozen=True)
-class ServerState:
-    """Hold one server's line of `show stat`."""
-
-    name: str
-    operational: str
-    """UP, DOWN, ... as HAProxy's health check sees it; DRAIN and MAINT show here as well."""
-    administrative: str
-    """ready, drain or maint: what an operator or this tool asked for."""
-    sessions: int
-
-    @property
-    def serving(self) -> bool:
-        """Tell whether new requests are sent to this server."""
-        return self.administrative == "ready" and self.operational == "UP"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.administrative}/{self.operational}, {self.sessions} sessions"
 
 
 # srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
-from keystone_rollout.hooks.haproxy.api import HaproxyError, ServerState
+from keystone_rollout.hooks.haproxy.api import HaproxyError
 from keystone_rollout.hooks.haproxy.runtime import balancers
 
 POLL_SECONDS = 0.2
@@ -24,11 +25,11 @@ class Servers:
     def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
         self.limits = cloud.limits.node
         self.clock = clock
-        self.balancers = balancers(cloud, clock)
+        self.by_name = balancers(cloud, clock)
 
     def check_capacity(self, server: str) -> None:
         """Refuse to take a server out unless every other one serves, on every balancer."""
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             others = [state for name, state in balancer.servers().items() if name != server]
             missing = [str(state) for state in others if not state.serving]
             if missing or len(others) < self.limits.min_ready_servers:
@@ -71,7 +72,7 @@ class Servers:
         After limits.node.drain_seconds it is a HaproxyError, unless the cloud file allows to cut
         the sessions that are left.
         """
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             try:
                 balancer.wait(
                     server, "0 sessions", lambda state: state.sessions == 0,
@@ -94,7 +95,7 @@ class Servers:
 
     def wait_up(self, server: str) -> None:
         """Wait until the server is UP everywhere, and stays so."""
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             balancer.wait(
                 server, "ready and UP", lambda state: state.serving, self.limits.up_seconds
             )
@@ -146,12 +147,12 @@ class Servers:
         return [f"{name}/{state}" for name, state in self._states(servers) if not state.serving]
 
     def _set(self, servers: Collection[str], state: str) -> None:
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             for server in servers:
                 balancer.set_state(server, state)
 
     def _states(self, servers: Collection[str]) -> Iterator[tuple[str, ServerState]]:
-        for name, balancer in self.balancers.items():
+        for name, balancer in self.by_name.items():
             known = balancer.servers()
             for server in servers:
                 if server not in known:

@@ -9,17 +9,15 @@ import json
 import shutil
 from pathlib import Path
 
-from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.run.record import read_record
-from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.run_directory import (
-    RunDirectory,
     folder_name,
     rehearsals_folder,
     runs_folder,
 )
 from keystone_rollout.hooks.files.run_pages import OF_A_HISTORY, OF_A_REHEARSAL
 from keystone_rollout.procedures.run.report import render_page
+from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.views.history.row import NO_DATA, Row, is_row, row_of, row_without_data
 from keystone_rollout.views.history.view import build_history_view
 
@@ -42,13 +40,11 @@ class RehearsalHistory:
     :param bound: how many it keeps; older ones are dropped, with the copies of their reports
     """
 
-    def __init__(
-        self, cloud: str, bound: int, folder: Path | None = None, clock: Clock = SYSTEM_CLOCK
-    ) -> None:
+    def __init__(self, cloud: str, bound: int, folder: Path | None = None) -> None:
         self.cloud = cloud
         self.bound = bound
         self.folder = folder or history_folder(cloud)
-        self.clock = clock
+        self.clock = outside().clock
 
     def rows(self) -> list[Row]:
         """Return the rows that are kept; HistoryUnreadable where the file is broken."""
@@ -114,7 +110,7 @@ class RehearsalHistory:
         return f"{name}/{REPORT}"
 
     def _write(self, rows: list[Row]) -> None:
-        directory = RunDirectory(self.folder.name, self.folder.parent)
+        directory = outside().record(self.folder.name, self.folder.parent)
         directory.write_json(DATA, {"cloud": self.cloud, "rehearsals": rows})
         view = build_history_view(self.cloud, rows, self.bound)
         directory.write_text(PAGE, render_page("history.html.j2", view))

@@ -15,21 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
-from keystone_rollout.domain.clock import Clock
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.recovery.dump import judge_dump, judge_dump_release, scan_dump
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.outage import PlannedOutage
+from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +38,9 @@ def _log(node: str, state: NodeState, text: str) -> None:
 class ProductionDump:
     """Handle one dump file, plain or gzipped."""
 
-    def __init__(self, cloud: Cloud, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.cloud = cloud
-        self.clock = clock
+    def __init__(self, run: RolloutRun, name: str) -> None:
+        self.run = run
+        self.cloud = run.cloud
         self.path = project_path(name)
 
     def judge(self) -> Verdict:
@@ -68,7 +65,7 @@ class ProductionDump:
             loaded = self._load_plain(load)
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip
-            replaced = replaced_schema(self.clock.now())
+            replaced = replaced_schema(self.run.clock.now())
             with self._nodes_stopped():
                 self._swap(SchemaSwap(self.cloud, replaced))
                 self._flush_caches()
@@ -83,7 +80,7 @@ class ProductionDump:
         2023.1 does so after its last request, and moving its tables would wait for that without
         end. Raises OutageFailed if a node does not stop, or does not serve again.
         """
-        outage, names = PlannedOutage(self.cloud, _log), self.cloud.node_names
+        outage, names = PlannedOutage(self.run, _log), self.cloud.node_names
         try:
             outage.stop(names)
             yield
@@ -101,7 +98,7 @@ class ProductionDump:
 
     def _flush_caches(self) -> None:
         """Empty the caches of the nodes, which hold rows of the data that was there before."""
-        nodes, release = AllNodes(self.cloud), self.cloud.source
+        nodes, release = self.run.nodes, self.cloud.source
         names = self.cloud.node_names
         for name, answer in nodes.each(names, lambda _, node: node.run(Step.FLUSH_CACHE, release)):
             if isinstance(answer, Exception):

@@ -15,8 +15,8 @@ from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message, Notification
 from keystone_rollout.domain.run.events import Delivery, Noted, Notified
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
+from keystone_rollout.domain.run.systems import Record
+from keystone_rollout.procedures.run.systems import outside
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class _Delivery:
     def prepare(self, message: Message) -> None:
         """Load what is needed, without asking the receiver anything."""
         try:
-            self.notifier = make_notifier(self.settings, message, SECONDS)
+            self.notifier = outside().notifiers.make(self.settings, message, SECONDS)
         except Exception as error:
             self.error, self.seconds = error, 0.0
 
@@ -76,7 +76,7 @@ class _Delivery:
         return {**fields, "state": Delivery.FAILED, "error": text[:300]}
 
 
-def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> None:
+def tell(cloud: Cloud, directory: Record, make: Callable[[], Message]) -> None:
     """Send a message to everybody who asked for it, and record what became of that.
 
     ``make`` returns the message; it is called only where anybody is to be told anything. Takes
@@ -102,10 +102,10 @@ def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> 
         log.exception("Nobody was told; the run goes on")
 
 
-def warn_unreachable(cloud: Cloud, directory: RunDirectory) -> None:
+def warn_unreachable(cloud: Cloud, directory: Record) -> None:
     """Log and record which notifications will not arrive; none of them stops a run."""
     for settings in cloud.notifications:
-        missing = problem(settings)
+        missing = outside().notifiers.problem(settings)
         if missing:
             text = (
                 f"notifications through {settings.via} will not arrive: {missing}. The run goes on "

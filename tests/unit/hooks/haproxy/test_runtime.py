@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.haproxy.api import (
     HaproxyError,
     RuntimeApi,
-    ServerState,
     SocketDoor,
     TcpDoor,
     administrative_state,

@@ -9,6 +9,7 @@ import pytest
 
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
+from tests.stand_ins.systems import run_with
 
 GOOD = (
     b"-- MariaDB dump 10.19  Distrib 10.11\n--\n-- Host: db    Database: keystone\n"
@@ -18,7 +19,7 @@ GOOD = (
 
 def judged(path: Path, content: bytes) -> str:
     path.write_bytes(content)
-    return str(ProductionDump(load_cloud("lab"), str(path)).judge())
+    return str(ProductionDump(run_with(load_cloud("lab"), path.parent), str(path)).judge())
 
 
 def test_a_whole_dump_is_taken_plain_or_gzipped(tmp_path: Path) -> None:
@@ -48,5 +49,7 @@ def test_a_dump_that_is_not_whole_is_refused(
 
 
 def test_a_dump_that_is_not_there_is_named(tmp_path: Path) -> None:
-    verdict = str(ProductionDump(load_cloud("lab"), str(tmp_path / "no.sql")).judge())
+    verdict = str(
+        ProductionDump(run_with(load_cloud("lab"), tmp_path), str(tmp_path / "no.sql")).judge()
+    )
     assert f"FAILED dump of production ({tmp_path / 'no.sql'}): measured not readable" in verdict
