@@ -1,9 +1,9 @@
 """The lab's HAProxy, read and set without Airflow."""
 
+from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.hooks.haproxy.api import (
     HaproxyError,
     RuntimeApi,
-    ServerState,
     TcpDoor,
 )
 from lab.topology import BACKEND, HAPROXY_PORT, HOST

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.run.events import BackupTaken, Look
-from keystone_rollout.hooks.database.backup import DatabaseBackup
-from keystone_rollout.hooks.files.backups import BackupStore
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
@@ -20,11 +16,11 @@ class BackupDatabaseOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> str:
         """Return the dump's path; fail where what was restored is not what was there."""
-        cloud, store = run.cloud, BackupStore(run.cloud)
+        cloud, store = run.cloud, run.backups
         # Asked now and not taken from the plan: a task that is cleared later finds another truth.
-        nodes = AllNodes(cloud).reports()
-        name, taken = store.free_name(run.directory.path.name), time.time()
-        path, verdict = DatabaseBackup(cloud, store.folder).verify(name)
+        nodes = run.nodes.reports()
+        name, taken = store.free_name(run.directory.path.name), run.clock.now()
+        path, verdict = store.verify(name)
         run.directory.record(BackupTaken(path=str(path), bytes=path.stat().st_size))
         settle(run, "backup", [verdict], Look.BACKUP)
         facts = BackupFacts(cloud.name, cloud.databases.schema_name, taken, nodes)

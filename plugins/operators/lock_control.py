@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.run.events import LockChanged, LockState
-from keystone_rollout.hooks.docker.container import PhaseContainer
 from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.gate import hold_lock
 from keystone_rollout.procedures.run.outcome import tell_started
@@ -33,7 +32,7 @@ class TakeLockOperator(RolloutOperator):
             self.log.warning("The lock of run %s was broken deliberately", dead)
         done = InterruptedRun(dead).clean_up() if dead else []
         # A killed task leaves its container at work; nothing may start beside it.
-        done.append(PhaseContainer(run.cloud).settle_earlier())
+        done.append(run.engine.container.settle_earlier())
         for text in done:
             self.log.info(text)
         taken = LockChanged(state=LockState.TAKEN)

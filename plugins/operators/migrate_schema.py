@@ -130,4 +130,4 @@ def refuse_anything_old(run: RolloutRun) -> None:
     Between the verification and this moment there is an approval, which may take an hour, and
     perhaps a rollback, after which somebody clears the failed tasks of this run.
     """
-    settle(run, "all nodes, at contract", verify_nodes(run.cloud, before_contract(run.cloud)))
+    settle(run, "all nodes, at contract", verify_nodes(run, before_contract(run.cloud)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +9,12 @@ from airflow.providers.ssh.operators.ssh import SSHOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.node.cycle import CycleFailed, TakenOver, parse_release_report
+from keystone_rollout.domain.node.cycle import CycleFailed, Machine, TakenOver, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.node.turn import Decision, Turn, decide_turn, tasks_before
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.events import Work
-from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
+from keystone_rollout.hooks.node.machine import StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
 from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
 from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
@@ -41,6 +40,7 @@ class NodeOperator(SSHOperator):
         """Return the node; this operator's own SSH hook reaches it from here on."""
         node = run.cloud.node(self.node or run.cloud.node_names[0])
         self.ssh_conn_id = node.ssh
+        self.ssh_hook = run.nodes.connection(node)
         return node
 
 
@@ -56,7 +56,7 @@ class StagePackagesOperator(NodeOperator):
         run = RolloutRun.from_context(context)
         node = self.chosen(run)
         context["node"] = name = node.name
-        machine = NodeMachine(run.cloud, node, self.ssh_hook, CycleNotes(run, node).note)
+        machine = run.nodes.machine(node, CycleNotes(run, node).note, self.ssh_hook)
         StatisticsLink().show_cloud(self, context, run.cloud)
         open_gate(run, f"before staging {name}")
         cloud = run.cloud
@@ -79,7 +79,7 @@ class StagePackagesOperator(NodeOperator):
             ) from error
         return name
 
-    def _repository_back(self, machine: NodeMachine, release: str) -> str:
+    def _repository_back(self, machine: Machine, release: str) -> str:
         """Point the node at the old release's packages again; say so where that fails too."""
         try:
             machine.run(Step.ENABLE_REPOSITORY, release)
@@ -111,10 +111,10 @@ class UpgradeNodeOperator(NodeOperator):
         node = self.chosen(run)
         context["node"] = node.name
         StatisticsLink().show_cloud(self, context, run.cloud)
-        self._await_turn(context, node.name)
+        self._await_turn(run, context, node.name)
         open_gate(run, f"before {node.name}")
         cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
-        began = time.monotonic()
+        began = run.clock.elapsed()
         with run.step(node.name, Work.NODE):
             try:
                 changed = cycle.run()
@@ -127,10 +127,10 @@ class UpgradeNodeOperator(NodeOperator):
                 )
                 raise AirflowFailException(f"{error}{left}") from error
         verb = f"now runs {cycle.target}" if changed else "was already done"
-        self.log.info("%s %s, %.0f s", node.name, verb, time.monotonic() - began)
+        self.log.info("%s %s, %.0f s", node.name, verb, run.clock.elapsed() - began)
         return node.name
 
-    def _await_turn(self, context: Any, name: str) -> None:
+    def _await_turn(self, run: RolloutRun, context: Any, name: str) -> None:
         """Return if the node may begin; otherwise let Airflow ask again, or refuse.
 
         Asking again takes no worker's place, and `dags test`, where nothing runs beside this task,
@@ -139,7 +139,8 @@ class UpgradeNodeOperator(NodeOperator):
         decision = self._turn(context["ti"])
         if decision.turn is Turn.LATER:
             self.log.info("%s waits for its turn: %s first", name, decision)
-            raise AirflowRescheduleException(datetime.now(UTC))  # type: ignore[no-untyped-call]
+            now = datetime.fromtimestamp(run.clock.now(), UTC)
+            raise AirflowRescheduleException(now)  # type: ignore[no-untyped-call]
         if decision.turn is Turn.REFUSED:
             raise AirflowFailException(
                 f"{name} was not started: {decision} failed, limit 0 failed nodes. "
@@ -193,4 +194,4 @@ class VerifyNodesOperator(RolloutOperator):
         StatisticsLink().show_cloud(self, context, run.cloud)
         open_gate(run, "before verifying nodes")
         expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
-        settle(run, "all nodes", verify_nodes(run.cloud, expected))
+        settle(run, "all nodes", verify_nodes(run, expected))

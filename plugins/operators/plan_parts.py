@@ -11,10 +11,10 @@ from keystone_rollout.domain.releases.hop_plan import hop_part
 from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
-from keystone_rollout.hooks.files.run_directory import RunDirectory, read_estimate
 from keystone_rollout.procedures.plan.file import record_part, recorded_parts, write_plan
 from keystone_rollout.procedures.plan.reader import PlanReader
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.views.plan.view import findings
 from keystone_rollout.web.links import PlanLink
 from operators.rollout_operator import RolloutOperator
@@ -68,7 +68,7 @@ class ReadMigrationsOperator(PlanPartOperator):
 
     def read(self, run: RolloutRun) -> dict[str, Any]:
         """Return the migrations."""
-        return PlanReader(run.cloud).read_migrations()
+        return PlanReader(run).read_migrations()
 
 
 class ReadSchemaOperator(PlanPartOperator):
@@ -78,7 +78,7 @@ class ReadSchemaOperator(PlanPartOperator):
 
     def read(self, run: RolloutRun) -> dict[str, Any]:
         """Return the tables."""
-        return PlanReader(run.cloud).read_schema()
+        return PlanReader(run).read_schema()
 
 
 class ReadNodesOperator(PlanPartOperator):
@@ -88,7 +88,7 @@ class ReadNodesOperator(PlanPartOperator):
 
     def read(self, run: RolloutRun) -> dict[str, Any]:
         """Return the nodes."""
-        return PlanReader(run.cloud).read_nodes()
+        return PlanReader(run).read_nodes()
 
 
 class EstimateStepsOperator(PlanPartOperator):
@@ -98,7 +98,7 @@ class EstimateStepsOperator(PlanPartOperator):
 
     def read(self, run: RolloutRun) -> dict[str, Any]:
         """Return the estimate."""
-        return read_estimate(run.cloud)
+        return outside().estimate(run.cloud)
 
 
 class WritePlanOperator(BaseOperator):
@@ -112,7 +112,7 @@ class WritePlanOperator(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Return the page's path; AirflowFailException lists what stands in the way."""
-        directory = RunDirectory(str(context["run_id"]))
+        directory = outside().record(str(context["run_id"]))
         path, text = write_plan(directory)
         for line in text.splitlines():
             self.log.info("%s", line)

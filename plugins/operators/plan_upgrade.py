@@ -8,16 +8,13 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from keystone_rollout.domain.run.events import DagNamed, Look, Noted, Planned
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.plan.reader import migration_fields, migration_state
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.notification import warn_unreachable
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.systems import outside
 from operators.rollout_operator import RolloutOperator
 
 
@@ -42,7 +39,7 @@ class PlanUpgradeOperator(RolloutOperator):
             plan = Planned(**self._read(run))
         except Exception as error:
             # One unreadable side is seldom alone: list everything that is wrong at once.
-            settle(run, "preflight", PreflightChecks(run.cloud, run.lock).run(), Look.PREFLIGHT)
+            settle(run, "preflight", PreflightChecks(run).run(), Look.PREFLIGHT)
             raise AirflowFailException(f"the plan could not be made: {error}") from error
         run.directory.record(plan)
         self._log(run, plan)
@@ -50,19 +47,18 @@ class PlanUpgradeOperator(RolloutOperator):
 
     def _read(self, run: RolloutRun) -> dict[str, Any]:
         cloud = run.cloud
-        image = UpgradeImage(cloud)
-        state = migration_state(cloud, image)
+        state = migration_state(run)
         # What cannot be asked is a word in the plan: preflight judges it with all the rest.
-        reports = AllNodes(cloud).reports()
+        reports = run.nodes.reports()
         return {
             "cloud": cloud.name,
             "source": cloud.source,
             "target": cloud.target,
             "image": cloud.upgrade_container.image,
-            "digest": image.digest(),
+            "digest": run.engine.image.digest(),
             **migration_fields(state),
             "nodes": reports,
-            "schema_bytes": KeystoneDatabase(cloud).size(),
+            "schema_bytes": run.schema.size(),
         }
 
     def _log(self, run: RolloutRun, plan: Planned) -> None:
@@ -99,7 +95,7 @@ class PreflightOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Run the checks; AirflowFailException lists each violated one."""
-        checks = PreflightChecks(run.cloud, run.lock)
+        checks = PreflightChecks(run)
         warn_unreachable(run.cloud, run.directory)
         settle(run, "preflight", checks.run(), Look.PREFLIGHT)
         for note in checks.hop.notes:
@@ -114,5 +110,5 @@ class GoOnOperator(BaseOperator):
         """Skip this task, and with it all that follow, where param `action` is `check`."""
         if context["params"].get("action") == "check":
             text = "only checked, as asked for (param action): nothing was changed"
-            RunDirectory(str(context["run_id"])).record(Noted(text=text))
+            outside().record(str(context["run_id"])).record(Noted(text=text))
             raise AirflowSkipException(text)

@@ -8,7 +8,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.recovery.rollback import judge_way_back, left_behind
 from keystone_rollout.domain.run.events import LeftBehind
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
@@ -19,7 +18,7 @@ class CheckWayBackOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Place what the version table says against the migrations in the image."""
-        state = run.state(KeystoneDatabase(run.cloud).versions())
+        state = run.state(run.schema.versions())
         settle(run, "way back", [judge_way_back(run.cloud, state)])
 
 
@@ -28,7 +27,7 @@ class TellLeftBehindOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
         """Return the sentences; AirflowFailException where the schema moved meanwhile."""
-        state = run.state(KeystoneDatabase(run.cloud).versions())
+        state = run.state(run.schema.versions())
         verdict = judge_way_back(run.cloud, state)
         if not verdict.ok:
             raise AirflowFailException(str(verdict))

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.run.events import VariableChanged
-from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted, SavedVariable
-from keystone_rollout.hooks.docker.container import PhaseContainer
+from keystone_rollout.domain.run.systems import HeldVariable
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
 
-class SetVariableOperator(RolloutOperator):
-    """Set one variable as database administrator; subclasses say which."""
+class VariableOperator(RolloutOperator):
+    """Work on one variable; subclasses say which."""
 
-    variable: type[SavedVariable]
+    def variable(self, run: RolloutRun) -> HeldVariable:
+        """Return the variable as the run holds it."""
+        raise NotImplementedError
+
+
+class SetVariableOperator(VariableOperator):
+    """Set one variable as database administrator."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Save the original value in the database, then set the variable."""
-        variable = self.variable(run.cloud)
+        variable = self.variable(run)
         name = variable.name
         if not variable.needed:
             self.log.info("%s stays at %s: this upgrade needs no other", name, variable.value())
@@ -28,10 +33,8 @@ class SetVariableOperator(RolloutOperator):
         self.log.info("%s: %s → %s", name, original, variable.wanted)
 
 
-class RestoreVariableOperator(RolloutOperator):
+class RestoreVariableOperator(VariableOperator):
     """Bring one variable's original value back, whatever ended the run."""
-
-    variable: type[SavedVariable]
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Restore, or say that nothing was set.
@@ -40,12 +43,12 @@ class RestoreVariableOperator(RolloutOperator):
         that does not come in time, the variable is restored all the same.
         """
         try:
-            self.log.info(PhaseContainer(run.cloud).settle_earlier())
+            self.log.info(run.engine.container.settle_earlier())
         finally:
             self._restore(run)
 
     def _restore(self, run: RolloutRun) -> None:
-        variable = self.variable(run.cloud)
+        variable = self.variable(run)
         original = variable.restore()
         name, value = variable.name, variable.value()
         if variable.needed:
@@ -54,25 +57,31 @@ class RestoreVariableOperator(RolloutOperator):
         self.log.info("%s: %s", name, value if original is None else f"back at {original}")
 
 
-class SetFunctionCreatorsOperator(SetVariableOperator):
+class FunctionCreatorsOperator(VariableOperator):
+    """Name log_bin_trust_function_creators."""
+
+    def variable(self, run: RolloutRun) -> HeldVariable:
+        return run.variables.function_creators
+
+
+class ReadCommittedOperator(VariableOperator):
+    """Name the server's transaction isolation."""
+
+    def variable(self, run: RolloutRun) -> HeldVariable:
+        return run.variables.read_committed
+
+
+class SetFunctionCreatorsOperator(FunctionCreatorsOperator, SetVariableOperator):
     """Set log_bin_trust_function_creators, rather than granting SUPER to Keystone."""
 
-    variable = FunctionCreators
 
-
-class RestoreFunctionCreatorsOperator(RestoreVariableOperator):
+class RestoreFunctionCreatorsOperator(FunctionCreatorsOperator, RestoreVariableOperator):
     """Restore log_bin_trust_function_creators."""
 
-    variable = FunctionCreators
+
+class SetReadCommittedOperator(ReadCommittedOperator, SetVariableOperator):
+    """Set the server's transaction isolation to READ COMMITTED, if the hop needs it."""
 
 
-class SetReadCommittedOperator(SetVariableOperator):
-    """Set the server's transaction isolation to READ COMMITTED, where the hop needs it."""
-
-    variable = ReadCommitted
-
-
-class RestoreIsolationOperator(RestoreVariableOperator):
+class RestoreIsolationOperator(ReadCommittedOperator, RestoreVariableOperator):
     """Restore the server's transaction isolation."""
-
-    variable = ReadCommitted

@@ -57,4 +57,9 @@ class SchemaHeadSensor(SqlSensor):
         target = self.target(run.cloud)
         self.conn_id, self.hook_params = target.reader, {"schema": target.schema}
         self.sql, self.parameters = sql(question.name), question.parameters
+        self._schema = run.schema
         return bool(super().poke(context))
+
+    def _get_hook(self) -> Any:
+        """Return the hook that SqlSensor asks: the run's."""
+        return self._schema.reader

@@ -16,7 +16,7 @@ from keystone_rollout.hooks.files.project import PROJECT
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.rehearsal.reset_staging import LoadDumpOperator, ResetStagingOperator
+from keystone_rollout.procedures.run.systems import RealSystems
 from operators.rehearsal.upgrade import RehearseUpgradeOperator
 
 RUN_ID = "scheduled__2026-03-01T02:00:00+00:00"
@@ -83,30 +83,21 @@ def context(**params: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rollout_run(holder: str = "", run_id: str = RUN_ID) -> tuple[RolloutRun, PlayedLock]:
-    """Return a rehearsal's run of the cloud files' lab, and the lock it finds."""
-    name = f"rehearsal__lab__{run_id}"
-    run, lock = RolloutRun(load_cloud("lab"), RunDirectory(name), "step"), PlayedLock(name, holder)
-    run.lock = lock  # type: ignore[assignment]
-    return run, lock
+def rollout_run(
+    *answers: str, holder: str = "", run_id: str = RUN_ID
+) -> tuple[RolloutRun, PlayedLock]:
+    """Return a rehearsal's run of the cloud files' lab, and the lock it finds.
 
-
-class ResetHere(ResetStagingOperator):
-    """Reset with the real command, and ask played nodes; ``answers`` is what they run."""
-
-    answers: tuple[str, ...] = ()
-
-    def nodes(self, run: RolloutRun) -> AllNodes:
-        """Return the played nodes."""
-        names = run.cloud.node_names
-        return AllNodes(run.cloud, dict(zip(names, map(PlayedNode, self.answers), strict=True)))
-
-
-class LoadHere(LoadDumpOperator):
-    """Load a dump into a cloud whose nodes are played."""
-
-    answers: tuple[str, ...] = ()
-    nodes = ResetHere.nodes  # type: ignore[assignment]
+    Its nodes are played: ``answers`` is what they run.
+    """
+    name, cloud = f"rehearsal__lab__{run_id}", load_cloud("lab")
+    lock = PlayedLock(name, holder)
+    systems = RealSystems(cloud, name)
+    systems.lock = lock  # type: ignore[assignment]
+    if answers:
+        nodes = dict(zip(cloud.node_names, map(PlayedNode, answers), strict=True))
+        systems.nodes = AllNodes(cloud, nodes)  # type: ignore[arg-type]
+    return RolloutRun(cloud, RunDirectory(name), "step", found=systems), lock
 
 
 class TriggerHere(RehearseUpgradeOperator):

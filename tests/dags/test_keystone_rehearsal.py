@@ -20,12 +20,14 @@ from keystone_rollout.domain.run.events import BaselineMeasured, Judged, Noted, 
 from keystone_rollout.domain.run.record import build_record
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.web.links import HistoryLink
-from operators.rehearsal.reset_staging import CheckStagingOperator
+from operators.rehearsal.reset_staging import (
+    CheckStagingOperator,
+    LoadDumpOperator,
+    ResetStagingOperator,
+)
 from tests.dags.rehearsal_stage import (
     LAB,
     RUN_ID,
-    LoadHere,
-    ResetHere,
     TriggerHere,
     context,
     rollout_run,
@@ -169,7 +171,7 @@ def test_each_step_asks_by_itself_whether_the_cloud_is_staging(place: Path) -> N
     marker = place / "reset"
     write_cloud(place / "clouds", staging=None, rehearsal=None)
     run, lock = rollout_run()
-    for operator in (ResetHere(task_id="reset"), LoadHere(task_id="load")):
+    for operator in (ResetStagingOperator(task_id="reset"), LoadDumpOperator(task_id="load")):
         with pytest.raises(AirflowFailException, match="not marked as staging"):
             operator.run_step(run, context())
     with pytest.raises(AirflowFailException, match="not marked as staging"):
@@ -212,21 +214,17 @@ def test_a_staging_cloud_passes_the_check(place: Path) -> None:
 def test_the_command_runs_and_the_nodes_are_asked(place: Path) -> None:
     marker = place / "reset"
     write_cloud(place / "clouds", rehearsal=rehearse("touch", str(marker)))
-    run, lock = rollout_run()
-    step = ResetHere(task_id="reset_staging")
-    step.answers = (RUNNING,) * 3
-    step.run_step(run, context())
+    run, lock = rollout_run(*[RUNNING] * 3)
+    ResetStagingOperator(task_id="reset_staging").run_step(run, context())
     assert marker.exists()
     assert lock.held_by == lock.run_id, "for the next step, or the teardown"
 
 
 def test_nodes_that_were_not_reset_are_named_whatever_the_command_says(place: Path) -> None:
     write_cloud(place / "clouds", rehearsal=rehearse())
-    run, lock = rollout_run()
-    step = ResetHere(task_id="reset_staging")
-    step.answers = (RUNNING, UPGRADED, "12.0.3 100 stopped")
+    run, lock = rollout_run(RUNNING, UPGRADED, "12.0.3 100 stopped")
     with pytest.raises(AirflowFailException) as caught:
-        step.run_step(run, context())
+        ResetStagingOperator(task_id="reset_staging").run_step(run, context())
     assert "2 of 3 checks failed" in str(caught.value)
     assert "FAILED reset (keystone-2): measured 13.0.4 running, limit 12.0.3 running" in str(
         caught.value
@@ -238,7 +236,7 @@ def test_a_command_that_fails_starts_no_upgrade(place: Path) -> None:
     write_cloud(place / "clouds", rehearsal=rehearse("sh", "-c", "echo no disk; exit 4"))
     run, lock = rollout_run()
     with pytest.raises(AirflowFailException) as caught:
-        ResetHere(task_id="reset_staging").run_step(run, context())
+        ResetStagingOperator(task_id="reset_staging").run_step(run, context())
     assert "lab was not reset: sh ended with exit status 4, allowed is 0" in str(caught.value)
     assert "It printed last: no disk. No upgrade is started" in str(caught.value)
     assert lock.held_by == ""
@@ -249,7 +247,7 @@ def test_a_running_upgrade_keeps_its_cloud(place: Path) -> None:
     write_cloud(place / "clouds", rehearsal=rehearse("touch", str(marker)))
     run, lock = rollout_run(holder="manual__upgrade")
     with pytest.raises(AirflowFailException, match="held by run manual__upgrade"):
-        ResetHere(task_id="reset_staging").run_step(run, context())
+        ResetStagingOperator(task_id="reset_staging").run_step(run, context())
     assert not marker.exists()
     assert lock.held_by == "manual__upgrade"
 
@@ -257,17 +255,15 @@ def test_a_running_upgrade_keeps_its_cloud(place: Path) -> None:
 def test_without_a_dump_the_data_stay_as_the_reset_left_them(place: Path) -> None:
     write_cloud(place / "clouds")
     run, lock = rollout_run()
-    assert LoadHere(task_id="load_dump").run_step(run, context()) == ""
+    assert LoadDumpOperator(task_id="load_dump").run_step(run, context()) == ""
     assert lock.taken == 0
 
 
 def test_a_dump_is_only_loaded_into_a_cloud_at_the_source_release(place: Path) -> None:
     write_cloud(place / "clouds", rehearsal=rehearse(dump=str(place / "p.sql")))
-    run, lock = rollout_run()
-    step = LoadHere(task_id="load_dump")
-    step.answers = (RUNNING, RUNNING, UPGRADED)
+    run, lock = rollout_run(RUNNING, RUNNING, UPGRADED)
     with pytest.raises(AirflowFailException) as caught:
-        step.run_step(run, context())
+        LoadDumpOperator(task_id="load_dump").run_step(run, context())
     assert "FAILED reset (keystone-3)" in str(caught.value)
     assert "FAILED dump of production" in str(caught.value)
     assert lock.held_by == ""

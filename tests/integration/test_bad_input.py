@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from keystone_rollout.domain.verdict import Verdict
 from lab.airflow.upgrade_run import UpgradeRun
 from lab.cloud import balancer, database, nodes, secrets
 from lab.cloud.connections import all_connections
@@ -62,11 +63,17 @@ EXPECTED = [
 ]
 
 
-def test_all_findings_come_in_one_list(broken_cloud: Path) -> None:
+def preflight(folder: Path) -> list[Verdict]:
+    """Return all findings of the cloud files' lab."""
     from keystone_rollout.hooks.files.cloud_file import load_cloud
     from keystone_rollout.procedures.preflight.checks import PreflightChecks
+    from tests.stand_ins.systems import run_with
 
-    findings = [verdict for verdict in PreflightChecks(load_cloud("lab")).run() if not verdict.ok]
+    return PreflightChecks(run_with(load_cloud("lab"), folder)).run()
+
+
+def test_all_findings_come_in_one_list(broken_cloud: Path, tmp_path: Path) -> None:
+    findings = [verdict for verdict in preflight(tmp_path) if not verdict.ok]
     listed = {(verdict.check, verdict.object): verdict for verdict in findings}
     for check, subject, measured in EXPECTED:
         assert (check, subject) in listed, sorted(listed)
@@ -78,15 +85,12 @@ def test_all_findings_come_in_one_list(broken_cloud: Path) -> None:
     assert len(findings) == len(EXPECTED), [str(verdict) for verdict in findings]
 
 
-def test_a_wrong_password_is_a_finding(broken_cloud: Path) -> None:
-    from keystone_rollout.hooks.files.cloud_file import load_cloud
-    from keystone_rollout.procedures.preflight.checks import PreflightChecks
-
+def test_a_wrong_password_is_a_finding(broken_cloud: Path, tmp_path: Path) -> None:
     path = broken_cloud / "lab.yaml"
     cloud = yaml.safe_load(path.read_text())
     cloud["databases"]["reader"] = "broken_password"
     path.write_text(yaml.safe_dump(cloud))
-    findings = [str(verdict) for verdict in PreflightChecks(load_cloud("lab")).run()]
+    findings = [str(verdict) for verdict in preflight(tmp_path)]
     denied = [text for text in findings if "Access denied for user 'rollout_reader'" in text]
     assert denied
     assert all(text.startswith("FAILED preflight") for text in denied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,6 @@ from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.restore_history import RestoreHistory
 from keystone_rollout.hooks.database.swap import SchemaSwap
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.checks import RestoreChecks
 from operators.restore.outage import StopKeystoneOperator
 from operators.restore.settle import SettleServersOperator
@@ -33,6 +33,7 @@ from tests.integration.restore_stage import (
     stage,
     upgraded,
 )
+from tests.stand_ins.systems import run_with
 
 __all__ = ["stage", "upgraded"]
 
@@ -243,7 +244,7 @@ def test_an_unreachable_node_is_found_before_anything_stops(upgraded: Stage) -> 
 
 
 def test_what_the_administrators_account_lacks_is_found(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def judged(*grants: str) -> dict[str, tuple[bool, str]]:
         stage.admin.run(
@@ -251,7 +252,7 @@ def test_what_the_administrators_account_lacks_is_found(
              *(f"GRANT {grant} TO {WRITER}" for grant in grants)],
             autocommit=True,
         )  # fmt: skip
-        checks = RestoreChecks(cloud, AllNodes(cloud))
+        checks = RestoreChecks(run_with(cloud, tmp_path))
         return {each.check: (each.ok, each.measured) for each in checks._administrator()}
 
     settings = stage.admin.get_connection("lab_database_admin")

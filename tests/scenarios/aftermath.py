@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keystone_rollout.hooks.haproxy.api import ServerState
+from keystone_rollout.domain.node.server import ServerState
 from lab.airflow.upgrade_run import UpgradeRun
 from lab.cloud import balancer, database
 from machine.errors import CommandError

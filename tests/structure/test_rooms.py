@@ -24,11 +24,11 @@ from tests.structure.source import (
 MOST_MODULES = 15
 SPLINTER_LINES = 40
 SPLINTERS = {
-    f"{PACKAGE}.domain.clock": "what everything that waits is handed",
-    f"{PACKAGE}.hooks.clock.system": "the one place that asks for the time",
     "rollout_plugin": "the file that Airflow loads",
     f"{PACKAGE}.web.plugin": "loaded in every process of Airflow, so it imports nothing that costs",
     f"{PACKAGE}.cli.reference": "a program of its own",
+    f"{PACKAGE}.hooks.database.marks": "one of our tables, beside the lock's",
+    f"{PACKAGE}.hooks.haproxy.runtime": "what Airflow adds to an API that the lab speaks, too",
     "operators.backup_database": "one task of one DAG, found by its name",
     "operators.rollback_control": "one task of one DAG, found by its name",
 }

@@ -8,9 +8,9 @@ from airflow.sdk import BaseOperator
 
 from keystone_rollout.domain.cloud.rehearsal import Rehearsal
 from keystone_rollout.domain.run.events import Rehearsed
-from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
+from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.web.links import HistoryLink
 from operators.rehearsal.operator import rehearsal_id
 from operators.run_end import failed_tasks
@@ -27,7 +27,7 @@ class KeepRehearsalOperator(BaseOperator):
         """Return the path of the history's page."""
         cloud = str(context["params"]["cloud"])
         rehearsal = rehearsal_id(context)
-        started = RunDirectory(rehearsal).last(Rehearsed)
+        started = outside().record(rehearsal).last(Rehearsed)
         red, _stopped = failed_tasks(context)
         history = RehearsalHistory(cloud, self._bound(cloud))
         row = history.keep(
@@ -46,7 +46,7 @@ class KeepRehearsalOperator(BaseOperator):
 
     def _bound(self, cloud: str) -> int:
         try:
-            declared = load_cloud(cloud).rehearsal
+            declared = outside().cloud(cloud).rehearsal
         except CloudFileError as error:
             self.log.warning("The history keeps %s rehearsals: %s", DEFAULT_BOUND, error)
             return DEFAULT_BOUND

@@ -12,8 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.cloud.rehearsal import Rehearsal, judge_reset, judge_staging
 from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.node.all_nodes import AllNodes
-from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
+from keystone_rollout.hooks.processes.command import CommandFailed
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
 from keystone_rollout.procedures.run.gate import hold_lock, settle
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -35,14 +34,6 @@ def declared(run: RolloutRun) -> Rehearsal:
     return cloud.rehearsal
 
 
-class ResettingOperator(RehearsalOperator):
-    """Look at the nodes of the cloud that is reset."""
-
-    def nodes(self, run: RolloutRun) -> AllNodes:
-        """Return the nodes, reached over SSH."""
-        return AllNodes(run.cloud)
-
-
 class CheckStagingOperator(RehearsalOperator):
     """Refuse every cloud that is not marked as staging, and a dump that is not whole."""
 
@@ -51,7 +42,7 @@ class CheckStagingOperator(RehearsalOperator):
         rehearsal = declared(run)
         run.directory.record(DagNamed(dag="keystone_rehearsal"))
         name = dump_name(rehearsal, context)
-        dump = [ProductionDump(run.cloud, name).judge()] if name else []
+        dump = [ProductionDump(run, name).judge()] if name else []
         settle(run, "staging", [judge_staging(run.cloud.name, run.cloud.staging, True), *dump])
 
 
@@ -60,7 +51,7 @@ def dump_name(rehearsal: Rehearsal, context: Any) -> str:
     return str(context["params"].get("dump") or rehearsal.dump or "").strip()
 
 
-class ResetStagingOperator(ResettingOperator):
+class ResetStagingOperator(RehearsalOperator):
     """Run the cloud's reset command, and believe the nodes rather than its exit status."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
@@ -68,14 +59,14 @@ class ResetStagingOperator(ResettingOperator):
         rehearsal = declared(run)
         with locked(run, "before the reset"):
             try:
-                run_outside(rehearsal.reset, rehearsal.reset_seconds, run.lock.keep_alive)
+                run.programs.run(rehearsal.reset, rehearsal.reset_seconds, run.lock.keep_alive)
             except CommandFailed as error:
                 raise AirflowFailException(
                     f"{run.cloud.name} was not reset: {error}. No upgrade is started. Next: run "
                     "the command by hand in the project's folder, repair what it says, then clear "
                     "this task"
                 ) from error
-            settle(run, "reset", at_source(run, self.nodes(run)))
+            settle(run, "reset", at_source(run))
 
 
 @contextmanager
@@ -96,7 +87,7 @@ def locked(run: RolloutRun, gate: str) -> Iterator[None]:
         raise
 
 
-def at_source(run: RolloutRun, nodes: AllNodes) -> list[Verdict]:
+def at_source(run: RolloutRun) -> list[Verdict]:
     """Return for each node whether it runs the source release."""
     source = run.cloud.source
     return [
@@ -106,11 +97,11 @@ def at_source(run: RolloutRun, nodes: AllNodes) -> list[Verdict]:
             report.serves(source),
             source,
         )
-        for node, report in nodes.reports().items()
+        for node, report in run.nodes.reports().items()
     ]
 
 
-class LoadDumpOperator(ResettingOperator):
+class LoadDumpOperator(RehearsalOperator):
     """Put a dump of production into the place of the data that the reset left, if one is named."""
 
     def run_step(self, run: RolloutRun, context: Any) -> str:
@@ -125,8 +116,8 @@ class LoadDumpOperator(ResettingOperator):
             self.log.info("No dump is named: the upgrade gets the data that the reset left")
             return ""
         with locked(run, "before the dump"):
-            dump = ProductionDump(run.cloud, name)
-            settle(run, "before the dump", [dump.judge(), *at_source(run, self.nodes(run))])
+            dump = ProductionDump(run, name)
+            settle(run, "before the dump", [dump.judge(), *at_source(run)])
             dump.load(lambda verdicts: settle(run, "release of the dump", verdicts))
             self._adopt(run, rehearsal)
         return str(dump.path)
@@ -135,7 +126,7 @@ class LoadDumpOperator(ResettingOperator):
         if not rehearsal.after_dump:
             return
         try:
-            run_outside(rehearsal.after_dump, rehearsal.reset_seconds, run.lock.keep_alive)
+            run.programs.run(rehearsal.after_dump, rehearsal.reset_seconds, run.lock.keep_alive)
         except CommandFailed as error:
             raise AirflowFailException(
                 f"the dump is in place, but {run.cloud.name} has not adopted it: {error}. No "

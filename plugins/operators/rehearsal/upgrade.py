@@ -8,7 +8,8 @@ from airflow.providers.standard.operators.trigger_dagrun import DagIsPaused, Tri
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.run.events import Rehearsed
-from keystone_rollout.hooks.processes.upgrade_here import UPGRADE, UpgradeHere
+from keystone_rollout.domain.run.systems import UpgradeProcess
+from keystone_rollout.hooks.processes.upgrade_here import UPGRADE
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rehearsal.operator import rehearsal_id
 from operators.rehearsal.reset_staging import declared
@@ -35,7 +36,7 @@ class RehearseUpgradeOperator(TriggerDagRunOperator):
             openlineage_inject_parent_info=False,
             **kwargs,
         )
-        self._here: UpgradeHere | None = None
+        self._here: UpgradeProcess | None = None
 
     def execute(self, context: Any) -> None:
         """Start the upgrade and wait; AirflowFailException where it ends red.
@@ -70,7 +71,7 @@ class RehearseUpgradeOperator(TriggerDagRunOperator):
         return RolloutRun.from_context({**context, "run_id": rehearsal_id(context)})
 
     def _run_here(self, run: RolloutRun) -> None:
-        self._here = UpgradeHere(self.conf or {})
+        self._here = run.programs.upgrade(self.conf or {})
         run.directory.record(Rehearsed(upgrade=self._here.run_id))
         self.log.info("No scheduler: %s runs here, run id %s", UPGRADE, self._here.run_id)
         if not self._here.run():

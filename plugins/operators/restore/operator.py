@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.run.events import DagNamed
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.systems import outside
 from operators.rollout_operator import RolloutOperator
 
 
@@ -20,7 +20,7 @@ class RestoreOperator(RolloutOperator):
     def execute(self, context: Any) -> Any:
         """Run the step; AirflowFailException says why it failed and what stands where."""
         # The report needs neither Airflow nor a readable cloud file to know what kind of run it is.
-        RunDirectory(str(context["run_id"])).record(DagNamed(dag="keystone_restore"))
+        outside().record(str(context["run_id"])).record(DagNamed(dag="keystone_restore"))
         try:
             return super().execute(context)
         except AirflowFailException:

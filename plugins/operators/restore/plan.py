@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ from keystone_rollout.domain.run.events import Look, Planned
 from keystone_rollout.domain.schema.contract_heads import contract_mark
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.units import duration, moment
-from keystone_rollout.hooks.files.backups import BackupStore
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.checks import RestoreChecks
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
@@ -31,19 +28,19 @@ class PlanRestoreOperator(RestoreOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> dict[str, Any]:
         """Log and record the plan, and return it."""
-        cloud, session, store = run.cloud, RestoreSession(run), BackupStore(run.cloud)
+        cloud, session, store = run.cloud, RestoreSession(run), run.backups
         backup = store.find(context["params"]["backup"] or "", cloud.source)
         facts = store.facts(backup)
         self.log.info("Backup %s, taken %s", backup, moment(facts.taken))
-        nodes = AllNodes(cloud)
-        reports = nodes.reports()
+        reports = run.nodes.reports()
         run.directory.record(Planned(
             cloud=cloud.name, source=cloud.source, target=cloud.target,
             state=session.live.versions().to_dict(), nodes=reports,
         ))  # fmt: skip
-        session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
+        age = run.clock.now() - facts.taken
+        session.record(backup=backup.name, taken=facts.taken, age_seconds=age)
         warn_unreachable(cloud, run.directory)
-        settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports), Look.PREFLIGHT)
+        settle(run, "preflight", RestoreChecks(run).run(backup, reports), Look.PREFLIGHT)
         plan = self._compare(session, backup)
         session.record(**plan)
         self._log(session, plan)

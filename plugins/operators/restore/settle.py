@@ -7,12 +7,12 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.recovery.restore import OpenRestore
 from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome
-from keystone_rollout.hooks.database.restore_history import OpenRestore
-from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.systems import outside
 from operators.restore.operator import RestoreOperator
 
 
@@ -26,7 +26,7 @@ class SettleServersOperator(RestoreOperator):
 
     def execute(self, context: Any) -> Any:
         """Do nothing in a run that took no server out."""
-        events = RunDirectory(str(context["run_id"])).events(RestoreChanged)
+        events = outside().record(str(context["run_id"])).events(RestoreChanged)
         if all(event.began is None for event in events):
             self.log.info("This run took no server out")
             return None
@@ -90,7 +90,7 @@ class DropScratchSchemaOperator(BaseOperator):
     def execute(self, context: Any) -> None:
         """Drop it, or say that this run made none."""
         run_id = str(context["run_id"])
-        if not RunDirectory(run_id).events(RestoreChanged):
+        if not outside().record(run_id).events(RestoreChanged):
             self.log.info("This run loaded no backup")
             return
         session = RestoreSession(RolloutRun.from_context(context))

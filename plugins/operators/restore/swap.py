@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.recovery.confirmation import agreed_bound, objection, refusal
-from keystone_rollout.domain.recovery.restore import judge_loss, judge_writers
+from keystone_rollout.domain.recovery.restore import OpenRestore, judge_loss, judge_writers
 from keystone_rollout.domain.run.events import VersionsRead
 from keystone_rollout.domain.schema.difference import Difference
-from keystone_rollout.hooks.database.keystone import wait_no_writers
-from keystone_rollout.hooks.database.restore_history import OpenRestore
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.gate import settle
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -48,7 +45,7 @@ class SwapSchemasOperator(RestoreOperator):
                 return
             self._move(session, restore, context["params"]["confirm"] or "")
         swap.finish()
-        session.history.keep_swapped(restore.replaced, time.time())
+        session.history.keep_swapped(restore.replaced, run.clock.now())
         kept = session.history.open() or restore
         lost = kept.lost.to_list() if kept.lost else session.section().planned
         session.record(swapped=kept.swapped, lost=lost, replaced=restore.replaced)
@@ -62,7 +59,7 @@ class SwapSchemasOperator(RestoreOperator):
         )  # fmt: skip
 
     def _move(self, session: RestoreSession, restore: OpenRestore, confirm: str) -> None:
-        run, cloud, backup = session.run, session.cloud, session.backup()
+        run, backup = session.run, session.backup()
         serving = session.serving()
         if serving:
             raise AirflowFailException(
@@ -70,7 +67,7 @@ class SwapSchemasOperator(RestoreOperator):
                 "Next: clear task stop_keystone"
             )
         settle(run, "before the swap", [
-            judge_writers(session.live.schema, wait_no_writers(cloud)),
+            judge_writers(session.live.schema, run.schema.writers()),
         ])  # fmt: skip
         if session.load.loaded() != backup.name:
             session.load.load(backup)

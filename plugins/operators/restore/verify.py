@@ -31,7 +31,7 @@ class VerifyRestoreOperator(RestoreOperator):
         versions = judge_versions(
             session.live.versions(), session.backup_versions(), session.live.schema
         )
-        settle(run, "restored", [versions, *verify_nodes(run.cloud, expected)])
+        settle(run, "restored", [versions, *verify_nodes(run, expected)])
         restore, section = session.history.open(), session.section()
         if restore is not None:
             session.history.close(restore.replaced, RestoreOutcome.RESTORED)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keystone_rollout.hooks.haproxy.api import ServerState
+from keystone_rollout.domain.node.server import ServerState
 from tests.scenarios.aftermath import Aftermath, findings, interrupted_findings
 from tests.scenarios.fault import Ends, Fault, Violation
 

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.units import count, duration
 from keystone_rollout.domain.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class OpenRestore:
+    """Hold a restore of which nothing has come yet; times are epoch seconds."""
+
+    replaced: str
+    backup: str
+    began: float
+    swapped: float | None
+    lost: Difference | None
+    served: float | None
+    ended: float | None
+
+
+@dataclass(frozen=True)
+class Downtime:
+    """Hold for how long nobody served, in seconds."""
+
+    until_first: float
+    until_all: float
 
 
 def restore_section(events: Iterable[RestoreChanged]) -> RestoreChanged | None:

@@ -24,6 +24,15 @@ class LockHolder:
         )
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Say which attempt of which run took a server out, and since when."""
+
+    run_id: str
+    attempt: str
+    since: str
+
+
 def judge_lock(
     cloud: str, holder: LockHolder | None, run_id: str, break_run: str, stale_seconds: int
 ) -> Verdict:

@@ -6,8 +6,8 @@ tables with triggers, and views; both are taken away before and made again after
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from keystone_rollout.domain.schema.difference import quoted
 
@@ -17,7 +17,7 @@ LOADED = "keystone_rollout_backup"
 
 def replaced_schema(now: float) -> str:
     """Return the name of the schema that takes the live tables; ``now`` in epoch seconds."""
-    return f"keystone_rollout_replaced_{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}"
+    return f"keystone_rollout_replaced_{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}"
 
 
 def rename_statement(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.target import PhaseTarget, live_target
@@ -16,6 +16,7 @@ from keystone_rollout.domain.schema.versions import (
     VersionTable,
     recorded_versions,
 )
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.sql import sql
 
 
@@ -123,7 +124,9 @@ WAIT_SECONDS = 10.0
 POLL_SECONDS = 0.5
 
 
-def wait_no_writers(cloud: Cloud, limit: float = WAIT_SECONDS) -> list[str]:
+def wait_no_writers(
+    cloud: Cloud, limit: float = WAIT_SECONDS, clock: Clock = SYSTEM_CLOCK
+) -> list[str]:
     """Wait until no session but the reader's is left in the schema; return the rest in words.
 
     A stopped service's connections end a moment after it. Only this database server's sessions
@@ -133,9 +136,9 @@ def wait_no_writers(cloud: Cloud, limit: float = WAIT_SECONDS) -> list[str]:
     login = reader.get_connection(cloud.databases.reader).login or ""
     admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
     question = {"schema": cloud.databases.schema_name, "reader": login}
-    end = time.monotonic() + limit
+    end = clock.elapsed() + limit
     while True:
         rows = admin.get_records(sql("select_other_sessions"), question)
-        if not rows or time.monotonic() > end:
+        if not rows or clock.elapsed() > end:
             return [f"session {row[0]} of {row[1]} from {row[2]}" for row in rows]
-        time.sleep(POLL_SECONDS)
+        clock.sleep(POLL_SECONDS)

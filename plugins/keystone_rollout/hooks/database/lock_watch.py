@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import Any, Self
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.schema.lock_waits import LockWaits, OpenTransaction, WaitingQuery
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.keystone import (
     SEE_SESSIONS,
     KeystoneDatabase,
@@ -33,7 +34,14 @@ class LockWatch:
     A context manager: ``waits`` holds what was seen, and is complete once the block is left.
     """
 
-    def __init__(self, database: KeystoneDatabase, phase: str, lock_wait_timeout: int) -> None:
+    def __init__(
+        self,
+        database: KeystoneDatabase,
+        phase: str,
+        lock_wait_timeout: int,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.clock = clock
         self.waits = LockWaits(phase, lock_wait_timeout)
         self.admin, self.schema = database.administrator, database.schema
         self._connection: Any = None
@@ -95,7 +103,7 @@ class LockWatch:
             OpenTransaction(int(thread), text(user), float(seconds or 0))
             for thread, user, seconds in (self._rows("select_open_transactions") if waiting else [])
         ]
-        line = self.waits.look(time.monotonic(), waiting, transactions)
+        line = self.waits.look(self.clock.elapsed(), waiting, transactions)
         if line:
             log.warning(line)
 

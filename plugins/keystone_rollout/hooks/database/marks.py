@@ -6,19 +6,9 @@ an operator put into maint stays there, one that an upgrade left behind is broug
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.run.lock import Mark
 from keystone_rollout.hooks.database.own_schema import RolloutTable
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Say which attempt of which run took a server out, and since when."""
-
-    run_id: str
-    attempt: str
-    since: str
 
 
 class ServersOut:

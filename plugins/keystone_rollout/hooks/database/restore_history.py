@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.recovery.restore import Downtime, OpenRestore
 from keystone_rollout.domain.run.events import RestoreOutcome
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.hooks.database.own_schema import RolloutTable
-
-
-@dataclass(frozen=True)
-class OpenRestore:
-    """Hold a restore of which nothing has come yet; times are epoch seconds."""
-
-    replaced: str
-    backup: str
-    began: float
-    swapped: float | None
-    lost: Difference | None
-    served: float | None
-    ended: float | None
-
-
-@dataclass(frozen=True)
-class Downtime:
-    """Hold for how long nobody served, in seconds."""
-
-    until_first: float
-    until_all: float
 
 
 class RestoreHistory:

@@ -7,17 +7,18 @@ it would run the same statements, so every start waits for the first.
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.sdk.exceptions import AirflowException
 from docker.errors import DockerException, NotFound
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.keystone_log import error_lines
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.docker.image import DOCKER
 
 LABEL_CLOUD = "org.keystone-rollout.cloud"
@@ -36,8 +37,9 @@ class PhaseContainerError(RuntimeError):
 class PhaseContainer:
     """Find, wait for and remove the one container in which a cloud's keystone-manage runs."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
         self.cloud = cloud
+        self.clock = clock
         self.name = f"keystone-rollout-phase-{cloud.name}"
         self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
 
@@ -96,10 +98,10 @@ class PhaseContainer:
 
     def _wait_until_ended(self, what: str) -> float:
         """Return for how many seconds it was waited."""
-        began = told = time.monotonic()
+        began = told = self.clock.elapsed()
         limit = self.cloud.limits.phase_seconds
         while (state := self._inspect()["State"])["Running"]:
-            age = _seconds_since(state["StartedAt"])
+            age = self.clock.now() - _epoch_seconds(state["StartedAt"])
             if age > limit:
                 raise PhaseContainerError(
                     f"{what} still runs: measured {age:.0f} s since its start, limit {limit} s "
@@ -108,11 +110,11 @@ class PhaseContainer:
                     "database's process list; let it end, or raise the limit, then start the "
                     "upgrade again"
                 )
-            if time.monotonic() - told > TELL_SECONDS or told == began:
+            if self.clock.elapsed() - told > TELL_SECONDS or told == began:
                 log.warning("%s still runs, %.0f s since its start: waiting for it", what, age)
-                told = time.monotonic()
-            time.sleep(POLL_SECONDS)
-        return time.monotonic() - began
+                told = self.clock.elapsed()
+            self.clock.sleep(POLL_SECONDS)
+        return self.clock.elapsed() - began
 
     def _tell(self, text: str) -> str:
         log.warning(text)
@@ -148,5 +150,5 @@ class DeliveringClient:
         return getattr(self._client, name)
 
 
-def _seconds_since(moment: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+def _epoch_seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

@@ -6,12 +6,13 @@ import fcntl
 import json
 import os
 import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.load.samples import Sample, parse_samples, under_load
 from keystone_rollout.domain.run.estimate import PastRun, estimate, hop_of, past_run
 from keystone_rollout.domain.run.events import (
     VERSION,
@@ -23,6 +24,7 @@ from keystone_rollout.domain.run.events import (
     of_kind,
     read_event,
 )
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 
 EVENTS = "events.jsonl"
 
@@ -41,8 +43,11 @@ def rehearsals_folder() -> Path:
 class RunDirectory:
     """Append to and read the record of one run; several processes do so at once."""
 
-    def __init__(self, run_id: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, run_id: str, folder: Path | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self.run_id = run_id
+        self.clock = clock
         self.path = (folder or runs_folder()) / folder_name(run_id)
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -59,7 +64,7 @@ class RunDirectory:
 
     def record(self, event: Event) -> None:
         """Append an event with the time; a line is written whole or not at all."""
-        moment = {"t": round(time.time(), 3)}
+        moment = {"t": round(self.clock.now(), 3)}
         with (self.path / EVENTS).open("a", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             if not os.fstat(stream.fileno()).st_size:
@@ -78,6 +83,16 @@ class RunDirectory:
     def last(self, kind: type[Kind]) -> Kind | None:
         """Return the newest event of a kind."""
         return last_of(self.events(kind), kind)
+
+    def samples(self) -> list[Sample]:
+        """Return what the sessions of the load measured, each without its end."""
+        folders = sorted(self.load.glob("*"), key=lambda path: int(path.name))
+        files = [path for folder in folders if (path := folder / "samples.jsonl").exists()]
+        return [
+            sample
+            for path in files
+            for sample in under_load(parse_samples(path.read_text(), str(path)))
+        ]
 
     def _lines(self) -> list[dict[str, Any]]:
         path = self.path / EVENTS

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import socket
-import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Protocol
 
+from keystone_rollout.domain.clock import Clock
+from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.places.place import Place, Stream
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 
 TIMEOUT = 5.0
 """Seconds until a command counts as unanswered."""
@@ -19,26 +20,6 @@ TIMEOUT = 5.0
 
 class HaproxyError(RuntimeError):
     """Say which HAProxy refused or did not answer, and what was asked of it."""
-
-
-@dataclass(frozen=True)
-class ServerState:
-    """Hold one server's line of `show stat`."""
-
-    name: str
-    operational: str
-    """UP, DOWN, ... as HAProxy's health check sees it; DRAIN and MAINT show here as well."""
-    administrative: str
-    """ready, drain or maint: what an operator or this tool asked for."""
-    sessions: int
-
-    @property
-    def serving(self) -> bool:
-        """Tell whether new requests are sent to this server."""
-        return self.administrative == "ready" and self.operational == "UP"
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.administrative}/{self.operational}, {self.sessions} sessions"
 
 
 # srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it
@@ -109,10 +90,11 @@ class RuntimeApi:
     :param backend: backend that holds the Keystone servers
     """
 
-    def __init__(self, name: str, door: Door, backend: str) -> None:
+    def __init__(self, name: str, door: Door, backend: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self.name = name
         self.door = door
         self.backend = backend
+        self.clock = clock
 
     def command(self, text: str) -> str:
         """Send one command and return the answer; HaproxyError where there is none."""
@@ -189,14 +171,14 @@ class RuntimeApi:
         self, server: str, what: str, done: Callable[[ServerState], bool], limit: float
     ) -> None:
         """Wait until a server's state satisfies ``done``; HaproxyError after ``limit`` seconds."""
-        end = time.monotonic() + limit
+        end = self.clock.elapsed() + limit
         while True:
             state = self.server(server)
             if done(state):
                 return
-            if time.monotonic() > end:
+            if self.clock.elapsed() > end:
                 raise HaproxyError(
                     f"{server} on {self.name}: {what} not reached after {limit:g} s, "
                     f"measured {state}"
                 )
-            time.sleep(0.2)
+            self.clock.sleep(0.2)

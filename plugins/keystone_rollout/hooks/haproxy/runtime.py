@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from airflow.sdk import BaseHook
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.haproxy.api import TIMEOUT, RuntimeApi, TcpDoor
 
 
@@ -15,8 +17,10 @@ class HaproxyRuntimeHook(RuntimeApi, BaseHook):
     :param backend: backend that holds the Keystone servers
     """
 
-    def __init__(self, conn_id: str, backend: str, timeout: float = TIMEOUT) -> None:
-        super().__init__(conn_id, TcpDoor(self._address, timeout), backend)
+    def __init__(
+        self, conn_id: str, backend: str, timeout: float = TIMEOUT, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        super().__init__(conn_id, TcpDoor(self._address, timeout), backend, clock)
         self.conn_id = conn_id
 
     def _address(self) -> tuple[str, int]:
@@ -24,9 +28,9 @@ class HaproxyRuntimeHook(RuntimeApi, BaseHook):
         return connection.host or "", connection.port or 0
 
 
-def balancers(cloud: Cloud) -> dict[str, HaproxyRuntimeHook]:
+def balancers(cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> dict[str, HaproxyRuntimeHook]:
     """Return a hook for each HAProxy of a cloud, by its name in the cloud file."""
     return {
-        balancer.name: HaproxyRuntimeHook(balancer.connection, balancer.backend)
+        balancer.name: HaproxyRuntimeHook(balancer.connection, balancer.backend, clock=clock)
         for balancer in cloud.load_balancers
     }

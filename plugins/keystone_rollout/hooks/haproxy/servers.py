@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Iterator
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.haproxy.api import HaproxyError, ServerState
+from keystone_rollout.domain.node.server import ServerState
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
+from keystone_rollout.hooks.haproxy.api import HaproxyError
 from keystone_rollout.hooks.haproxy.runtime import balancers
 
 POLL_SECONDS = 0.2
@@ -20,13 +22,14 @@ class Servers:
     together for planned downtime, when nobody is meant to serve and no capacity is asked for.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
         self.limits = cloud.limits.node
-        self.balancers = balancers(cloud)
+        self.clock = clock
+        self.by_name = balancers(cloud, clock)
 
     def check_capacity(self, server: str) -> None:
         """Refuse to take a server out unless every other one serves, on every balancer."""
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             others = [state for name, state in balancer.servers().items() if name != server]
             missing = [str(state) for state in others if not state.serving]
             if missing or len(others) < self.limits.min_ready_servers:
@@ -52,16 +55,16 @@ class Servers:
         A balancer that does not answer is asked again for limits.node.up_seconds: it may be
         reloading, and giving up would leave a good server out.
         """
-        end = time.monotonic() + self.limits.up_seconds
+        end = self.clock.elapsed() + self.limits.up_seconds
         while True:
             try:
                 self._set([server], "ready")
                 return
             except HaproxyError as error:
-                if time.monotonic() > end:
+                if self.clock.elapsed() > end:
                     raise
                 log.warning("%s is not ready yet, trying again: %s", server, error)
-                time.sleep(1)
+                self.clock.sleep(1)
 
     def wait_no_sessions(self, server: str) -> None:
         """Wait until no balancer has a session with the server.
@@ -69,7 +72,7 @@ class Servers:
         After limits.node.drain_seconds it is a HaproxyError, unless the cloud file allows to cut
         the sessions that are left.
         """
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             try:
                 balancer.wait(
                     server, "0 sessions", lambda state: state.sessions == 0,
@@ -83,16 +86,16 @@ class Servers:
 
     def sessions_left(self, servers: Collection[str]) -> int:
         """Wait up to limits.node.drain_seconds for sessions to end; return how many have not."""
-        end = time.monotonic() + self.limits.drain_seconds
+        end = self.clock.elapsed() + self.limits.drain_seconds
         while True:
             left = sum(state.sessions for _, state in self._states(servers))
-            if not left or time.monotonic() > end:
+            if not left or self.clock.elapsed() > end:
                 return left
-            time.sleep(POLL_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
 
     def wait_up(self, server: str) -> None:
         """Wait until the server is UP everywhere, and stays so."""
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             balancer.wait(
                 server, "ready and UP", lambda state: state.serving, self.limits.up_seconds
             )
@@ -104,7 +107,7 @@ class Servers:
         Goes on trying while a load balancer does not answer; HaproxyError after
         limits.node.up_seconds.
         """
-        end = time.monotonic() + self.limits.up_seconds
+        end = self.clock.elapsed() + self.limits.up_seconds
         while True:
             try:
                 self._set([server], "ready")
@@ -113,22 +116,22 @@ class Servers:
                 left = [str(error)]
             if not left:
                 return
-            if time.monotonic() > end:
+            if self.clock.elapsed() > end:
                 raise HaproxyError(
                     f"{server} is not ready and UP on every load balancer after "
                     f"{self.limits.up_seconds:g} s: " + "; ".join(left)
                 )
-            time.sleep(POLL_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
 
     def wait_stable(self, servers: Collection[str]) -> None:
         """Watch servers for limits.node.stable_seconds; HaproxyError if one does not stay UP."""
         seconds = self.limits.stable_seconds
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        end = self.clock.elapsed() + seconds
+        while self.clock.elapsed() < end:
             left = self.not_serving(servers)
             if left:
                 raise HaproxyError(f"did not stay UP for {seconds:g} s: {'; '.join(left)}")
-            time.sleep(POLL_SECONDS)
+            self.clock.sleep(POLL_SECONDS)
 
     def is_serving(self, server: str) -> bool:
         """Tell whether every balancer sends requests to the server."""
@@ -144,12 +147,12 @@ class Servers:
         return [f"{name}/{state}" for name, state in self._states(servers) if not state.serving]
 
     def _set(self, servers: Collection[str], state: str) -> None:
-        for balancer in self.balancers.values():
+        for balancer in self.by_name.values():
             for server in servers:
                 balancer.set_state(server, state)
 
     def _states(self, servers: Collection[str]) -> Iterator[tuple[str, ServerState]]:
-        for name, balancer in self.balancers.items():
+        for name, balancer in self.by_name.items():
             known = balancer.servers()
             for server in servers:
                 if server not in known:

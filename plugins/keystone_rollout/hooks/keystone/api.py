@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,9 @@ from airflow.sdk import BaseHook
 from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
+
+from keystone_rollout.domain.clock import Clock
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 
 
 class ProofFailed(RuntimeError):
@@ -101,11 +103,17 @@ class NodeProver:
     """
 
     def __init__(
-        self, conn_id: str, url: str, start_seconds: float, elsewhere: str | None = None
+        self,
+        conn_id: str,
+        url: str,
+        start_seconds: float,
+        elsewhere: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.elsewhere = KeystoneApiHook(conn_id, elsewhere)
         self.here = KeystoneApiHook(conn_id, url)
         self.start_seconds = start_seconds
+        self.clock = clock
 
     def prove(self) -> str:
         """Issue a token here and validate it elsewhere, then the reverse.
@@ -127,11 +135,11 @@ class NodeProver:
         return "issues tokens and validates its own; no other server to compare with"
 
     def _first_token(self) -> str:
-        end = time.monotonic() + self.start_seconds
+        end = self.clock.elapsed() + self.start_seconds
         while True:
             try:
                 return self.here.issue_token()
             except ProofFailed:
-                if time.monotonic() > end:
+                if self.clock.elapsed() > end:
                     raise
-                time.sleep(0.5)
+                self.clock.sleep(0.5)

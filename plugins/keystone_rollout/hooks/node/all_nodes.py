@@ -4,53 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Protocol
 
-from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import Machine, NodeReport, parse_release_report
+from airflow.providers.ssh.hooks.ssh import SSHHook
+
+from keystone_rollout.domain.clock import Clock
+from keystone_rollout.domain.cloud.model import Cloud, Node
+from keystone_rollout.domain.node.cycle import NodeReport, parse_release_report
 from keystone_rollout.domain.node.steps import Step
+from keystone_rollout.domain.run import systems
+from keystone_rollout.domain.run.systems import Work
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.node.machine import NodeMachine
-
-
-class PrivilegedMachine(Machine, Protocol):
-    """Run steps on a node, and say which of them its account may not run."""
-
-    def missing_privileges(self) -> list[str]: ...
-
-
-Work = Callable[[str, PrivilegedMachine], str]
+from keystone_rollout.hooks.places.ssh import SshConnection
 
 
 class AllNodes:
-    """Run the same work on several nodes, each in a thread of its own.
+    """Reach the nodes of a cloud, and run the same work on several, each in a thread of its own.
 
     :param machines: nodes by name; by default each is reached over its SSH connection. A node
         whose connection cannot even be looked up fails at its work, like one that is down
     """
 
     def __init__(
-        self, cloud: Cloud, machines: Mapping[str, PrivilegedMachine] | None = None
+        self,
+        cloud: Cloud,
+        machines: Mapping[str, systems.NodeMachine] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.cloud = cloud
-        self.machines: dict[str, PrivilegedMachine | Exception] = dict(machines or {})
-        if machines is None:
-            for node in cloud.nodes:
-                try:
-                    self.machines[node.name] = NodeMachine(cloud, node)
-                except Exception as error:
-                    self.machines[node.name] = error
+        self.machines = machines
+        self.clock = clock
+
+    def connection(self, node: Node) -> SshConnection:
+        """Return a hook for a node's connection."""
+        return SshConnection(node.ssh)
+
+    def machine(
+        self,
+        node: Node,
+        note: Callable[[str], None] | None = None,
+        connection: SSHHook | None = None,
+    ) -> systems.NodeMachine:
+        """Return one node, see NodeMachine."""
+        if self.machines is not None:
+            return self.machines[node.name]
+        return NodeMachine(self.cloud, node, connection, note, self.clock)
 
     def each(self, names: Collection[str], work: Work) -> Iterator[tuple[str, str | Exception]]:
         """Yield each node with what its work returned or raised, in the order they finish."""
+        if not names:
+            return
+        # Looked up here: Airflow's channel to its supervisor serves one thread at a time.
+        machines = {name: self._found(name) for name in names}
 
         def on_node(name: str) -> str:
-            machine = self.machines[name]
+            machine = machines[name]
             if isinstance(machine, Exception):
                 raise machine
             return work(name, machine)
 
-        if not names:
-            return
         with ThreadPoolExecutor(len(names)) as pool:
             running = {pool.submit(on_node, name): name for name in names}
             for future in as_completed(running):
@@ -58,6 +70,12 @@ class AllNodes:
                 if error is not None and not isinstance(error, Exception):
                     raise error
                 yield running[future], error or future.result()
+
+    def _found(self, name: str) -> systems.NodeMachine | Exception:
+        try:
+            return self.machine(self.cloud.node(name))
+        except Exception as error:
+            return error
 
     def reports(self) -> dict[str, NodeReport]:
         """Return what each node runs, or why that is not known, in the cloud file's order."""

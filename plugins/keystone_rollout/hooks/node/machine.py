@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from airflow.providers.ssh.hooks.ssh import SSHHook
 from paramiko import SSHException
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.command_lock import (
     FOLDER,
@@ -22,6 +22,7 @@ from keystone_rollout.domain.node.command_lock import (
 from keystone_rollout.domain.node.privileges import check_command
 from keystone_rollout.domain.node.steps import Step, configuration_files, render, render_privileges
 from keystone_rollout.domain.places.place import Finished, SessionDropped, TimedOut
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.places.ssh import SshConnection, SshPlace
 
@@ -60,12 +61,14 @@ class NodeMachine:
         node: Node,
         ssh: SSHHook | None = None,
         note: Callable[[str], None] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.cloud = cloud
         self.node = node
         self.ssh = ssh or SshConnection(node.ssh)
         self.note = note or (lambda text: None)
-        self.place = SshPlace(self.ssh)
+        self.clock = clock
+        self.place = SshPlace(self.ssh, clock)
 
     @property
     def limit(self) -> float:
@@ -108,10 +111,10 @@ class NodeMachine:
         waited = ""
         try:
             if alone:
-                began = time.monotonic()
+                began = self.clock.elapsed()
                 waiting = wait_for_lock(name, self.limit)
                 self._output(name, self._run(waiting, alone, RECONNECT_SECONDS))
-                seconds = time.monotonic() - began
+                seconds = self.clock.elapsed() - began
                 waited = f"waited {seconds:.1f} s for the command that went on; "
             output = self._output(name, self._run(command, alone, RECONNECT_SECONDS), alone)
         except Exception as error:

@@ -26,6 +26,7 @@ class ContainerPlace(ShellPlace):
         self.host = host
         self.name = name
         self.program = tuple(program)
+        self.clock = host.clock
 
     def __str__(self) -> str:
         return f"container {self.name} on {self.host}"

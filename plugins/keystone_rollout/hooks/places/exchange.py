@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from paramiko import SSHException
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.places.place import SessionDropped, Source, Tell
 from keystone_rollout.domain.places.script import is_mark, plain_text
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 
 CHUNK = 65536
 POLL_SECONDS = 0.05
@@ -81,17 +82,20 @@ class Heard:
 
 
 class _Reader(threading.Thread):
-    def __init__(self, receive: Callable[[int], bytes], sink: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, receive: Callable[[int], bytes], sink: Callable[[bytes], object], clock: Clock
+    ) -> None:
         super().__init__(daemon=True)
+        self.clock = clock
         self.receive = receive
         self.sink = sink
-        self.heard = time.monotonic()
+        self.heard = clock.elapsed()
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
             while chunk := self._next():
-                self.heard = time.monotonic()
+                self.heard = self.clock.elapsed()
                 self.sink(chunk)
         except Exception as error:
             self.error = error
@@ -151,6 +155,7 @@ def exchange(
     limit: float,
     silence: float,
     meanwhile: Callable[[], object],
+    clock: Clock = SYSTEM_CLOCK,
 ) -> int:
     """Return the exit status once the command has ended and both streams are heard.
 
@@ -158,14 +163,16 @@ def exchange(
     and ``meanwhile`` raise. The caller closes the session.
     """
     session.settimeout(None)
-    readers = [_Reader(session.recv, output), _Reader(session.recv_stderr, errors)]
+    readers = [
+        _Reader(session.recv, output, clock), _Reader(session.recv_stderr, errors, clock),
+    ]  # fmt: skip
     threads: list[_Reader | _Feeder] = [*readers, _Feeder(session, source)]
     for thread in threads:
         thread.start()
-    now = time.monotonic()
+    now = clock.elapsed()
     end, ended = now + limit, None
     while True:
-        now = time.monotonic()
+        now = clock.elapsed()
         heard = max(reader.heard for reader in readers)
         # Asked before the readers are: nothing can come after both have ended.
         if ended is None and session.exit_status_ready():
@@ -180,7 +187,7 @@ def exchange(
         if now - heard > silence:
             raise Silent
         meanwhile()
-        _wait(readers)
+        _wait(readers, clock)
 
 
 def _status(session: Session) -> int:
@@ -190,9 +197,9 @@ def _status(session: Session) -> int:
     return status
 
 
-def _wait(readers: list[_Reader]) -> None:
+def _wait(readers: list[_Reader], clock: Clock) -> None:
     alive = [reader for reader in readers if reader.is_alive()]
     if alive:
         alive[0].join(POLL_SECONDS)
     else:
-        time.sleep(POLL_SECONDS)
+        clock.sleep(POLL_SECONDS)

@@ -13,8 +13,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.places.place import Stream
 from keystone_rollout.domain.places.script import END_SECONDS
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.places.exchange import Session
 from keystone_rollout.hooks.places.shell import ShellPlace
 
@@ -114,8 +116,9 @@ class LocalPlace(ShellPlace):
 
     late_seconds = 0.0
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
         self.folder = folder
+        self.clock = clock
 
     def __str__(self) -> str:
         return "this machine"

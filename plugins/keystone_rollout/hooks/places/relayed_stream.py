@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import AbstractContextManager, ExitStack
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.places.script import begin_line, plain_text
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.places.exchange import CHUNK, NO_STATUS, POLL_SECONDS, Session
 
 
@@ -18,13 +19,18 @@ class RelayedStream:
     """
 
     def __init__(
-        self, opening: AbstractContextManager[Session], token: str, seconds: float
+        self,
+        opening: AbstractContextManager[Session],
+        token: str,
+        seconds: float,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._stack = ExitStack()
         self._session = self._stack.enter_context(opening)
         self._session.settimeout(seconds)
         self._mark: bytes | None = begin_line(token)
         self.seconds = seconds
+        self.clock = clock
 
     def __enter__(self) -> RelayedStream:
         return self
@@ -63,9 +69,9 @@ class RelayedStream:
 
     def _end(self) -> bytes:
         errors = b"".join(iter(lambda: self._session.recv_stderr(CHUNK), b""))
-        end = time.monotonic() + self.seconds
-        while not self._session.exit_status_ready() and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
+        end = self.clock.elapsed() + self.seconds
+        while not self._session.exit_status_ready() and self.clock.elapsed() < end:
+            self.clock.sleep(POLL_SECONDS)
         ready = self._session.exit_status_ready()
         status = self._session.recv_exit_status() if ready else NO_STATUS
         if status == 0 and self._mark is None:

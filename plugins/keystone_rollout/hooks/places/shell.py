@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import IO
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.places.place import (
     Finished,
     Incomplete,
@@ -30,6 +30,7 @@ from keystone_rollout.domain.places.script import (
     relay,
     said,
 )
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.places.exchange import (
     BROKEN,
     Heard,
@@ -61,6 +62,7 @@ def _nothing() -> None:
 class ShellPlace(ABC):
     """A place with a shell; how to start a command there is what makes the difference."""
 
+    clock: Clock = SYSTEM_CLOCK
     shell = "bash"
     late_seconds = ANSWER_SECONDS
     """How long after its limit a command is given up here. 0: it is ended from here."""
@@ -94,12 +96,12 @@ class ShellPlace(ABC):
             return _finished(status, bytes(printed.data), bytes(errors.data), token)
 
         log.info("%s runs: %s", self, script)
-        began = time.monotonic()
+        began = self.clock.elapsed()
         try:
             with self.open(marked(script, token, self.shell), limit, connect_seconds) as session:
                 status = exchange(
                     session, chunks(input), printed, errors, limit=limit + self.late_seconds,
-                    silence=silence, meanwhile=meanwhile or _nothing,
+                    silence=silence, meanwhile=meanwhile or _nothing, clock=self.clock,
                 )  # fmt: skip
         except Silent:
             raise NoAnswer(f"it gave no sign for {silence:g} s") from None
@@ -109,7 +111,7 @@ class ShellPlace(ABC):
             printed.finish()
             errors.finish()
         came_to_its_end = said(bytes(printed.data), token).status is not None
-        if status in ENDED and time.monotonic() - began > limit and not came_to_its_end:
+        if status in ENDED and self.clock.elapsed() - began > limit and not came_to_its_end:
             raise TimedOut(limit, finished(status))
         return finished(status)
 
@@ -130,19 +132,19 @@ class ShellPlace(ABC):
         """Run a script as domain.places.place.Place says; what comes before it is cut off."""
         token = secrets.token_hex(8)
         own, errors = _Own(token, output), Heard(tell or log.warning, token)
-        began = time.monotonic()
+        began = self.clock.elapsed()
         try:
             with self.open(opened(script, token), limit) as session:
                 status = exchange(
                     session, chunks(input or b""), own, errors, limit=limit + self.late_seconds,
-                    silence=math.inf, meanwhile=_nothing,
+                    silence=math.inf, meanwhile=_nothing, clock=self.clock,
                 )  # fmt: skip
         except Late:
             raise self._late(limit, Finished(max(ENDED), "", plain_text(errors.data))) from None
         finally:
             errors.finish()
         finished = Finished(status, "", plain_text(errors.data))
-        if status in ENDED and time.monotonic() - began > limit:
+        if status in ENDED and self.clock.elapsed() - began > limit:
             raise TimedOut(limit, finished)
         if status == 0 and not own.begun:
             raise Incomplete(_INCOMPLETE)
@@ -154,7 +156,7 @@ class ShellPlace(ABC):
         # Closing ends it; its own limit is for the case that nobody is left to close.
         opening = self.open(opened(self._relay(path), token), DAY)
         try:
-            return RelayedStream(opening, token, seconds)
+            return RelayedStream(opening, token, seconds, self.clock)
         except (PlaceError, *BROKEN) as error:
             raise ConnectionError(f"{self}: {str(error) or type(error).__name__}") from error
 

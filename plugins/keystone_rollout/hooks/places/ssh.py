@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 import paramiko
 from airflow.providers.ssh.hooks.ssh import SSHHook
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.places.script import bounded, socat
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.places.exchange import BROKEN, Session, dropped
 from keystone_rollout.hooks.places.shell import ShellPlace
 
@@ -90,8 +91,9 @@ class SshPlace(ShellPlace):
     shell = '"${SHELL:-sh}"'
     """The account's own: the one that would run the script without us."""
 
-    def __init__(self, hook: SSHHook) -> None:
+    def __init__(self, hook: SSHHook, clock: Clock = SYSTEM_CLOCK) -> None:
         self.hook = hook
+        self.clock = clock
         self._connecting = threading.Lock()
 
     def __str__(self) -> str:
@@ -118,7 +120,7 @@ class SshPlace(ShellPlace):
         return f"exec sudo -n {socat(path)}"
 
     def _connect(self, seconds: float) -> paramiko.SSHClient:
-        end = time.monotonic() + seconds
+        end = self.clock.elapsed() + seconds
         while True:
             try:
                 with self._connecting:
@@ -126,6 +128,6 @@ class SshPlace(ShellPlace):
                     self.hook.client = None
                     return self.hook.get_conn()
             except Exception:
-                if time.monotonic() >= end:
+                if self.clock.elapsed() >= end:
                     raise
-            time.sleep(RECONNECT_PAUSE_SECONDS)
+            self.clock.sleep(RECONNECT_PAUSE_SECONDS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import shlex
 import shutil
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.places.place import PlaceError, TimedOut
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.project import PROJECT
 from keystone_rollout.hooks.places.local import LocalPlace
 
@@ -25,7 +26,10 @@ class CommandFailed(RuntimeError):
 
 
 def run_outside(
-    command: Sequence[str], seconds: float, heartbeat: Callable[[], object] = lambda: None
+    command: Sequence[str],
+    seconds: float,
+    heartbeat: Callable[[], object] = lambda: None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Run a program in the project's folder until it has ended; CommandFailed unless it exits 0.
 
@@ -43,8 +47,8 @@ def run_outside(
 
     script = shlex.join([_program(command[0]), *command[1:]])
     try:
-        done = LocalPlace(PROJECT).run(
-            script, limit=seconds, tell=tell, meanwhile=_Heart(heartbeat).beat
+        done = LocalPlace(PROJECT, clock).run(
+            script, limit=seconds, tell=tell, meanwhile=_Heart(heartbeat, clock).beat
         )
     except TimedOut as error:
         raise CommandFailed(
@@ -79,14 +83,15 @@ def _said(last: Sequence[str]) -> str:
 class _Heart:
     """A heartbeat every half a minute, however often it is asked for."""
 
-    def __init__(self, heartbeat: Callable[[], object]) -> None:
+    def __init__(self, heartbeat: Callable[[], object], clock: Clock) -> None:
         self.heartbeat = heartbeat
-        self.next = time.monotonic() + BEAT_SECONDS
+        self.clock = clock
+        self.next = self.clock.elapsed() + BEAT_SECONDS
 
     def beat(self) -> None:
-        if time.monotonic() < self.next:
+        if self.clock.elapsed() < self.next:
             return
-        self.next = time.monotonic() + BEAT_SECONDS
+        self.next = self.clock.elapsed() + BEAT_SECONDS
         try:
             self.heartbeat()
         except Exception as error:  # a reset may well take the database away for a while

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from keystone_rollout.domain.clock import Clock
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.project import PLUGINS
 
 UPGRADE = "keystone_upgrade"
@@ -25,9 +27,9 @@ class UpgradeHere:
     :param conf: the run's params
     """
 
-    def __init__(self, conf: Mapping[str, Any]) -> None:
+    def __init__(self, conf: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK) -> None:
         self.conf = dict(conf)
-        self.moment = datetime.now(UTC).isoformat()
+        self.moment = datetime.fromtimestamp(clock.now(), UTC).isoformat()
         self.run_id = f"manual__{self.moment}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from keystone_rollout.domain.run.events import Noted, WritesChecked
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWritesHook
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -26,7 +25,7 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
     for number, generator in enumerate(session.sessions(), start=1):
         if number in checked:
             continue
-        writes = AcknowledgedWritesHook(session.account())
+        writes = run.keystone.writes(session.account())
         found = writes.check(generator.directory / "ledger.jsonl")
         verdict = found.verdict()
         run.directory.record(WritesChecked(session=number, **asdict(found)))

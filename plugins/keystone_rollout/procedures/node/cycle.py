@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
-
-from airflow.providers.ssh.hooks.ssh import SSHHook
+from typing import Any
 
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import NodeCycle, NodeState, TakenOver
 from keystone_rollout.domain.run.events import node_changed
-from keystone_rollout.hooks.database.marks import ServersOut
-from keystone_rollout.hooks.haproxy.servers import Servers
-from keystone_rollout.hooks.keystone.api import NodeProver
-from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
@@ -29,16 +24,15 @@ class CycleNotes:
     def __init__(self, run: RolloutRun, node: Node) -> None:
         self.run = run
         self.node = node
-        self.servers = ServersOut(run.cloud)
         self.attempt = uuid.uuid4().hex
         self._marked = False
 
     def __call__(self, state: NodeState, text: str) -> None:
         """Record one change; TakenOver where another attempt works on the node by now."""
         if state is NodeState.DRAIN or (
-            state is NodeState.FOUND and self.node.server in self.servers.all()
+            state is NodeState.FOUND and self.node.server in self.run.marks.all()
         ):
-            self.servers.mark(self.node.server, self.run.directory.run_id, self.attempt)
+            self.run.marks.mark(self.node.server, self.run.directory.run_id, self.attempt)
             self._marked = True
         elif self._marked:
             self._check_not_taken_over()
@@ -54,7 +48,7 @@ class CycleNotes:
 
     def _check_not_taken_over(self) -> None:
         try:
-            mark = self.servers.all().get(self.node.server)
+            mark = self.run.marks.all().get(self.node.server)
             self.run.lock.keep_alive()
         except Exception as error:
             # A database that is away is no reason to leave a node out of rotation half-way.
@@ -68,7 +62,7 @@ class CycleNotes:
 
     def _clear(self) -> None:
         try:
-            self.servers.clear(self.node.server)
+            self.run.marks.clear(self.node.server)
             self._marked = False
         except Exception as error:
             # The next run finds the server serving, and clears the mark then.
@@ -76,11 +70,11 @@ class CycleNotes:
 
 
 def node_cycle(
-    run: RolloutRun, node: Node, ssh: SSHHook | None = None, *, back: bool = False
+    run: RolloutRun, node: Node, connection: Any = None, *, back: bool = False
 ) -> NodeCycle:
     """Return the cycle of one node from the source to the target release.
 
-    :param ssh: an operator's own hook; by default one for the node's connection is made
+    :param connection: an operator's own one to the node; by default another is made
     :param back: the other way round, from the target to the source release, before contract
     """
     cloud = run.cloud
@@ -91,8 +85,8 @@ def node_cycle(
         server=node.server,
         source=source,
         target=target,
-        rotation=Servers(cloud),
-        machine=NodeMachine(cloud, node, ssh, notes.note),
-        prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
+        rotation=run.balancers,
+        machine=run.nodes.machine(node, notes.note, connection),
+        prover=run.keystone.prover(node, cloud.limits.node.start_seconds),
         note=notes,
     )

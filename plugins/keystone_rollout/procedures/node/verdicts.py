@@ -8,9 +8,7 @@ from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.haproxy.runtime import balancers
-from keystone_rollout.hooks.keystone.api import NodeProver
-from keystone_rollout.hooks.node.machine import NodeMachine
+from keystone_rollout.procedures.run.run import RolloutRun
 
 TOO_EARLY = (
     "contract would break an old node: it answers POST /v3/users with 500, and no health check "
@@ -44,13 +42,14 @@ def after_rollback(cloud: Cloud) -> Expectation:
     )
 
 
-def verify_nodes(cloud: Cloud, expected: Expectation) -> list[Verdict]:
+def verify_nodes(run: RolloutRun, expected: Expectation) -> list[Verdict]:
     """Return one verdict for each node and each server; what cannot be asked is a failed one."""
-    verdicts = [_release(cloud, node, expected) for node in cloud.nodes]
-    verdicts += [_tokens(cloud, node) for node in cloud.nodes]
-    inventory = {node.server for node in cloud.nodes}
-    for balancer, hook in balancers(cloud).items():
-        for name, state in hook.servers().items():
+    nodes = run.cloud.nodes
+    verdicts = [_release(run, node, expected) for node in nodes]
+    verdicts += [_tokens(run, node) for node in nodes]
+    inventory = {node.server for node in nodes}
+    for balancer, known_to in run.balancers.by_name.items():
+        for name, state in known_to.servers().items():
             known = name in inventory
             verdicts.append(
                 Verdict(
@@ -67,10 +66,10 @@ def verify_nodes(cloud: Cloud, expected: Expectation) -> list[Verdict]:
     return verdicts
 
 
-def _release(cloud: Cloud, node: Node, expected: Expectation) -> Verdict:
+def _release(run: RolloutRun, node: Node, expected: Expectation) -> Verdict:
     try:
         report = parse_release_report(
-            NodeMachine(cloud, node).run(Step.REPORT_RELEASE, expected.release)
+            run.nodes.machine(node).run(Step.REPORT_RELEASE, expected.release)
         )
         ok, measured = report.serves(expected.release), str(report)
     except Exception as error:
@@ -81,10 +80,11 @@ def _release(cloud: Cloud, node: Node, expected: Expectation) -> Verdict:
     )  # fmt: skip
 
 
-def _tokens(cloud: Cloud, node: Node) -> Verdict:
+def _tokens(run: RolloutRun, node: Node) -> Verdict:
     try:
-        other = cloud.nodes[cloud.nodes.index(node) - 1].url
-        proof = NodeProver(cloud.api.connection, node.url, 0, elsewhere=other).prove()
+        nodes = run.cloud.nodes
+        other = nodes[nodes.index(node) - 1].url
+        proof = run.keystone.prover(node, 0, elsewhere=other).prove()
         ok, measured = True, proof
     except Exception as error:
         ok, measured = False, str(error)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from keystone_rollout.domain.run.events import PartPlanned
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.domain.run.systems import Record
 from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.views.plan.text import plan_text
 from keystone_rollout.views.plan.view import build_plan_view
 
 
-def record_part(directory: RunDirectory, part: str, data: dict[str, Any]) -> None:
+def record_part(directory: Record, part: str, data: dict[str, Any]) -> None:
     """Keep one part; a task that is cleared replaces what it had read."""
     directory.record(PartPlanned(part=part, data=data))
 
 
-def recorded_parts(directory: RunDirectory) -> dict[str, Any]:
+def recorded_parts(directory: Record) -> dict[str, Any]:
     """Return the newest of each part that was read."""
     return {event.part: event.data for event in directory.events(PartPlanned)}
 
 
-def write_plan(directory: RunDirectory) -> tuple[Path, str]:
+def write_plan(directory: Record) -> tuple[Path, str]:
     """Write plan.json, plan.txt and plan.html; return the page's path and the text."""
-    parts, now = recorded_parts(directory), time.time()
+    parts, now = recorded_parts(directory), directory.clock.now()
     view = build_plan_view(parts, directory.run_id, now)
     text = plan_text(view)
     directory.write_json(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from keystone_rollout.domain.cloud.model import Cloud, Node
+from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.releases.hop_plan import PLANNED
 from keystone_rollout.domain.releases.identity import same_build
@@ -14,10 +14,7 @@ from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState, refused
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase, read_table_sizes
-from keystone_rollout.hooks.docker.image import UpgradeImage
-from keystone_rollout.hooks.haproxy.runtime import balancers
-from keystone_rollout.hooks.node.all_nodes import AllNodes
+from keystone_rollout.procedures.run.run import RolloutRun
 
 NEXT_IMAGE = "pull or build the image of the target release, then plan again"
 NEXT_CONNECTION = "repair it, or correct its connection in Airflow, then plan again"
@@ -25,10 +22,9 @@ Read = TypeVar("Read")
 Servers = Mapping[str, Any]
 
 
-def migration_state(cloud: Cloud, image: UpgradeImage | None = None) -> MigrationState:
+def migration_state(run: RolloutRun) -> MigrationState:
     """Place the schema that the reader sees against the migrations of the upgrade image."""
-    image = image or UpgradeImage(cloud)
-    return MigrationState(KeystoneDatabase(cloud).versions(), image.migrations())
+    return MigrationState(run.schema.versions(), run.engine.image.migrations())
 
 
 def migration_fields(state: MigrationState) -> dict[str, Any]:
@@ -47,33 +43,21 @@ class PlanReader:
 
     Every part is plain data with ``findings``: verdicts on what stands in the way, or could not
     be read.
-
-    :param image: the upgrade image; by default the cloud file's
-    :param database: Keystone's database; by default the cloud file's
-    :param nodes: all nodes; by default they are reached over SSH
     """
 
-    def __init__(
-        self,
-        cloud: Cloud,
-        image: UpgradeImage | None = None,
-        database: KeystoneDatabase | None = None,
-        nodes: AllNodes | None = None,
-    ) -> None:
-        self.cloud = cloud
-        self.image = image or UpgradeImage(cloud)
-        self.database = database or KeystoneDatabase(cloud)
-        self.all_nodes = nodes
+    def __init__(self, run: RolloutRun) -> None:
+        self.run = run
+        self.cloud = run.cloud
         self.findings: list[Verdict] = []
 
     def read_migrations(self) -> dict[str, Any]:
         """Return what each phase would do, with its pending migrations in order."""
         self.findings = []
-        name = self.cloud.upgrade_container.image
-        digest = self._try(name, NEXT_IMAGE, self.image.digest)
-        release = self._try(name, NEXT_IMAGE, self.image.release) if digest else None
-        migrations = self._try(name, NEXT_IMAGE, self.image.migrations) if digest else None
-        recorded = self._try(self.cloud.databases.reader, NEXT_CONNECTION, self.database.versions)
+        name, image = self.cloud.upgrade_container.image, self.run.engine.image
+        digest = self._try(name, NEXT_IMAGE, image.digest)
+        release = self._try(name, NEXT_IMAGE, image.release) if digest else None
+        migrations = self._try(name, NEXT_IMAGE, image.migrations) if digest else None
+        recorded = self._try(self.cloud.databases.reader, NEXT_CONNECTION, self.run.schema.versions)
         self._judge_image(release)
         part: dict[str, Any] = {
             "image": name, "digest": digest, "release": release,
@@ -86,19 +70,17 @@ class PlanReader:
     def read_schema(self) -> dict[str, Any]:
         """Return rows and bytes of every table."""
         self.findings = []
-        sizes = self._try(
-            self.cloud.databases.reader, NEXT_CONNECTION,
-            lambda: read_table_sizes(self.database.reader, self.database.schema),
-        )  # fmt: skip
-        return self._part({"schema": self.database.schema, "tables": sizes})
+        schema = self.run.schema
+        sizes = self._try(self.cloud.databases.reader, NEXT_CONNECTION, schema.table_sizes)
+        return self._part({"schema": schema.schema, "tables": sizes})
 
     def read_nodes(self) -> dict[str, Any]:
         """Return every node in the order of the upgrade: its release now, and its servers."""
         self.findings = []
-        reports = (self.all_nodes or AllNodes(self.cloud)).reports()
+        reports = self.run.nodes.reports()
         known = {
-            name: self._try(f"HAProxy {name}", NEXT_CONNECTION, hook.servers)
-            for name, hook in balancers(self.cloud).items()
+            name: self._try(f"HAProxy {name}", NEXT_CONNECTION, balancer.servers)
+            for name, balancer in self.run.balancers.by_name.items()
         }
         rows = [self._node(node, reports[node.name], known) for node in self.cloud.nodes]
         return self._part({"nodes": rows})

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
-from keystone_rollout.domain.cloud.model import Cloud, Node
+from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
+from keystone_rollout.domain.run.lock import Mark
+from keystone_rollout.domain.run.systems import Balancer
 from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.database.client import client_missing
 from keystone_rollout.hooks.database.keystone import (
     ADMINISTRATOR_NEEDS,
     KEYSTONE_NEEDS,
     SEE_SESSIONS,
     SET_GLOBAL,
-    KeystoneDatabase,
-    has_global_right,
-    missing_privileges,
 )
-from keystone_rollout.hooks.database.marks import Mark, ServersOut
-from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
-from keystone_rollout.hooks.docker.image import UpgradeImage
-from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
-from keystone_rollout.hooks.keystone.api import KeystoneApiHook
-from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.hop import HopChecks
 from keystone_rollout.procedures.run.end import InterruptedRun
+from keystone_rollout.procedures.run.run import RolloutRun
 
 UNTOUCHED = "nothing was touched"
 NAMED_AT_MOST = 5
@@ -51,19 +39,17 @@ def finding(
 
 
 class PreflightChecks:
-    """Run every check at once; one that cannot be made is a finding, not an abort.
+    """Run every check at once; one that cannot be made is a finding, not an abort."""
 
-    :param lock: the cloud's lock as this run sees it; whoever holds it is the first finding
-    """
-
-    def __init__(self, cloud: Cloud, lock: UpgradeLock | None = None) -> None:
-        self.cloud = cloud
-        self.lock = lock or UpgradeLock(cloud, run_id="")
+    def __init__(self, run: RolloutRun) -> None:
+        self.of = run
+        self.cloud = run.cloud
+        self.lock = run.lock
         self.left_out: dict[str, Mark] = {}
         self.fingerprints: dict[str, str] = {}
         self.releases: dict[str, str] = {}
         self.expanded: bool | None = None
-        self.hop = HopChecks(cloud)
+        self.hop = HopChecks(run)
 
     def run(self) -> list[Verdict]:
         """Return all findings, good and bad, in one list."""
@@ -85,8 +71,8 @@ class PreflightChecks:
         yield "upgrade lock", self._lock
         for node in self.cloud.nodes:
             yield node.name, partial(self._node, node)
-        for name, hook in balancers(self.cloud).items():
-            yield name, partial(self._balancer, name, hook)
+        for name, balancer in self.of.balancers.by_name.items():
+            yield name, partial(self._balancer, name, balancer)
         yield databases.reader, self._versions
         yield databases.keystone, self._keystone_account
         yield databases.administrator, self._administrator
@@ -97,12 +83,12 @@ class PreflightChecks:
         yield "load", self._load_port
 
     def _lock(self) -> list[Verdict]:
-        self.left_out = ServersOut(self.cloud).all()
+        self.left_out = self.of.marks.all()
         verdict = self.lock.judge()
         return [replace(verdict, consequence=UNTOUCHED)]
 
     def _node(self, node: Node) -> list[Verdict]:
-        machine, cloud = NodeMachine(self.cloud, node), self.cloud
+        machine, cloud = self.of.nodes.machine(node), self.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
         self.releases[node.name] = report.installed
         lacking, needed = machine.missing_privileges(), len(machine.privileges())
@@ -154,8 +140,8 @@ class PreflightChecks:
             "take these nodes back to the source release: they fail on tables that do not exist",
         )  # fmt: skip
 
-    def _balancer(self, balancer: str, hook: HaproxyRuntimeHook) -> list[Verdict]:
-        servers, level = hook.servers(), hook.level()
+    def _balancer(self, balancer: str, found: Balancer) -> list[Verdict]:
+        servers, level = found.servers(), found.level()
         inventory = {node.server: node.name for node in self.cloud.nodes}
         known = ", ".join(servers)
         verdicts = [
@@ -184,7 +170,7 @@ class PreflightChecks:
         return verdicts
 
     def _versions(self) -> list[Verdict]:
-        state = KeystoneDatabase(self.cloud).versions()
+        state = self.of.schema.versions()
         return [
             finding(state.in_order, "schema versions",
                     self.cloud.databases.schema_name, str(state),
@@ -196,8 +182,8 @@ class PreflightChecks:
 
     def _administrator(self) -> list[Verdict]:
         name = self.cloud.databases.administrator
-        hook = MySqlHook(mysql_conn_id=name)
-        allowed, sees = has_global_right(hook, SET_GLOBAL), has_global_right(hook, SEE_SESSIONS)
+        accounts = self.of.accounts
+        allowed, sees = accounts.has_any(name, SET_GLOBAL), accounts.has_any(name, SEE_SESSIONS)
         return [
             self._privileges(name, ADMINISTRATOR_NEEDS),
             finding(allowed, "SET GLOBAL", name, "allowed" if allowed else "not allowed",
@@ -208,8 +194,7 @@ class PreflightChecks:
         ]  # fmt: skip
 
     def _privileges(self, connection: str, needed: tuple[str, ...]) -> Verdict:
-        hook = MySqlHook(mysql_conn_id=connection)
-        lacking = missing_privileges(hook, needed, self.cloud.databases.schema_name)
+        lacking = self.of.accounts.lacking(connection, needed, self.cloud.databases.schema_name)
         return finding(
             not lacking, "privileges", connection,
             f"missing {', '.join(lacking)}" if lacking else "complete", ", ".join(needed),
@@ -217,11 +202,11 @@ class PreflightChecks:
         )  # fmt: skip
 
     def _image(self) -> list[Verdict]:
-        image = UpgradeImage(self.cloud)
+        image = self.of.engine.image
         name = self.cloud.upgrade_container.image
         image.digest()
         release = image.release()
-        state = migration_state(self.cloud, image)
+        state = migration_state(self.of)
         reason = refused(state)
         self.expanded = reason is None and all(
             state.is_done(phase) for phase in (Phase.EXPAND, Phase.MIGRATE)
@@ -239,18 +224,18 @@ class PreflightChecks:
         ]  # fmt: skip
 
     def _api(self) -> list[Verdict]:
-        hook = KeystoneApiHook(self.cloud.api.connection)
-        hook.validate_token(hook.issue_token())
-        return [finding(True, "administrator", hook.url, "token issued and validated", "valid", "")]
+        keystone = self.of.keystone
+        keystone.check()
+        return [
+            finding(True, "administrator", keystone.url, "token issued and validated", "valid", "")
+        ]
 
     def _backup(self) -> list[Verdict]:
-        folder = project_path(self.cloud.backup_directory)
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(existing).free
-        limit = self.cloud.limits.backup_free_bytes + 2 * KeystoneDatabase(self.cloud).size()
-        missing = client_missing()
+        backups = self.of.backups
+        free, missing = backups.free_bytes(), backups.client_missing()
+        limit = self.cloud.limits.backup_free_bytes + 2 * self.of.schema.size()
         return [
-            finding(free >= limit, "free space", str(folder), f"{free >> 20} MiB",
+            finding(free >= limit, "free space", str(backups.folder), f"{free >> 20} MiB",
                     f"at least {limit >> 20} MiB", "free space, or choose another directory"),
             finding(missing is None, "client", "mariadb-dump", missing or "installed",
                     "installed", "install a MariaDB or MySQL client on the worker"),
@@ -258,8 +243,7 @@ class PreflightChecks:
 
     def _load_port(self) -> list[Verdict]:
         port = self.cloud.load.web_port
-        with socket.socket() as probe:
-            free = probe.connect_ex(("127.0.0.1", port)) != 0
+        free = self.of.load.port_is_free()
         measured = "free" if free else "occupied"
         broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
         if not free and broken is not None and broken.is_alive():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.cache_sharing import (
     Cache,
@@ -18,24 +17,18 @@ from keystone_rollout.domain.releases.catalogue import Option
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.releases.release import failing_writes, needed_options, remarks
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.files.keystone_configuration import find_option
-from keystone_rollout.hooks.node.machine import NodeMachine
+from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class HopChecks:
     """Hold the catalogue's needs of a hop against the configurations and the nodes.
 
     ``notes``, after `run`, are sentences that the operator has to know about this hop.
-
-    :param machines: reaches a node
     """
 
-    def __init__(
-        self, cloud: Cloud, machines: Callable[[Cloud, Node], NodeMachine] = NodeMachine
-    ) -> None:
-        self.cloud = cloud
-        self.machines = machines
+    def __init__(self, run: RolloutRun) -> None:
+        self.of = run
+        self.cloud = run.cloud
         self.notes: list[str] = []
 
     def run(self, releases: Mapping[str, str]) -> list[Verdict]:
@@ -75,8 +68,7 @@ class HopChecks:
         )
 
     def _value(self, folder: str, section: str, option: str) -> str | None:
-        found = find_option(project_path(folder), section, option)
-        return found[1] if found else None
+        return self.of.configuration.option(folder, section, option)
 
     def _connection(self) -> Verdict:
         """Refuse a URL that the target's migrations cannot read; it is a secret, so not shown."""
@@ -112,9 +104,7 @@ class HopChecks:
     def _caches_of_source_nodes(self, releases: Mapping[str, str]) -> dict[str, Cache]:
         source = self.cloud.source
         return {
-            node.name: cache_from_text(
-                self.machines(self.cloud, node).run(Step.REPORT_CACHE, source)
-            )
+            node.name: cache_from_text(self.of.nodes.machine(node).run(Step.REPORT_CACHE, source))
             for node in self.cloud.nodes
             if same_build(source, releases.get(node.name, ""))
         }

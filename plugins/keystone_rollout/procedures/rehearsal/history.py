@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.hooks.files.run_directory import (
-    RunDirectory,
     folder_name,
     rehearsals_folder,
     runs_folder,
 )
 from keystone_rollout.hooks.files.run_pages import OF_A_HISTORY, OF_A_REHEARSAL
 from keystone_rollout.procedures.run.report import render_page
+from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.views.history.row import NO_DATA, Row, is_row, row_of, row_without_data
 from keystone_rollout.views.history.view import build_history_view
 
@@ -45,6 +44,7 @@ class RehearsalHistory:
         self.cloud = cloud
         self.bound = bound
         self.folder = folder or history_folder(cloud)
+        self.clock = outside().clock
 
     def rows(self) -> list[Row]:
         """Return the rows that are kept; HistoryUnreadable where the file is broken."""
@@ -84,17 +84,17 @@ class RehearsalHistory:
 
     def _row(self, rehearsal: str, upgrade: str, why_none: str) -> Row:
         if not upgrade:
-            return row_without_data(rehearsal, time.time(), why_none)
+            return row_without_data(rehearsal, self.clock.now(), why_none)
         source = runs_folder() / folder_name(upgrade)
         try:
             data = json.loads((source / RECORD).read_text(encoding="utf-8"))
             row = row_of(rehearsal, read_record(data))
         except OSError as error:
             problem = f"no report: {source.name}/{RECORD} cannot be read ({error.strerror})"
-            return row_without_data(rehearsal, time.time(), problem, upgrade)
+            return row_without_data(rehearsal, self.clock.now(), problem, upgrade)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             problem = f"broken report: {source.name}/{RECORD}: {type(error).__name__}: {error}"
-            return row_without_data(rehearsal, time.time(), problem, upgrade)
+            return row_without_data(rehearsal, self.clock.now(), problem, upgrade)
         row["report"] = self._copy(rehearsal, source)
         return row
 
@@ -110,7 +110,7 @@ class RehearsalHistory:
         return f"{name}/{REPORT}"
 
     def _write(self, rows: list[Row]) -> None:
-        directory = RunDirectory(self.folder.name, self.folder.parent)
+        directory = outside().record(self.folder.name, self.folder.parent)
         directory.write_json(DATA, {"cloud": self.cloud, "rehearsals": rows})
         view = build_history_view(self.cloud, rows, self.bound)
         directory.write_text(PAGE, render_page("history.html.j2", view))

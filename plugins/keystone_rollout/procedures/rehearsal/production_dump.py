@@ -8,13 +8,11 @@ credential keys: credentials of production cannot be decrypted here, and need no
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.recovery.dump import DumpRefused, judge_dump, judge_dump_release
@@ -26,8 +24,8 @@ from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.dumps import dump_problems, inside
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.outage import PlannedOutage
+from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +41,9 @@ class ProductionDump:
         `rehearsal.dump_directory`
     """
 
-    def __init__(self, cloud: Cloud, name: str) -> None:
-        self.cloud = cloud
+    def __init__(self, run: RolloutRun, name: str) -> None:
+        self.run = run
+        self.cloud = run.cloud
         self.name = name
 
     @cached_property
@@ -82,7 +81,7 @@ class ProductionDump:
         with load.meanwhile(self.path) as loaded:
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip
-            replaced = replaced_schema(time.time())
+            replaced = replaced_schema(self.run.clock.now())
             with self._nodes_stopped():
                 self._swap(SchemaSwap(self.cloud, replaced))
                 self._flush_caches()
@@ -95,7 +94,7 @@ class ProductionDump:
         2023.1 does so after its last request, and moving its tables would wait for that without
         end. Raises OutageFailed if a node does not stop, or does not serve again.
         """
-        outage, names = PlannedOutage(self.cloud, _log), self.cloud.node_names
+        outage, names = PlannedOutage(self.run, _log), self.cloud.node_names
         try:
             outage.stop(names)
             yield
@@ -113,7 +112,7 @@ class ProductionDump:
 
     def _flush_caches(self) -> None:
         """Empty the caches of the nodes, which hold rows of the data that was there before."""
-        nodes, release = AllNodes(self.cloud), self.cloud.source
+        nodes, release = self.run.nodes, self.cloud.source
         names = self.cloud.node_names
         for name, answer in nodes.each(names, lambda _, node: node.run(Step.FLUSH_CACHE, release)):
             if isinstance(answer, Exception):

@@ -6,21 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
+from keystone_rollout.domain.run.systems import Balancer, NodeMachine, SchemaView
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.database.client import client_missing
-from keystone_rollout.hooks.database.comparison import SchemaReader
-from keystone_rollout.hooks.database.keystone import missing_privileges
-from keystone_rollout.hooks.database.sql import sql
-from keystone_rollout.hooks.files.backups import BackupStore
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
-from keystone_rollout.hooks.node.all_nodes import AllNodes, PrivilegedMachine
 from keystone_rollout.procedures.preflight.checks import finding
+from keystone_rollout.procedures.run.run import RolloutRun
 
 ADMINISTRATOR_NEEDS = (
     "CREATE", "DROP", "ALTER", "SELECT", "INSERT", "TRIGGER", "CREATE VIEW", "SHOW VIEW",
@@ -32,9 +24,9 @@ SEES_OTHERS = ("PROCESS",)
 class RestoreChecks:
     """Run every check at once; one that cannot be made is a finding, not an abort."""
 
-    def __init__(self, cloud: Cloud, nodes: AllNodes) -> None:
-        self.cloud = cloud
-        self.nodes = nodes
+    def __init__(self, run: RolloutRun) -> None:
+        self.of = run
+        self.cloud = run.cloud
 
     def run(self, backup: Path, reports: Mapping[str, NodeReport]) -> list[Verdict]:
         """Return all findings, good and bad, in one list."""
@@ -51,12 +43,12 @@ class RestoreChecks:
         return verdicts
 
     def _checks(self, backup: Path) -> Iterator[tuple[str, Callable[[], list[Verdict]]]]:
-        yield backup.name, lambda: [BackupStore(self.cloud).judge(backup)]
+        yield backup.name, lambda: [self.of.backups.judge(backup)]
         yield self.cloud.databases.administrator, self._administrator
         yield "client", self._client
         yield "nodes", self._kept
-        for name, hook in balancers(self.cloud).items():
-            yield name, partial(self._balancer, name, hook)
+        for name, balancer in self.of.balancers.by_name.items():
+            yield name, partial(self._balancer, name, balancer)
 
     def _release(self, name: str, report: NodeReport) -> Verdict:
         known = (self.cloud.source, self.cloud.target)
@@ -70,12 +62,12 @@ class RestoreChecks:
     def _kept(self) -> list[Verdict]:
         source = self.cloud.source
 
-        def lacking(name: str, machine: PrivilegedMachine) -> str:
+        def lacking(name: str, machine: NodeMachine) -> str:
             kept = machine.run(Step.CHECK_KEPT, source).split("\n")
             denied = [f"sudo {line} not allowed" for line in machine.missing_privileges()]
             return "; ".join([line for line in kept if line.strip()] + denied)
 
-        found = dict(self.nodes.each(self.cloud.node_names, lacking))
+        found = dict(self.of.nodes.each(self.cloud.node_names, lacking))
         return [
             finding(
                 found[name] == "", "way back", name, str(found[name]) or "complete",
@@ -87,10 +79,9 @@ class RestoreChecks:
 
     def _administrator(self) -> list[Verdict]:
         name = self.cloud.databases.administrator
-        hook = MySqlHook(mysql_conn_id=name)
-        schema = SchemaReader(name, self.cloud.databases.schema_name)
-        lacking = missing_privileges(hook, ADMINISTRATOR_NEEDS, schema.schema)
-        lacking += missing_privileges(hook, SEES_OTHERS, "*")
+        schema, accounts = self.of.schema.live, self.of.accounts
+        lacking = accounts.lacking(name, ADMINISTRATOR_NEEDS, schema.schema)
+        lacking += accounts.lacking(name, SEES_OTHERS, "*")
         return [
             finding(
                 not lacking, "privileges", name,
@@ -98,35 +89,35 @@ class RestoreChecks:
                 f"{', '.join(ADMINISTRATOR_NEEDS)}, and {', '.join(SEES_OTHERS)} on *.*",
                 f"GRANT {', '.join(lacking)} to the account of connection {name}",
             ),
-            *self._definitions(hook, schema),
+            *self._definitions(name, schema),
         ]  # fmt: skip
 
-    def _definitions(self, hook: MySqlHook, schema: SchemaReader) -> list[Verdict]:
+    def _definitions(self, name: str, schema: SchemaView) -> list[Verdict]:
         """Check that triggers and views could be made again; most Keystone schemas have none."""
         made = [*schema.triggers(), *schema.views()]
         if not made:
             return []
-        protected = bool(hook.get_first(sql("select_trigger_protection"))[0])
+        protected = self.of.accounts.protects_triggers(name)
         enough = ("SUPER",) if protected else ("SUPER", "SET USER", "SET_USER_ID")
-        lacking = all(missing_privileges(hook, (each,), "*") for each in enough)
+        lacking = all(self.of.accounts.lacking(name, (each,), "*") for each in enough)
         return [
             finding(
                 not lacking, "definitions", schema.schema,
                 f"{len(made)} triggers and views ({', '.join(made[:3])}), "
                 + ("account may not make them again" if lacking else "account may make them again"),
                 f"{' or '.join(enough)} on *.*",
-                f"grant it to the account of connection {hook.get_conn_id()}",
+                f"grant it to the account of connection {name}",
             )
         ]  # fmt: skip
 
     def _client(self) -> list[Verdict]:
-        missing = client_missing()
+        missing = self.of.backups.client_missing()
         return [finding(missing is None, "client", "mariadb", missing or "installed", "installed",
                         "install a MariaDB or MySQL client on the worker")]  # fmt: skip
 
-    def _balancer(self, name: str, hook: HaproxyRuntimeHook) -> list[Verdict]:
+    def _balancer(self, name: str, balancer: Balancer) -> list[Verdict]:
         inventory = {node.server for node in self.cloud.nodes}
-        servers, level = set(hook.servers()), hook.level()
+        servers, level = set(balancer.servers()), balancer.level()
         missing = ", ".join(sorted(inventory - servers))
         unknown = ", ".join(sorted(servers - inventory))
         return [

@@ -6,17 +6,14 @@ The first server that is proven serves at once; the others follow as they get re
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection
 
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import Machine, NodeState, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
+from keystone_rollout.domain.run.systems import Work
 from keystone_rollout.hooks.haproxy.api import HaproxyError
-from keystone_rollout.hooks.haproxy.servers import Servers
-from keystone_rollout.hooks.keystone.api import NodeProver
-from keystone_rollout.hooks.node.all_nodes import AllNodes, Work
+from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
 
@@ -28,33 +25,20 @@ class OutageFailed(RuntimeError):
     """Say which nodes are not as they should be, and where each was left."""
 
 
-class Prover(Protocol):
-    """Show with real tokens that a node serves (keystone_rollout.hooks.keystone.api.NodeProver)."""
-
-    def prove(self) -> str: ...
-    def prove_alone(self) -> str: ...
-
-
 class PlannedOutage:
     """Stop Keystone on nodes, and start it again.
 
     :param note: told each change of each node, from several threads
     """
 
-    def __init__(
-        self,
-        cloud: Cloud,
-        note: Note,
-        nodes: AllNodes | None = None,
-        provers: Mapping[str, Prover] | None = None,
-    ) -> None:
-        self.limits = cloud.limits.node
+    def __init__(self, run: RolloutRun, note: Note) -> None:
+        self.cloud = cloud = run.cloud
         self.note = note
-        self.servers = Servers(cloud)
-        self.nodes = nodes or AllNodes(cloud)
+        self.servers = run.balancers
+        self.nodes = run.nodes
         self.server = {node.name: node.server for node in cloud.nodes}
-        self.provers = provers or {
-            node.name: NodeProver(cloud.api.connection, node.url, self.limits.start_seconds)
+        self.provers = {
+            node.name: run.keystone.prover(node, cloud.limits.node.start_seconds)
             for node in cloud.nodes
         }
         self.stale_caches: dict[str, str] = {}
@@ -106,7 +90,7 @@ class PlannedOutage:
         """Start what is installed on each node again, if it is one that may serve the schema."""
 
         def work(name: str, machine: Machine) -> str:
-            source = self.nodes.cloud.source
+            source = self.cloud.source
             found = parse_release_report(machine.run(Step.REPORT_RELEASE, source)).installed
             release = next((each for each in releases if same_build(each, found)), None)
             if release is None:
@@ -156,7 +140,7 @@ class PlannedOutage:
             return False
 
     def _stop(self, name: str, machine: Machine) -> str:
-        release = self.nodes.cloud.source
+        release = self.cloud.source
         machine.run(Step.STOP, release)
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
         if report.running:

@@ -7,22 +7,17 @@ and the next run goes on with it.
 from __future__ import annotations
 
 import logging
-import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from keystone_rollout.domain.node.cycle import NodeState
-from keystone_rollout.domain.recovery.restore import restore_section
+from keystone_rollout.domain.recovery.restore import OpenRestore, restore_section
 from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome, node_changed
+from keystone_rollout.domain.run.systems import Swap
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.schema.versions import RecordedVersions
-from keystone_rollout.hooks.database.comparison import SchemaReader, compare_rows, structures_differ
-from keystone_rollout.hooks.database.loader import BackupLoad
-from keystone_rollout.hooks.database.restore_history import OpenRestore, RestoreHistory
-from keystone_rollout.hooks.database.swap import SchemaSwap
-from keystone_rollout.hooks.files.backups import BackupStore
 from keystone_rollout.procedures.restore.outage import PlannedOutage
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -35,14 +30,14 @@ class RestoreSession:
     def __init__(self, run: RolloutRun) -> None:
         self.run = run
         self.cloud = run.cloud
-        self.history = RestoreHistory(run.cloud)
-        self.load = BackupLoad(run.cloud)
-        self.live = SchemaReader(run.cloud.databases.administrator, run.cloud.databases.schema_name)
+        self.history = run.restores
+        self.load = run.scratch
+        self.live = run.schema.live
 
     @cached_property
     def outage(self) -> PlannedOutage:
         """Return what stops and starts the nodes; its connections are looked up at first use."""
-        return PlannedOutage(self.cloud, self.note)
+        return PlannedOutage(self.run, self.note)
 
     def section(self) -> RestoreChanged:
         """Return what this run has planned and done; RuntimeError where it has no plan."""
@@ -79,9 +74,9 @@ class RestoreSession:
             restore, serving = self.history.open(), self.serving()
             if restore is None or not serving:
                 return
-            self.history.keep_served(restore.replaced, time.time())
+            self.history.keep_served(restore.replaced, self.run.clock.now())
             if len(serving) == len(self.servers()):
-                self.history.keep_ended(restore.replaced, time.time())
+                self.history.keep_ended(restore.replaced, self.run.clock.now())
             kept = self.history.open() or restore
             self.record(began=kept.began, served=kept.served, ended=kept.ended)
         except Exception as error:
@@ -90,32 +85,32 @@ class RestoreSession:
 
     def backup(self) -> Path:
         """Return the backup that was planned with."""
-        return BackupStore(self.cloud).folder / str(self.section().backup)
+        return self.run.backups.folder / str(self.section().backup)
 
     def backup_versions(self) -> RecordedVersions:
         """Return where the schema stands in the backup."""
         return RecordedVersions.from_dict(self.section().backup_versions or {})
 
-    def swap(self, restore: OpenRestore) -> SchemaSwap:
+    def swap(self, restore: OpenRestore) -> Swap:
         """Return what moves the tables of an open restore."""
-        return SchemaSwap(self.cloud, restore.replaced)
+        return self.load.swap(restore.replaced)
 
     def reasons_to_swap(self) -> list[str]:
         """Say in what the live schema is not built as the loaded backup is; nothing: it is."""
         here, there = self.live.versions(), self.load.schema.versions()
         # A run that was killed right after it moved the tables has not made their triggers again.
         triggers = not self.moved(self.history.open())
-        differing = structures_differ(self.live, self.load.schema, triggers)
+        differing = self.load.differing(triggers)
         reasons = [f"schema at {here}, backup at {there}"] if here != there else []
         return reasons + ([f"built differently: {', '.join(differing)}"] if differing else [])
 
     def loss(self) -> Difference:
         """Count what the loaded backup does not have in common with the live schema."""
-        return compare_rows(self.live, self.load.schema)
+        return self.load.loss()
 
     def begin(self) -> OpenRestore:
         """Open a restore, or return the one that was interrupted and goes on here."""
-        backup, now = str(self.section().backup), time.time()
+        backup, now = str(self.section().backup), self.run.clock.now()
         serving = self.serving()
         restore = self.history.open()
         if restore and self.goes_on(restore, all_serve=len(serving) == len(self.servers())):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.load.samples import merge
 from keystone_rollout.domain.run.events import BackupTaken, BaselineMeasured, Judged, Look, Noted
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import failed
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.views.messages.approval import (
@@ -23,13 +20,13 @@ from keystone_rollout.views.messages.approval import (
 def contract_evidence(run: RolloutRun) -> ContractEvidence:
     """Ask nodes and database now; take the load and the backup from the run's own record."""
     cloud = run.cloud
-    state = run.state(KeystoneDatabase(cloud).versions())
+    state = run.state(run.schema.versions())
     contract = forecast(Phase.CONTRACT, state)
     return ContractEvidence(
         cloud=cloud.name,
         source=str(cloud.source_release),
         target=str(cloud.target_release),
-        nodes=_nodes(cloud),
+        nodes=_nodes(run),
         load=load_evidence(run),
         backup=backup_evidence(run),
         pending=[each.name for each in contract.pending],
@@ -41,14 +38,14 @@ def contract_evidence(run: RolloutRun) -> ContractEvidence:
     )
 
 
-def _nodes(cloud: Cloud) -> list[NodeEvidence]:
+def _nodes(run: RolloutRun) -> list[NodeEvidence]:
     return [
         NodeEvidence(
             name,
             str(report),
-            report.serves(cloud.target),
+            report.serves(run.cloud.target),
         )
-        for name, report in AllNodes(cloud).reports().items()
+        for name, report in run.nodes.reports().items()
     ]
 
 

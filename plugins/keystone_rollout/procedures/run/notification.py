@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from airflow.sdk import Connection
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message, Notification
 from keystone_rollout.domain.run.events import Delivery, Noted, Notified
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
+from keystone_rollout.domain.run.systems import Record
+from keystone_rollout.procedures.run.systems import outside
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ class _Delivery:
     """Send one notification in a thread of its own, which nobody has to wait for."""
 
     settings: Notification
+    clock: Clock
     notifier: Any = None
     error: BaseException | None = None
     began: float = 0.0
@@ -38,7 +39,7 @@ class _Delivery:
     def prepare(self, message: Message) -> None:
         """Load what is needed, without asking the receiver anything."""
         try:
-            self.notifier = make_notifier(self.settings, message, SECONDS)
+            self.notifier = outside().notifiers.make(self.settings, message, SECONDS)
         except Exception as error:
             self.error, self.seconds = error, 0.0
 
@@ -46,7 +47,7 @@ class _Delivery:
         """Begin to send, unless that is impossible."""
         if self.notifier is None:
             return
-        self.began = time.monotonic()
+        self.began = self.clock.elapsed()
         # A daemon: the task's process ends also where the other side never answers.
         self.thread = threading.Thread(target=self._send, name="notification", daemon=True)
         self.thread.start()
@@ -57,12 +58,12 @@ class _Delivery:
             self.notifier.notify({})
         except BaseException as error:
             self.error = error
-        self.seconds = time.monotonic() - self.began
+        self.seconds = self.clock.elapsed() - self.began
 
     def outcome(self, deadline: float) -> dict[str, Any]:
         """Wait until the deadline at most; return the fields of the run's event."""
         if self.thread is not None:
-            self.thread.join(max(0.0, deadline - time.monotonic()))
+            self.thread.join(max(0.0, deadline - self.clock.elapsed()))
         fields = {"via": self.settings.via, "connection": self.settings.connection}
         if self.seconds is None:
             text = f"no answer within {SECONDS} s; it may still arrive"
@@ -75,7 +76,7 @@ class _Delivery:
         return {**fields, "state": Delivery.FAILED, "error": text[:300]}
 
 
-def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> None:
+def tell(cloud: Cloud, directory: Record, make: Callable[[], Message]) -> None:
     """Send a message to everybody who asked for it, and record what became of that.
 
     ``make`` returns the message; it is called only where anybody is to be told anything. Takes
@@ -85,11 +86,11 @@ def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> 
         return
     try:
         message = make()
-        deliveries = [_Delivery(each) for each in cloud.notifications
+        deliveries = [_Delivery(each, directory.clock) for each in cloud.notifications
                       if message.happening in each.events]  # fmt: skip
         for delivery in deliveries:
             delivery.prepare(message)
-        deadline = time.monotonic() + SECONDS
+        deadline = directory.clock.elapsed() + SECONDS
         for delivery in deliveries:
             delivery.start()
         for delivery in deliveries:
@@ -101,10 +102,10 @@ def tell(cloud: Cloud, directory: RunDirectory, make: Callable[[], Message]) -> 
         log.exception("Nobody was told; the run goes on")
 
 
-def warn_unreachable(cloud: Cloud, directory: RunDirectory) -> None:
+def warn_unreachable(cloud: Cloud, directory: Record) -> None:
     """Log and record which notifications will not arrive; none of them stops a run."""
     for settings in cloud.notifications:
-        missing = problem(settings)
+        missing = outside().notifiers.problem(settings)
         if missing:
             text = (
                 f"notifications through {settings.via} will not arrive: {missing}. The run goes on "

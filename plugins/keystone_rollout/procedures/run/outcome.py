@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Message
 from keystone_rollout.domain.run.events import Reported
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.domain.run.systems import Record
 from keystone_rollout.procedures.run.notification import tell
 from keystone_rollout.procedures.run.report import read_record, report_path, write_run_report
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -23,7 +23,7 @@ from keystone_rollout.views.messages.notification import (
 )
 
 
-def topic(cloud: Cloud, directory: RunDirectory, dag: str) -> Topic:
+def topic(cloud: Cloud, directory: Record, dag: str) -> Topic:
     """Return what a notification is about, with the run's page where Airflow knows its address."""
     base, run_id = conf.get("api", "base_url", fallback=""), directory.run_id
     page = f"{base.rstrip('/')}/dags/{dag}/runs/{quote(run_id)}" if base else ""
@@ -44,7 +44,7 @@ def tell_approval_needed(run: RolloutRun, evidence: str) -> None:
 
 def end_with_report(
     cloud: Cloud | None,
-    directory: RunDirectory,
+    directory: Record,
     state: str,
     failed_tasks: Sequence[str],
     problems: Sequence[str] = (),

@@ -9,21 +9,19 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from keystone_rollout.domain.load.samples import under_load
 from keystone_rollout.domain.run.events import Reported
 from keystone_rollout.domain.run.record import RunRecord, build_record
+from keystone_rollout.domain.run.systems import Record
 from keystone_rollout.hooks.files.project import INCLUDE
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from keystone_rollout.views.report.view import build_view
 
 
-def report_path(directory: RunDirectory) -> Path:
+def report_path(directory: Record) -> Path:
     """Return where the report of a run is, or will be."""
     return directory.path / "report.html"
 
 
-def write_report_so_far(directory: RunDirectory) -> Path:
+def write_report_so_far(directory: Record) -> Path:
     """Write the report of a run that waits for an answer, for whoever has to give it.
 
     It is replaced at the run's end, and does not count as that end.
@@ -31,17 +29,13 @@ def write_report_so_far(directory: RunDirectory) -> Path:
     return write_report(directory, read_record(directory, "waiting", []))
 
 
-def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> RunRecord:
+def read_record(directory: Record, state: str, failed_tasks: Sequence[str]) -> RunRecord:
     """Return the run record as of now, see `write_run_report`."""
-    samples = [
-        sample
-        for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
-        for sample in under_load(LoadGeneratorHook(folder).samples())
-    ]
-    return build_record(directory.run_id, directory.all_events(), samples, state, failed_tasks)
+    events, samples = directory.all_events(), directory.samples()
+    return build_record(directory.run_id, events, samples, state, failed_tasks)
 
 
-def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
+def write_run_report(directory: Record, state: str, failed_tasks: Sequence[str]) -> Path:
     """Write report.json and report.html; return the latter's path.
 
     ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
@@ -76,7 +70,7 @@ def render_page(template: str, view: dict[str, Any]) -> str:
     return environment.get_template(template).render(view=view, style=style)
 
 
-def write_report(directory: RunDirectory, record: RunRecord) -> Path:
+def write_report(directory: Record, record: RunRecord) -> Path:
     """Write report.json and report.html into the run's directory; return the latter's path.
 
     Each is replaced in one step, the JSON first: it is there even if the page cannot be made.

@@ -10,17 +10,14 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.overrides import OVERRIDES, deviations, given_overrides
+from keystone_rollout.domain.run import systems
 from keystone_rollout.domain.run.events import Noted, Planned, StepChanged, StepState, Work
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.domain.schema.versions import RecordedVersions
-from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
-from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
-from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.systems import outside
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +27,81 @@ class GateClosed(AirflowFailException):
 
 
 class RolloutRun:
-    """Give a task its cloud and its run's record."""
+    """Give a task its cloud, its run's record, and the systems of the run, each by its name.
 
-    clock: Clock = SYSTEM_CLOCK
+    :param found: the systems; by default those that are outside of every run of this process
+    """
 
     def __init__(
-        self, cloud: Cloud, directory: RunDirectory, task_id: str, break_run: str = ""
+        self,
+        cloud: Cloud,
+        directory: systems.Record,
+        task_id: str,
+        break_run: str = "",
+        found: systems.Systems | None = None,
     ) -> None:
         self.cloud = cloud
         self.directory = directory
         self.task_id = task_id
-        self.lock = UpgradeLock(cloud, directory.run_id, break_run)
+        self.systems = found or outside().systems(cloud, directory.run_id, break_run)
+        self.clock = self.systems.clock
+        self.lock = self.systems.lock
+
+    @property
+    def marks(self) -> systems.Marks:
+        return self.systems.marks
+
+    @property
+    def balancers(self) -> systems.Balancers:
+        return self.systems.balancers
+
+    @property
+    def nodes(self) -> systems.Nodes:
+        return self.systems.nodes
+
+    @property
+    def schema(self) -> systems.Schema:
+        return self.systems.schema
+
+    @property
+    def accounts(self) -> systems.Accounts:
+        return self.systems.accounts
+
+    @property
+    def variables(self) -> systems.Variables:
+        return self.systems.variables
+
+    @property
+    def engine(self) -> systems.Engine:
+        return self.systems.engine
+
+    @property
+    def keystone(self) -> systems.Keystone:
+        return self.systems.keystone
+
+    @property
+    def load(self) -> systems.Load:
+        return self.systems.load
+
+    @property
+    def backups(self) -> systems.Backups:
+        return self.systems.backups
+
+    @property
+    def scratch(self) -> systems.Scratch:
+        return self.systems.scratch
+
+    @property
+    def restores(self) -> systems.Restores:
+        return self.systems.restores
+
+    @property
+    def configuration(self) -> systems.Configuration:
+        return self.systems.configuration
+
+    @property
+    def programs(self) -> systems.Programs:
+        return self.systems.programs
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any], *, any_hop: bool = False) -> RolloutRun:
@@ -50,7 +111,7 @@ class RolloutRun:
         """
         cloud = _cloud(context["params"], any_hop=any_hop)
         label = str(context["ti"].task_id)
-        directory = RunDirectory(str(context["run_id"]))
+        directory = outside().record(str(context["run_id"]))
         return cls(cloud, directory, label, str(context["params"].get("break_lock") or "").strip())
 
     def record_deviations(self, params: Mapping[str, Any]) -> None:
@@ -96,7 +157,7 @@ class RolloutRun:
 
 def _cloud(params: Mapping[str, Any], *, any_hop: bool = False) -> Cloud:
     """Return the cloud of a run's params: the only place where they are put into a cloud."""
-    return load_cloud(
+    return outside().cloud(
         params["cloud"],
         params.get("source") or "",  # the form sends null for a field that was emptied
         params.get("target") or "",

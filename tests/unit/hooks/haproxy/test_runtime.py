@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.haproxy.api import (
     HaproxyError,
     RuntimeApi,
-    ServerState,
     SocketDoor,
     TcpDoor,
     administrative_state,
@@ -23,6 +23,7 @@ from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.places.local import LocalPlace
 from tests.stand_ins.in_memory_haproxy import Balancer, Server, in_memory_haproxy
+from tests.stand_ins.set_clock import SetClock
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, port: int, name: str = "test_haproxy") -> None:
@@ -237,6 +238,20 @@ def test_no_server_is_drained_while_another_one_is_out(balancer: Balancer) -> No
 def test_a_server_that_is_out_itself_does_not_count(balancer: Balancer) -> None:
     balancer.servers["keystone-2"].admin = 0x01
     rotation().check_capacity("keystone-2")
+
+
+def test_limits_are_measured_and_waited_for_with_the_clock_that_was_handed_in(
+    balancer: Balancer,
+) -> None:
+    clock, cloud = SetClock(), load_cloud("lab")
+    limits = cloud.limits.node
+    servers = Servers(cloud, clock)
+    servers.wait_stable(["keystone-1"])
+    assert clock.elapsed() == pytest.approx(limits.stable_seconds, abs=0.3)
+    balancer.servers["keystone-2"].sessions = 1
+    before = clock.elapsed()
+    assert "0 sessions not reached" in error_of(servers.wait_no_sessions, "keystone-2")
+    assert clock.elapsed() - before == pytest.approx(limits.drain_seconds, abs=0.5)
 
 
 def test_a_server_that_does_not_come_up_is_reported(balancer: Balancer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.plan.reader import PlanReader
 from tests.stand_ins import image_listings
 from tests.stand_ins.in_memory_haproxy import Balancer, in_memory_haproxy
+from tests.stand_ins.systems import run_with
 
 
 class Image:
@@ -47,14 +50,13 @@ class Database:
         self.recorded, self.rows = versions, rows
         self.counted: list[str] = []
 
-    @property
-    def reader(self) -> Database:
-        return self
-
     def versions(self) -> RecordedVersions:
         if self.recorded is None:
             raise OSError("Can't connect to\n MySQL server")
         return self.recorded
+
+    def table_sizes(self) -> dict[str, dict[str, Any]]:
+        return read_table_sizes(self, self.schema)  # type: ignore[arg-type]
 
     def get_records(self, question: str, parameters: dict[str, str]) -> list[tuple[Any, ...]]:
         assert "information_schema.tables" in question
@@ -86,9 +88,14 @@ def cloud() -> Cloud:
     return load_cloud("lab", "12.0.3", "13.0.4")
 
 
-def reader(cloud: Cloud, image: Image, database: Database | None = None) -> PlanReader:
-    found = database or Database(image_listings.numbers(24, 24, 24), {})
-    return PlanReader(cloud, image, found)  # type: ignore[arg-type]
+@pytest.fixture
+def reader(tmp_path: Path) -> Callable[..., PlanReader]:
+    def made(cloud: Cloud, image: Image, database: Database | None = None) -> PlanReader:
+        found = database or Database(image_listings.numbers(24, 24, 24), {})
+        engine = SimpleNamespace(image=image)
+        return PlanReader(run_with(cloud, tmp_path, engine=engine, schema=found))
+
+    return made
 
 
 def said(part: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -99,7 +106,9 @@ def said(part: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(each["check"], each["object"], each["measured"]) for each in part["findings"]]
 
 
-def test_every_phase_has_its_migrations_and_placeholders_are_known_as_such(cloud: Cloud) -> None:
+def test_every_phase_has_its_migrations_and_placeholders_are_known_as_such(
+    reader: Callable[..., PlanReader], cloud: Cloud
+) -> None:
     part = reader(cloud, Image()).read_migrations()
     assert part["findings"] == []
     assert part["stands"] == "24/24/24"
@@ -118,7 +127,9 @@ def test_every_phase_has_its_migrations_and_placeholders_are_known_as_such(cloud
     ]
 
 
-def test_a_missing_image_is_a_finding_and_the_schema_is_there_all_the_same(cloud: Cloud) -> None:
+def test_a_missing_image_is_a_finding_and_the_schema_is_there_all_the_same(
+    reader: Callable[..., PlanReader], cloud: Cloud
+) -> None:
     part = reader(cloud, Image(there=False)).read_migrations()
     assert said(part) == [
         ("reading", "keystone-rollout/upgrade:13.0.4",
@@ -127,13 +138,17 @@ def test_a_missing_image_is_a_finding_and_the_schema_is_there_all_the_same(cloud
     assert (part["stands"], part["phases"], part["digest"]) == ("24/24/24", None, None)
 
 
-def test_a_database_that_is_away_is_a_finding_and_the_image_is_there(cloud: Cloud) -> None:
+def test_a_database_that_is_away_is_a_finding_and_the_image_is_there(
+    reader: Callable[..., PlanReader], cloud: Cloud
+) -> None:
     part = reader(cloud, Image(), Database(None, {})).read_migrations()
     assert said(part) == [("reading", "lab_database_reader", "Can't connect to MySQL server")]
     assert (part["digest"], part["release"], part["phases"]) == ("sha256:1", "13.0.4", None)
 
 
-def test_the_image_of_another_release_is_a_finding(cloud: Cloud) -> None:
+def test_the_image_of_another_release_is_a_finding(
+    reader: Callable[..., PlanReader], cloud: Cloud
+) -> None:
     part = reader(cloud, Image("14.2.0")).read_migrations()
     assert said(part) == [("image", "keystone-rollout/upgrade:13.0.4", "14.2.0")]
 
@@ -143,13 +158,15 @@ def test_the_image_of_another_release_is_a_finding(cloud: Cloud) -> None:
     [("13.0.4.dev7", []), ("13.0.4", ["13.0.4.dev7"]), ("13.0.4.dev6", ["13.0.4.dev7"])],
 )
 def test_the_image_of_another_build_is_a_finding(
-    cloud: Cloud, target: str, found: list[str]
+    reader: Callable[..., PlanReader], cloud: Cloud, target: str, found: list[str]
 ) -> None:
     part = reader(cloud.model_copy(update={"target": target}), Image("13.0.4.dev7"))
     assert [measured for _, _, measured in said(part.read_migrations())] == found
 
 
-def test_a_schema_of_a_later_release_is_a_finding(cloud: Cloud) -> None:
+def test_a_schema_of_a_later_release_is_a_finding(
+    reader: Callable[..., PlanReader], cloud: Cloud
+) -> None:
     database = Database(image_listings.numbers(52, 52, 52), {})
     part = reader(cloud, Image(), database).read_migrations()
     ((check, _, measured),) = said(part)
@@ -158,7 +175,7 @@ def test_a_schema_of_a_later_release_is_a_finding(cloud: Cloud) -> None:
     assert part["phases"] is None
 
 
-def test_the_schema_is_read_table_by_table(cloud: Cloud) -> None:
+def test_the_schema_is_read_table_by_table(reader: Callable[..., PlanReader], cloud: Cloud) -> None:
     database = Database(None, {"user": 1800})
     assert reader(cloud, Image(), database).read_schema() == {
         "schema": "keystone", "findings": [],
@@ -192,8 +209,10 @@ def nodes(cloud: Cloud, *reports: str) -> AllNodes:
 
 
 @pytest.fixture
-def read(cloud: Cloud) -> Callable[..., dict[str, Any]]:
-    return lambda *reports: PlanReader(cloud, nodes=nodes(cloud, *reports)).read_nodes()
+def read(cloud: Cloud, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    return lambda *reports: PlanReader(
+        run_with(cloud, tmp_path, nodes=nodes(cloud, *reports))
+    ).read_nodes()
 
 
 def test_nodes_stand_in_the_order_of_the_upgrade_with_release_and_server(

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
-from keystone_rollout.procedures.preflight import checks
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from tests.stand_ins import image_listings
+from tests.stand_ins.systems import run_with
 
 
-def preflight(target: str) -> PreflightChecks:
-    return PreflightChecks(load_cloud("lab").model_copy(update={"target": target}))
+def preflight(target: str, folder: Path, **played: Any) -> PreflightChecks:
+    cloud = load_cloud("lab").model_copy(update={"target": target})
+    return PreflightChecks(run_with(cloud, folder, **played))
 
 
-def image_verdict(target: str, reported: str, patch: pytest.MonkeyPatch) -> Verdict:
+def image_verdict(target: str, reported: str, folder: Path) -> Verdict:
     image = SimpleNamespace(
-        digest=lambda: "sha256:1", release=lambda: reported, configuration_findings=list
+        digest=lambda: "sha256:1",
+        release=lambda: reported,
+        configuration_findings=list,
+        migrations=lambda: image_listings.image_of("13.0.4"),
     )
-    state = MigrationState(image_listings.numbers(24, 24, 24), image_listings.image_of("13.0.4"))
-    patch.setattr(checks, "UpgradeImage", lambda cloud: image)
-    patch.setattr(checks, "migration_state", lambda cloud, image: state)
-    return preflight(target)._image()[0]
+    schema = SimpleNamespace(versions=lambda: image_listings.numbers(24, 24, 24))
+    found = preflight(target, folder, engine=SimpleNamespace(image=image), schema=schema)
+    return found._image()[0]
 
 
 @pytest.mark.parametrize(
@@ -39,17 +43,17 @@ def image_verdict(target: str, reported: str, patch: pytest.MonkeyPatch) -> Verd
     ],
 )
 def test_the_upgrade_image_has_to_be_the_build_that_is_named(
-    target: str, reported: str, ok: bool, monkeypatch: pytest.MonkeyPatch
+    target: str, reported: str, ok: bool, tmp_path: Path
 ) -> None:
-    verdict = image_verdict(target, reported, monkeypatch)
+    verdict = image_verdict(target, reported, tmp_path)
     assert (verdict.check, verdict.ok) == ("image", ok)
     assert (verdict.measured, verdict.limit) == (reported, target)
 
 
 @pytest.mark.parametrize(("reported", "ok"), [("13.0.4", False), ("12.0.3", True)])
 def test_a_package_of_the_target_on_a_schema_that_is_not_migrated_is_too_early(
-    reported: str, ok: bool
+    reported: str, ok: bool, tmp_path: Path
 ) -> None:
-    found = preflight("2:13.0.4-0ubuntu1.2")
+    found = preflight("2:13.0.4-0ubuntu1.2", tmp_path)
     found.releases, found.expanded = {"keystone-1": reported}, False
     assert found._no_new_node_on_old_schema().ok is ok

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.cloud.model import Cloud, Node, cloud_from_data
+from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
 from keystone_rollout.procedures.preflight.hop import HopChecks
 from tests.stand_ins.local_node import LocalNode
+from tests.stand_ins.systems import run_with
 
 
 def cloud(folder: Path, source: str, target: str, on_nodes: str = "") -> Cloud:
@@ -27,10 +29,11 @@ def cloud(folder: Path, source: str, target: str, on_nodes: str = "") -> Cloud:
 
 
 def checks(folder: Path, subject: Cloud) -> HopChecks:
-    def machine(cloud: Cloud, node: Node) -> NodeMachine:
-        return NodeMachine(cloud, node, LocalNode(folder))  # type: ignore[arg-type]
-
-    return HopChecks(subject, machine)
+    machines = {
+        node.name: NodeMachine(subject, node, LocalNode(folder))  # type: ignore[arg-type]
+        for node in subject.nodes
+    }
+    return HopChecks(run_with(subject, folder, nodes=AllNodes(subject, machines)))
 
 
 def run(hop: HopChecks, release: str | None = None) -> list[Verdict]:

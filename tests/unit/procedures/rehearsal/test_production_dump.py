@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from keystone_rollout.hooks.database.client import DatabaseClient
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
+from tests.stand_ins.systems import run_with
 
 GOOD = (
     b"-- MariaDB dump 10.19  Distrib 10.11\n--\n-- Host: db    Database: keystone\n"
@@ -29,7 +31,8 @@ def dump(folder: Path | None, name: str, declared: str | None = None) -> Product
     assert cloud.rehearsal is not None
     places = {"dump_directory": folder and str(folder), "dump": declared}
     rehearsal = cloud.rehearsal.model_copy(update=places)
-    return ProductionDump(cloud.model_copy(update={"rehearsal": rehearsal}), name)
+    cloud = cloud.model_copy(update={"rehearsal": rehearsal})
+    return ProductionDump(run_with(cloud, Path(tempfile.mkdtemp())), name)
 
 
 def judged(path: Path, content: bytes) -> str:

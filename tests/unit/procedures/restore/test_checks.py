@@ -16,6 +16,7 @@ from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.checks import RestoreChecks
 from tests.stand_ins.in_memory_haproxy import Balancer, Server, in_memory_haproxy
+from tests.stand_ins.systems import run_with
 
 NODES = ["keystone-1", "keystone-2", "keystone-3"]
 COMPLETE = "-- MariaDB dump 10\n-- Host: h    Database: keystone\n-- Dump completed\n"
@@ -65,7 +66,7 @@ def findings(
         "keystone-2": NodeReport(RunningRelease("14.2.0", running=True)),
         "keystone-3": NodeReport(problem="no route to host"),
     }
-    checks = RestoreChecks(cloud, AllNodes(cloud, machines))
+    checks = RestoreChecks(run_with(cloud, folder, nodes=AllNodes(cloud, machines)))
     verdicts = checks.run(backup, reports)
     return {(verdict.check, verdict.object): verdict for verdict in verdicts}
 

@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +20,7 @@ from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.procedures.restore.outage import OutageFailed, PlannedOutage
 from tests.stand_ins.in_memory_haproxy import Balancer, in_memory_haproxy
+from tests.stand_ins.systems import run_with
 
 NODES = ["keystone-1", "keystone-2", "keystone-3"]
 OLD, NEW = "12.0.3", "13.0.4"
@@ -67,16 +70,18 @@ class Stage:
     cloud: Cloud
     balancer: Balancer
     nodes: dict[str, Node]
+    folder: Path
     notes: list[tuple[str, str, str]] = field(default_factory=list)
 
     def outage(self) -> PlannedOutage:
         machines: dict[str, Machine] = dict(self.nodes)
-        return PlannedOutage(
+        run = run_with(
             self.cloud,
-            lambda *note: self.notes.append(note),
-            AllNodes(self.cloud, machines),
-            self.nodes,
+            self.folder,
+            nodes=AllNodes(self.cloud, machines),
+            keystone=SimpleNamespace(prover=lambda node, seconds: self.nodes[node.name]),
         )
+        return PlannedOutage(run, lambda *note: self.notes.append(note))
 
     def states(self, name: str) -> list[str]:
         return [state for node, state, _text in self.notes if node == name]
@@ -89,7 +94,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     cloud = load_cloud("lab", OLD, NEW)
     fast = {"drain_seconds": 0.3, "up_seconds": 0.3, "stable_seconds": 0.1}
     limits = cloud.limits.model_copy(update={"node": cloud.limits.node.model_copy(update=fast)})
@@ -97,7 +102,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         connection = {"conn_type": "generic", "host": "127.0.0.1", "port": balancer.port}
         monkeypatch.setenv("AIRFLOW_CONN_LAB_HAPROXY", json.dumps(connection))
         nodes = {name: Node(name, balancer) for name in NODES}
-        yield Stage(cloud.model_copy(update={"limits": limits}), balancer, nodes)
+        yield Stage(cloud.model_copy(update={"limits": limits}), balancer, nodes, tmp_path)
 
 
 def failure(outage: PlannedOutage, act: str, *arguments: object) -> str:

@@ -11,6 +11,7 @@ from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.end import was_resumed
 from keystone_rollout.procedures.run.run import RolloutRun
+from tests.stand_ins.set_clock import SetClock
 
 GATE = Judged(gate="before expand", verdicts=())
 REPORTED = Reported(state="failed", path="report.html")
@@ -29,11 +30,11 @@ STEP = StepChanged(step="expand", state=StepState.STARTED)
     ],
 )
 def test_a_gate_after_the_report_tells_it(
-    events: list[Event], resumed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    events: list[Event], resumed: bool, tmp_path: Path
 ) -> None:
-    clock = iter(range(100))
-    monkeypatch.setattr("keystone_rollout.hooks.files.run_directory.time.time", lambda: next(clock))
-    run = RolloutRun(load_cloud("lab"), RunDirectory("run-1", tmp_path), "task")
+    clock = SetClock()
+    run = RolloutRun(load_cloud("lab"), RunDirectory("run-1", tmp_path, clock=clock), "task")
     for event in events:
         run.directory.record(event)
+        clock.sleep(1)
     assert was_resumed(run) is resumed
