@@ -14,15 +14,12 @@ from docker.types import Mount
 
 from keystone_rollout.domain.releases.image_checks import CHECKS
 from keystone_rollout.domain.run.events import FindingsAccepted
+from keystone_rollout.domain.run.systems import PhaseConfiguration
 from keystone_rollout.domain.schema.keystone_log import error_lines
-from keystone_rollout.hooks.docker.container import (
-    DeliveringClient,
-    PhaseContainer,
-    PhaseContainerError,
-)
+from keystone_rollout.hooks.docker.container import DeliveringClient, PhaseContainerError
 from keystone_rollout.hooks.docker.image import DOCKER
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.files.keystone_configuration import PARENT, PhaseConfiguration
+from keystone_rollout.hooks.files.keystone_configuration import PARENT
 from keystone_rollout.procedures.run.gate import open_gate
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -64,16 +61,17 @@ class KeystoneManageOperator(DockerOperator):
     def settle_earlier(self, run: RolloutRun) -> None:
         """Wait for the container of an earlier attempt, so that nothing runs beside it."""
         try:
-            self.log.info(PhaseContainer(run.cloud).settle_earlier())
+            self.log.info(run.engine.container.settle_earlier())
         except PhaseContainerError as error:
             with run.step("settle_earlier_container"):  # the report says why by its failed steps
                 raise AirflowFailException(str(error)) from error
 
     def keystone_manage(self, run: RolloutRun, context: Any) -> tuple[int, list[str]]:
         """Run the command; return its exit status and the lines it wrote."""
-        settings, phase_container = run.cloud.upgrade_container, PhaseContainer(run.cloud)
+        settings, phase_container = run.cloud.upgrade_container, run.engine.container
         folder = str(project_path(settings.configuration))
         options = self.configuration.arguments if self.configuration else []
+        self.hook = run.engine.hook
         self.image = settings.image
         self.command = [*settings.command, *options, *self.arguments]
         self.container_name = phase_container.name
@@ -112,7 +110,7 @@ class KeystoneManageOperator(DockerOperator):
         )
 
     def _overdue(self, run: RolloutRun) -> str:
-        command, name = " ".join(self.arguments), PhaseContainer(run.cloud).name
+        command, name = " ".join(self.arguments), run.engine.container.name
         left = (
             "It was stopped. Next: find out what it waits for, then clear this task"
             if self.interruptible

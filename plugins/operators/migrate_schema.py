@@ -9,19 +9,15 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.run.events import BackupTaken, Judged, LocksWatched, VersionsRead
+from keystone_rollout.domain.run.systems import Schema
 from keystone_rollout.domain.schema.failure import PhaseOutcome, describe_failure
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.state import blocked_by
 from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.domain.schema.versions import Phase
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
-from keystone_rollout.hooks.database.lock_watch import LockWatch, LockWatchError
-from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
-from keystone_rollout.hooks.files.keystone_configuration import (
-    PhaseConfigurationError,
-    phase_configuration,
-)
+from keystone_rollout.hooks.database.lock_watch import LockWatchError
+from keystone_rollout.hooks.files.keystone_configuration import PhaseConfigurationError
 from keystone_rollout.procedures.node.verdicts import before_contract, verify_nodes
 from keystone_rollout.procedures.run.gate import open_gate, settle
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -51,9 +47,9 @@ class PhaseOperator(KeystoneManageOperator):
         """Run the phase; AirflowFailException says what was measured against which limit."""
         run = RolloutRun.from_context(context)
         self.settle_earlier(run)
-        held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
+        held = [run.variables.function_creators, run.variables.read_committed]
         open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
-        database = self._database(run)
+        database = run.schema_of(self.target(run.cloud))
         before = run.state(database.versions())
         blocked = blocked_by(self.phase, before)
         if blocked:
@@ -69,7 +65,7 @@ class PhaseOperator(KeystoneManageOperator):
 
     def run_phase(self, run: RolloutRun, context: Any) -> None:
         """Run it, watched; AirflowFailException unless it reached its head and nobody queued."""
-        phase, database = self.phase, self._database(run)
+        phase, database = self.phase, run.schema_of(self.target(run.cloud))
         status, lines, waits = self._watched(run, context)
         try:
             after = run.state(database.versions())
@@ -94,10 +90,11 @@ class PhaseOperator(KeystoneManageOperator):
         """Run keystone-manage beside a watch; return how it ended, and who waited."""
         phase = self.phase
         try:
-            self.configuration = phase_configuration(run.cloud, self.target(run.cloud))
+            target = self.target(run.cloud)
+            self.configuration = run.configuration.phase(target)
             self.log.info("%s: %s", phase.value, self.configuration)
             waits = self.configuration.lock_wait_timeout
-            watch = LockWatch(self._database(run), phase.value, waits)
+            watch = run.schema_of(target).watch_locks(phase.value, waits)
             try:
                 with watch:
                     status, lines = self.keystone_manage(run, context)
@@ -107,13 +104,10 @@ class PhaseOperator(KeystoneManageOperator):
             raise AirflowFailException(f"{phase.value} was not started: {error}") from error
         return status, lines, watch.waits
 
-    def _database(self, run: RolloutRun) -> KeystoneDatabase:
-        return KeystoneDatabase(run.cloud, self.target(run.cloud))
-
     def _is_live(self, run: RolloutRun) -> bool:
         return self.target(run.cloud) == live_target(run.cloud)
 
-    def _record_versions(self, run: RolloutRun, database: KeystoneDatabase, did: str) -> None:
+    def _record_versions(self, run: RolloutRun, database: Schema, did: str) -> None:
         run.directory.record(
             VersionsRead(
                 after=self.phase.value,

@@ -55,9 +55,9 @@ class SchemaHeadSensor(SqlSensor):
             self.log.info("%s does nothing in this release: no head to wait for", self.phase)
             return True
         target = self.target(run.cloud)
-        self.conn_id, self.hook_params = target.reader, {"schema": target.schema}
+        self.conn_id = target.reader
         self.sql, self.parameters = sql(question.name), question.parameters
-        self._schema = run.schema
+        self._schema = run.schema_of(target)
         return bool(super().poke(context))
 
     def _get_hook(self) -> Any:

@@ -23,18 +23,14 @@ NO_SYSTEM = {
 """Functions of hooks that anybody may call, each with the reason."""
 
 LATER = {
-    "operators.keystone_manage": {"PhaseContainer", "DeliveringClient"},
-    "operators.migrate_schema": {
-        "FunctionCreators", "KeystoneDatabase", "LockWatch", "ReadCommitted", "phase_configuration",
-    },
+    "operators.keystone_manage": {"DeliveringClient"},
     f"{PACKAGE}.procedures.load.session": {"KeystoneApiHook", "LoadGeneratorHook"},
     f"{PACKAGE}.procedures.rehearsal.production_dump": {
-        "BackupLoad", "SchemaReader", "SchemaSwap",
+        "BackupLoad", "SchemaReader", "SchemaSwap", "dump_problems", "inside",
     },
     f"{PACKAGE}.procedures.run.end": {
-        "FunctionCreators", "LoadGeneratorHook", "ReadCommitted", "RunDirectory",
+        "LoadGeneratorHook", "RunDirectory",
     },
-    f"{PACKAGE}.procedures.run.gate": {"SavedVariable"},
 }  # fmt: skip
 """What still makes hooks by itself, though the run has the system for it."""
 

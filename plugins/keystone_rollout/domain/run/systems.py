@@ -7,9 +7,8 @@ known. procedures.run.systems has the real ones, and the one place to put others
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
@@ -26,6 +25,7 @@ from keystone_rollout.domain.run.lock import LockHolder, Mark
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
 
@@ -95,6 +95,8 @@ class LockWatch(Protocol):
 
     @property
     def waits(self) -> LockWaits: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
 
 
 class Schema(Protocol):
@@ -118,9 +120,7 @@ class Schema(Protocol):
         """Wait until nobody else is left in the schema; return the rest in words."""
         ...
 
-    def watch_locks(
-        self, phase: str, lock_wait_timeout: int
-    ) -> AbstractContextManager[LockWatch]: ...
+    def watch_locks(self, phase: str, lock_wait_timeout: int) -> LockWatch: ...
 
 
 class Accounts(Protocol):
@@ -372,7 +372,7 @@ class Configuration(Protocol):
     """Keystone's configuration files, as they are prepared for the target release."""
 
     def option(self, folder: str, section: str, option: str) -> str | None: ...
-    def phase(self) -> PhaseConfiguration: ...
+    def phase(self, target: PhaseTarget) -> PhaseConfiguration: ...
 
 
 class UpgradeProcess(Protocol):
@@ -407,6 +407,11 @@ class Systems(Protocol):
     def nodes(self) -> Nodes: ...
     @property
     def schema(self) -> Schema: ...
+
+    def schema_of(self, target: PhaseTarget) -> Schema:
+        """Return another schema of the same server, for a phase that runs on it."""
+        ...
+
     @property
     def accounts(self) -> Accounts: ...
     @property

@@ -11,7 +11,6 @@ from keystone_rollout.domain.run.events import (
     RecordUnreadable,
     Reported,
 )
-from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from keystone_rollout.procedures.load.session import LoadSession
@@ -44,8 +43,10 @@ def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
         "check the acknowledged writes": lambda: settle(
             run, "acknowledged writes", check_writes(run)
         ),
-        "restore log_bin_trust_function_creators": lambda: FunctionCreators(run.cloud).restore(),
-        "restore the transaction isolation": lambda: ReadCommitted(run.cloud).restore(),
+        "restore log_bin_trust_function_creators": lambda: (
+            run.variables.function_creators.restore()
+        ),
+        "restore the transaction isolation": lambda: run.variables.read_committed.restore(),
         "bring back the nodes that are out": lambda: bring_back(run),
         "release the lock": lambda: run.lock.release(),
         "write the report": lambda: end_with_report(

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 from keystone_rollout.domain.run.events import Judged, Look
 from keystone_rollout.domain.run.lock import LockHolder
+from keystone_rollout.domain.run.systems import HeldVariable
 from keystone_rollout.domain.verdict import Verdict, failed
-from keystone_rollout.hooks.database.variables import SavedVariable
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 
 log = logging.getLogger(__name__)
 
 
-def open_gate(run: RolloutRun, gate: str, variables: Iterable[SavedVariable] = ()) -> None:
+def open_gate(run: RolloutRun, gate: str, variables: Iterable[HeldVariable] = ()) -> None:
     """Judge lock, load and the variables that are held; record and log every verdict.
 
     A task that was cleared finds lock, load and variables as their teardown left them, because

@@ -16,6 +16,7 @@ from keystone_rollout.domain.run import systems
 from keystone_rollout.domain.run.events import Noted, Planned, StepChanged, StepState, Work
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.state import MigrationState
+from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.procedures.run.systems import outside
 
@@ -62,6 +63,10 @@ class RolloutRun:
     @property
     def schema(self) -> systems.Schema:
         return self.systems.schema
+
+    def schema_of(self, target: PhaseTarget) -> systems.Schema:
+        """Return the schema that a phase changes."""
+        return self.systems.schema_of(target)
 
     @property
     def accounts(self) -> systems.Accounts:

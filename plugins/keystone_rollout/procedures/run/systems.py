@@ -22,6 +22,7 @@ from keystone_rollout.domain.cloud.notifications import Message, Notification
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.run.systems import Outside, Systems
 from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.backup import DatabaseBackup
@@ -65,11 +66,11 @@ from keystone_rollout.hooks.processes.upgrade_here import UpgradeHere
 class RealSchema(KeystoneDatabase):
     """Keystone's schema, on the cloud's database server."""
 
-    def __init__(self, cloud: Cloud, clock: Clock) -> None:
-        super().__init__(cloud)
+    def __init__(self, cloud: Cloud, clock: Clock, target: PhaseTarget) -> None:
+        super().__init__(cloud, target)
         self.cloud = cloud
         self.clock = clock
-        self.live = SchemaReader(cloud.databases.administrator, self.schema)
+        self.live = SchemaReader(target.administrator, target.schema)
 
     def table_sizes(self) -> dict[str, dict[str, Any]]:
         """Return every table's rows and bytes, see read_table_sizes."""
@@ -217,9 +218,9 @@ class RealConfiguration:
         found = find_option(project_path(folder), section, option)
         return found[1] if found else None
 
-    def phase(self) -> PhaseConfiguration:
+    def phase(self, target: PhaseTarget) -> PhaseConfiguration:
         """Return what a phase adds; PhaseConfigurationError if it cannot be made."""
-        return phase_configuration(self.cloud)
+        return phase_configuration(self.cloud, target)
 
 
 class RealPrograms:
@@ -261,7 +262,10 @@ class RealSystems:
 
     @cached_property
     def schema(self) -> RealSchema:
-        return RealSchema(self.cloud, self.clock)
+        return self.schema_of(live_target(self.cloud))
+
+    def schema_of(self, target: PhaseTarget) -> RealSchema:
+        return RealSchema(self.cloud, self.clock, target)
 
     @cached_property
     def accounts(self) -> RealAccounts:
