@@ -19,6 +19,7 @@ from keystone_rollout.domain.run import systems
 from keystone_rollout.domain.run.events import Event, Judged, Kind, PartPlanned, last_of, of_kind
 from keystone_rollout.domain.verdict import failed
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 from keystone_rollout.procedures.run.systems import RealOutside, RealSystems, outside, replaced
 from operators.nodes import RecoverNodesOperator, UpgradeNodeOperator, VerifyNodesOperator
@@ -255,12 +256,37 @@ def test_the_real_ones_are_back_after_the_block() -> None:
     assert outside() is before
 
 
-def test_real_systems_are_made_at_their_first_use_and_once(tmp_path: Path) -> None:
+def test_real_systems_are_made_at_their_first_use_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is looked up before: none of the lab's connections is there."""
-    run = RolloutRun.from_context({**context(), "run_id": str(tmp_path.name)})
+    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
+    run = RolloutRun.from_context(context())
     assert isinstance(run.systems, RealSystems)
     for name in ("marks", "nodes", "schema", "engine", "backups", "scratch", "restores"):
         assert getattr(run, name) is getattr(run, name)
+
+
+def test_what_waits_gets_the_clock_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LAB_KEYSTONE_1", "LAB_KEYSTONE_API"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", "ssh://nobody@127.0.0.1")
+    clock, cloud = SetClock(), load_cloud("lab")
+    found, node = RealSystems(cloud, "run-1", clock=clock), cloud.nodes[0]
+    machine = found.nodes.machine(node)
+    assert isinstance(machine, NodeMachine)
+    clocks = [
+        found.balancers.clock,
+        *(balancer.clock for balancer in found.balancers.by_name.values()),
+        machine.clock,
+        machine.place.clock,
+        found.schema.clock,
+        found.schema.watch_locks("expand", 5).clock,
+        found.engine.container.clock,
+        found.keystone.prover(node, 1).clock,
+        found.programs.clock,
+    ]
+    assert all(each is clock for each in clocks), clocks
+    assert found.programs.upgrade({}).run_id == "manual__2027-01-15T08:00:00+00:00"
 
 
 def test_a_run_has_every_system_of_a_cloud() -> None:
