@@ -6,8 +6,10 @@ from typing import Any
 
 from airflow.providers.common.sql.sensors.sql import SqlSensor
 
+from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.schema.migrations import head_question
 from keystone_rollout.domain.schema.versions import Phase
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -35,12 +37,18 @@ class SchemaHeadSensor(SqlSensor):
             **kwargs,
         )
         self.phase = Phase(phase)
+        self._tls: Tls = SYSTEM_TRUST
 
     def poke(self, context: Any) -> bool:
         """Return True once the head is recorded, and nothing else in its place."""
-        question = head_question(self.phase, RolloutRun.from_context(context).image())
+        run = RolloutRun.from_context(context)
+        question = head_question(self.phase, run.image())
         if question is None:
             self.log.info("%s does nothing in this release: no head to wait for", self.phase)
             return True
         self.sql, self.parameters = sql(question.name), question.parameters
+        self._tls = run.cloud.tls
         return bool(super().poke(context))
+
+    def _get_hook(self) -> DatabaseHook:
+        return DatabaseHook(self.conn_id, self._tls)

@@ -42,6 +42,7 @@ class PlanRestoreOperator(RestoreOperator):
             state=session.live.versions().to_dict(), nodes=reports,
         ))  # fmt: skip
         session.record(backup=backup.name, taken=facts.taken, age_seconds=time.time() - facts.taken)
+        run.record_unverified()
         warn_unreachable(cloud, run.directory)
         settle(run, "preflight", RestoreChecks(cloud, nodes).run(backup, reports), Look.PREFLIGHT)
         plan = self._compare(session, backup)

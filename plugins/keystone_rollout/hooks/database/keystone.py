@@ -15,6 +15,7 @@ from keystone_rollout.domain.schema.versions import (
     VersionTable,
     recorded_versions,
 )
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.sql import sql
 
 
@@ -51,8 +52,8 @@ class KeystoneDatabase:
 
     def __init__(self, cloud: Cloud) -> None:
         self.schema = cloud.databases.schema_name
-        self.reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
-        self.administrator = MySqlHook(mysql_conn_id=cloud.databases.administrator)
+        self.reader = DatabaseHook(cloud.databases.reader, cloud.tls)
+        self.administrator = DatabaseHook(cloud.databases.administrator, cloud.tls)
 
     def versions(self) -> RecordedVersions:
         """Return where the schema stands, by the table that records it."""
@@ -124,9 +125,9 @@ def wait_no_writers(cloud: Cloud, limit: float = WAIT_SECONDS) -> list[str]:
     A stopped service's connections end a moment after it. Only this database server's sessions
     are seen: with Galera the other members' are not.
     """
-    reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
+    reader = DatabaseHook(cloud.databases.reader, cloud.tls)
     login = reader.get_connection(cloud.databases.reader).login or ""
-    admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
+    admin = DatabaseHook(cloud.databases.administrator, cloud.tls)
     question = {"schema": cloud.databases.schema_name, "reader": login}
     end = time.monotonic() + limit
     while True:

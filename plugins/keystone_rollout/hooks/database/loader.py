@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import LOADED, SCRATCH
 from keystone_rollout.hooks.database.client import DatabaseClient
 from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.sql import sql
 
 
@@ -19,8 +18,8 @@ class BackupLoad:
 
     def __init__(self, cloud: Cloud) -> None:
         self.live = cloud.databases.schema_name
-        self.admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
-        self.schema = SchemaReader(cloud.databases.administrator, SCRATCH)
+        self.admin = DatabaseHook(cloud.databases.administrator, cloud.tls)
+        self.schema = SchemaReader(cloud.databases.administrator, SCRATCH, cloud.tls)
 
     def load(self, path: Path) -> SchemaReader:
         """Load a backup afresh; DatabaseClientFailed where it cannot be.

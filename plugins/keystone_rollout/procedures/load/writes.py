@@ -26,7 +26,7 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
     for number, generator in enumerate(session.sessions(), start=1):
         if number in checked:
             continue
-        writes = AcknowledgedWritesHook(session.account())
+        writes = AcknowledgedWritesHook(session.account(), tls=run.cloud.tls)
         found = writes.check(generator.directory / "ledger.jsonl")
         verdict = found.verdict()
         run.directory.record(WritesChecked(session=number, **asdict(found)))

@@ -93,6 +93,8 @@ def node_cycle(
         target=target,
         rotation=Servers(cloud),
         machine=NodeMachine(cloud, node, ssh, notes.note),
-        prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
+        prover=NodeProver(
+            cloud.api.connection, node.url, cloud.limits.node.start_seconds, tls=cloud.tls
+        ),
         note=notes,
     )

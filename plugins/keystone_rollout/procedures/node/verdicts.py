@@ -84,7 +84,8 @@ def _release(cloud: Cloud, node: Node, expected: Expectation) -> Verdict:
 def _tokens(cloud: Cloud, node: Node) -> Verdict:
     try:
         other = cloud.nodes[cloud.nodes.index(node) - 1].url
-        proof = NodeProver(cloud.api.connection, node.url, 0, elsewhere=other).prove()
+        prover = NodeProver(cloud.api.connection, node.url, 0, elsewhere=other, tls=cloud.tls)
+        proof = prover.prove()
         ok, measured = True, proof
     except Exception as error:
         ok, measured = False, str(error)

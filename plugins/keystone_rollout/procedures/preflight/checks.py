@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
@@ -18,6 +16,7 @@ from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import client_missing
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.keystone import (
     ADMINISTRATOR_NEEDS,
     KEYSTONE_NEEDS,
@@ -36,6 +35,7 @@ from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.hop import HopChecks
+from keystone_rollout.procedures.preflight.trust import TrustChecks
 from keystone_rollout.procedures.run.end import InterruptedRun
 
 UNTOUCHED = "nothing was touched"
@@ -92,6 +92,7 @@ class PreflightChecks:
         yield databases.administrator, self._administrator
         yield self.cloud.upgrade_container.image, self._image
         yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
+        yield "certificates", lambda: TrustChecks(self.cloud).run(self.left_out)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
         yield "load", self._load_port
@@ -196,7 +197,7 @@ class PreflightChecks:
 
     def _administrator(self) -> list[Verdict]:
         name = self.cloud.databases.administrator
-        hook = MySqlHook(mysql_conn_id=name)
+        hook = DatabaseHook(name, self.cloud.tls)
         allowed, sees = has_global_right(hook, SET_GLOBAL), has_global_right(hook, SEE_SESSIONS)
         return [
             self._privileges(name, ADMINISTRATOR_NEEDS),
@@ -208,7 +209,7 @@ class PreflightChecks:
         ]  # fmt: skip
 
     def _privileges(self, connection: str, needed: tuple[str, ...]) -> Verdict:
-        hook = MySqlHook(mysql_conn_id=connection)
+        hook = DatabaseHook(connection, self.cloud.tls)
         lacking = missing_privileges(hook, needed, self.cloud.databases.schema_name)
         return finding(
             not lacking, "privileges", connection,
@@ -239,7 +240,7 @@ class PreflightChecks:
         ]  # fmt: skip
 
     def _api(self) -> list[Verdict]:
-        hook = KeystoneApiHook(self.cloud.api.connection)
+        hook = KeystoneApiHook(self.cloud.api.connection, tls=self.cloud.tls)
         hook.validate_token(hook.issue_token())
         return [finding(True, "administrator", hook.url, "token issued and validated", "valid", "")]
 

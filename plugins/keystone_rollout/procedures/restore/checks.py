@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.node.cycle import NodeReport
 from keystone_rollout.domain.node.steps import Step
@@ -15,6 +13,7 @@ from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.client import client_missing
 from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.keystone import missing_privileges
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.backups import BackupStore
@@ -87,8 +86,8 @@ class RestoreChecks:
 
     def _administrator(self) -> list[Verdict]:
         name = self.cloud.databases.administrator
-        hook = MySqlHook(mysql_conn_id=name)
-        schema = SchemaReader(name, self.cloud.databases.schema_name)
+        hook = DatabaseHook(name, self.cloud.tls)
+        schema = SchemaReader(name, self.cloud.databases.schema_name, self.cloud.tls)
         lacking = missing_privileges(hook, ADMINISTRATOR_NEEDS, schema.schema)
         lacking += missing_privileges(hook, SEES_OTHERS, "*")
         return [
@@ -101,7 +100,7 @@ class RestoreChecks:
             *self._definitions(hook, schema),
         ]  # fmt: skip
 
-    def _definitions(self, hook: MySqlHook, schema: SchemaReader) -> list[Verdict]:
+    def _definitions(self, hook: DatabaseHook, schema: SchemaReader) -> list[Verdict]:
         """Check that triggers and views could be made again; most Keystone schemas have none."""
         made = [*schema.triggers(), *schema.views()]
         if not made:

@@ -54,7 +54,9 @@ class PlannedOutage:
         self.nodes = nodes or AllNodes(cloud)
         self.server = {node.name: node.server for node in cloud.nodes}
         self.provers = provers or {
-            node.name: NodeProver(cloud.api.connection, node.url, self.limits.start_seconds)
+            node.name: NodeProver(
+                cloud.api.connection, node.url, self.limits.start_seconds, tls=cloud.tls
+            )
             for node in cloud.nodes
         }
         self.stale_caches: dict[str, str] = {}

@@ -37,7 +37,9 @@ class RestoreSession:
         self.cloud = run.cloud
         self.history = RestoreHistory(run.cloud)
         self.load = BackupLoad(run.cloud)
-        self.live = SchemaReader(run.cloud.databases.administrator, run.cloud.databases.schema_name)
+        self.live = SchemaReader(
+            run.cloud.databases.administrator, run.cloud.databases.schema_name, run.cloud.tls
+        )
 
     @cached_property
     def outage(self) -> PlannedOutage:

@@ -6,10 +6,10 @@ import io
 from pathlib import Path
 
 import pytest
-from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.hooks.database import client as database_client
 from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
+from keystone_rollout.hooks.database.connection import DatabaseHook
 
 RAW = bytes(range(256)) * 3000
 PASSWORD = 'a"b\\c'
@@ -19,7 +19,7 @@ PASSWORD = 'a"b\\c'
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatabaseClient:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("AIRFLOW_CONN_A_DATABASE", "mysql://rollout:a%22b%5Cc@db.example.org:3307/")
-    return DatabaseClient(MySqlHook(mysql_conn_id="a_database"))
+    return DatabaseClient(DatabaseHook("a_database"))
 
 
 def program(folder: Path, name: str, script: str) -> None:
