@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls, TrustedAddress
 from keystone_rollout.domain.load.credentials import KeystoneAccount
@@ -129,6 +130,13 @@ def test_the_environment_has_no_say(
         assert "is not trusted" in refused(keystone, SYSTEM_TRUST, monkeypatch)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
         assert hook(keystone, Tls(ca_file=str(authority.file)), monkeypatch).issue_token()
+
+
+def test_the_list_that_requests_brings_along_is_not_believed(
+    keystone: InMemoryKeystone, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority.file))
+    assert "is not trusted" in refused(keystone, SYSTEM_TRUST, monkeypatch)
 
 
 def test_a_missing_ca_file_is_named(
