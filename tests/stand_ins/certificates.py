@@ -30,21 +30,25 @@ class Authority:
 
     def server(self, *names: str, days: int = 10) -> ssl.SSLContext:
         """Return how a server speaks TLS with a certificate for these names, for ``days`` more."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.issue(*names, days=days))
+        return context
+
+    def issue(self, *names: str, days: int = 10) -> Path:
+        """Return the file of a certificate for these names, with its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = _certificate(_name("server"), self.name, key, NOW - 20 * DAY, NOW + days * DAY)
         made = made.add_extension(
             x509.SubjectAlternativeName([_general(name) for name in names]), critical=False
         )
-        path = self.folder / f"server-{made._serial_number}.pem"
+        path = self.folder / f"server-{x509.random_serial_number()}.pem"
         secret = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
         path.write_bytes(_pem(made.sign(self.key, hashes.SHA256())) + secret)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
 
 def _name(text: str) -> x509.Name:

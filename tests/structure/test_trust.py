@@ -145,3 +145,45 @@ def test_what_decides_is_seen_where_it_is() -> None:
 )
 def test_a_decision_elsewhere_would_be_seen(line: str, seen: bool) -> None:
     assert bool(list(trusts(ast.parse(line)))) is seen
+
+
+TRUSTING = {
+    "KeystoneApiHook", "NodeProver", "AcknowledgedWritesHook", "DatabaseHook", "SchemaReader",
+    "generator.start",
+}  # fmt: skip
+"""What opens connections; without the cloud's section it would take this machine's own list."""
+DRIVERS = {"MySqlHook"}
+"""What would open one past it."""
+
+
+def forgets_trust(syntax: ast.Module) -> Iterator[str]:
+    """Yield each call that opens connections and is not given section `tls`."""
+    for node in ast.walk(syntax):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            given = [*node.args, *(each.value for each in node.keywords)]
+            told = any(ast.unparse(each).endswith("tls") for each in given)
+            if called in DRIVERS or (not told and called.endswith(tuple(TRUSTING))):
+                yield f"{node.lineno}: {called}"
+
+
+def test_whatever_opens_connections_is_told_whom_to_trust() -> None:
+    product = {n: p for n, p in modules().items() if p.is_relative_to(ROOT / "plugins")}
+    assert {n: found for n, p in product.items() if (found := [*forgets_trust(tree(p))])} == {}
+    text = "".join(path.read_text(encoding="utf-8") for path in product.values())
+    assert [each for each in TRUSTING if f"{each}(" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("DatabaseHook(name)", True),
+        ("DatabaseHook(name, cloud.tls)", False),
+        ("MySqlHook(mysql_conn_id=name)", True),
+        ("NodeProver(conn, url, 0, tls=cloud.tls)", False),
+        ("self.generator.start(profile, account)", True),
+        ("thread.start()", False),
+    ],
+)
+def test_a_forgotten_section_would_be_seen(line: str, seen: bool) -> None:
+    assert bool(list(forgets_trust(ast.parse(line)))) is seen

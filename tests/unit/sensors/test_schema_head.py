@@ -7,11 +7,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.run.events import Planned
 from keystone_rollout.domain.schema.migrations import head_question
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.sql import sql
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run.run import RolloutRun
+from sensors import schema_head
 from sensors.schema_head import SchemaHeadSensor
 from tests.stand_ins.image_listings import image_of
 
@@ -48,3 +52,21 @@ def test_a_phase_that_does_nothing_is_not_waited_for(
     assert sensor.poke(context) is True
     assert sensor.reschedule
     assert sensor.sql == ""
+
+
+def test_the_database_is_trusted_as_the_cloud_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, tls = load_cloud("lab"), Tls(ca_file="ca.pem")
+    run = RolloutRun(lab.model_copy(update={"tls": tls}), RunDirectory("run-1", tmp_path), "wait")
+    run.directory.record(Planned(migrations=image_of("13.0.4").to_dict()))
+    monkeypatch.setattr(RolloutRun, "from_context", lambda context: run)
+    made: list[object] = []
+
+    def hook(connection: str, tls: Tls) -> SimpleNamespace:
+        made.append(tls)
+        return SimpleNamespace(get_records=lambda *_: [(1,)])
+
+    monkeypatch.setattr(schema_head, "DatabaseHook", hook)
+    assert SchemaHeadSensor(task_id="wait_expand", phase="expand").poke({}) is True
+    assert made == [tls]

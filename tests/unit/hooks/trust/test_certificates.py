@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls, TrustedAddress
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import merge
+from keystone_rollout.hooks.files.project import PLUGINS
 from keystone_rollout.hooks.locust.generator import LoadGeneratorError, LoadGeneratorHook
 from keystone_rollout.hooks.trust.certificates import load_arguments, peer_of
 from tests.free_port import free_port
@@ -29,7 +33,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadGeneratorHook]:
+def load(tmp_path: Path) -> Iterator[LoadGeneratorHook]:
     hook = LoadGeneratorHook(tmp_path / "load", web_port=free_port())
     yield hook
     hook.stop(timeout=10)
@@ -104,19 +108,18 @@ def test_the_load_refuses_an_expired_certificate(
         assert "(certificate has expired)" in text
 
 
-@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize("changed", ["another CA", "another name", "not verified"])
 def test_a_server_that_changes_its_certificate_meanwhile_gets_no_request(
-    load: LoadGeneratorHook, authority: Authority, tmp_path: Path, verified: bool
+    load: LoadGeneratorHook, authority: Authority, tmp_path: Path, changed: str
 ) -> None:
     """Each connection is verified, and not only the first look at the start."""
-    context = authority.server("127.0.0.1")
+    context, verified = authority.server("127.0.0.1"), changed != "not verified"
+    by = authority if changed == "another name" else Authority(tmp_path / "new", "stranger")
     with serve(context) as keystone:
         start(load, keystone, Tls(ca_file=str(authority.file)) if verified else Tls(addresses={
             keystone.address: TrustedAddress(verify=False, because="shows that the test can fail")
         }))  # fmt: skip
-        stranger = Authority(tmp_path / "stranger", "stranger")
-        stranger.server("127.0.0.1")
-        context.load_cert_chain(next(stranger.folder.glob("server-*.pem")))
+        context.load_cert_chain(by.issue("other.example.org" if by is authority else "127.0.0.1"))
         keystone.state.faults.add("dead")  # ends the connections that there are
         time.sleep(1)
         keystone.state.faults.remove("dead")
@@ -125,6 +128,16 @@ def test_a_server_that_changes_its_certificate_meanwhile_gets_no_request(
         assert (len(keystone.state.requests) == before) is verified
         seen = {str(json.loads(line)["error"]) for line in load.failures().splitlines()}
         assert any("CERTIFICATE_VERIFY_FAILED" in each for each in seen) is verified, seen
+
+
+def test_this_machines_own_list_is_not_chosen_by_a_variable(authority: Authority) -> None:
+    code = "from keystone_rollout.hooks.trust.certificates import SYSTEM_CA_FILES as f; print(*f)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "SSL_CERT_FILE": str(authority.file), "PYTHONPATH": str(PLUGINS)},
+    )  # fmt: skip
+    assert "/etc/ssl/certs/ca-certificates.crt" in done.stdout.split()
+    assert str(authority.file) not in done.stdout.split()
 
 
 def test_plain_http_says_nothing_of_certificates() -> None:
