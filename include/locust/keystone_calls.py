@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,13 +52,20 @@ class SingleAttemptPool(HTTPClientPool):
         return client
 
 
-def open_session(environment: Environment, url: str, timeout: float) -> FastHttpSession:
-    """Return a session that reports to Locust, sends once and waits ``timeout`` seconds."""
-    session = FastHttpSession(base_url=url, request_event=environment.events.request, user=None)
-    session.client.clientpool = SingleAttemptPool(
-        concurrency=1, network_timeout=timeout, connection_timeout=timeout
+def open_session(
+    environment: Environment, url: str, timeout: float, trust: Mapping[str, Any]
+) -> FastHttpSession:
+    """Return a session that reports to Locust, sends once and waits ``timeout`` seconds.
+
+    ``trust`` is what hooks.trust.certificates.load_arguments says of the URL. It goes to the pool,
+    which alone makes connections: a session of Locust's own believes any certificate.
+    """
+    pool = SingleAttemptPool(
+        concurrency=1, network_timeout=timeout, connection_timeout=timeout, **trust
     )
-    return session
+    return FastHttpSession(
+        base_url=url, request_event=environment.events.request, user=None, client_pool=pool
+    )
 
 
 class KeystoneCalls:
@@ -67,10 +74,12 @@ class KeystoneCalls:
     The address in Locust's own web form has no say: the load never goes anywhere else.
     """
 
-    def __init__(self, environment: Environment, auth_url: str, timeout: float) -> None:
+    def __init__(
+        self, environment: Environment, auth_url: str, timeout: float, trust: Mapping[str, Any]
+    ) -> None:
         self._url = auth_url.rstrip("/")
         self._events = environment.events
-        self._session = open_session(environment, self._url, timeout)
+        self._session = open_session(environment, self._url, timeout, trust)
 
     def call(
         self,

@@ -2,7 +2,8 @@
 
 Run by ``python -m locust -f include/locust/keystone_load.py`` with the folder ``plugins`` on
 PYTHONPATH. Reads OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_USER_DOMAIN_NAME, OS_PROJECT_NAME,
-OS_PROJECT_DOMAIN_NAME, LOAD_PROFILE (JSON file), LOAD_DIRECTORY and LOAD_ALLOW_HOST.
+OS_PROJECT_DOMAIN_NAME, LOAD_PROFILE (JSON file), LOAD_DIRECTORY, LOAD_ALLOW_HOST and LOAD_TLS
+(section `tls` of the cloud file, JSON).
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, constant_throughput, events
+from locust import User, constant_throughput, events
 from locust.env import Environment
 
 from keystone_calls import KeystoneCalls
+from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.profile import Action, LoadProfile
+from keystone_rollout.hooks.trust.certificates import TrustError, load_arguments
 from load_setup import SetupFailed, prepare
 from load_target import TargetRefused, check_target
 from load_world import Administrator, World
@@ -78,6 +81,8 @@ WORLD = World(
     session=secrets.token_hex(3),
     population=Population(PROFILE.living_limit),
 )
+TRUST: dict[str, Any] = {}
+"""How connections are opened; filled in before the first one."""
 
 
 def _task(name: Action, run: Run) -> Callable[[Any], None]:
@@ -96,7 +101,7 @@ def _task(name: Action, run: Run) -> Callable[[Any], None]:
     return task
 
 
-class KeystoneUser(FastHttpUser):
+class KeystoneUser(User):
     """Draw an action by weight, at the user's share of the profile's rate."""
 
     host = AUTH_URL
@@ -109,7 +114,7 @@ class KeystoneUser(FastHttpUser):
         Users start together and keep their pace: without this all of them would send at the same
         instant for ever, and the response times would be those of bursts.
         """
-        self.calls = KeystoneCalls(self.environment, AUTH_URL, PROFILE.timeout)
+        self.calls = KeystoneCalls(self.environment, AUTH_URL, PROFILE.timeout, TRUST)
         gevent.sleep(random.uniform(0, PROFILE.users / PROFILE.rate))
 
 
@@ -119,7 +124,9 @@ def start_recording(environment: Environment, **_: Any) -> None:
         options = environment.parsed_options
         host = options.host if options else None
         check_target(AUTH_URL, host, os.environ.get("LOAD_ALLOW_HOST"))
-    except TargetRefused as refusal:
+        tls = Tls.model_validate_json(os.environ.get("LOAD_TLS", "{}"))
+        TRUST.update(load_arguments(tls, AUTH_URL))
+    except (TargetRefused, TrustError) as refusal:
         LOG.error("%s", refusal)
         sys.exit(EXIT_TARGET_REFUSED)
     samples = SampleWriter(DIRECTORY / "samples.jsonl", time.time())
@@ -163,7 +170,7 @@ def make_residents(environment: Environment, **_: Any) -> None:
     if WORLD.population.residents:
         return
     try:
-        prepare(KeystoneCalls(environment, AUTH_URL, PROFILE.timeout), WORLD)
+        prepare(KeystoneCalls(environment, AUTH_URL, PROFILE.timeout, TRUST), WORLD)
     except SetupFailed as failure:
         LOG.error("the load cannot start: %s; see failures.jsonl", failure)
         sys.exit(EXIT_SETUP_FAILED)

@@ -35,6 +35,7 @@ class PlanUpgradeOperator(RolloutOperator):
         """Log the plan line by line, record it, and return it."""
         run.directory.record(DagNamed(dag=context["ti"].dag_id))
         run.record_deviations(context["params"])
+        run.record_unverified()
         try:
             plan = Planned(**self._read(run))
         except Exception as error:

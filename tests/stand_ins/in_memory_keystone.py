@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -271,15 +272,26 @@ class InMemoryKeystone:
     @property
     def auth_url(self) -> str:
         """Return the URL that OS_AUTH_URL takes."""
-        return f"http://127.0.0.1:{self.server.server_address[1]}/v3"
+        scheme = "https" if isinstance(self.server.socket, ssl.SSLSocket) else "http"
+        return f"{scheme}://{self.address}/v3"
+
+    @property
+    def address(self) -> str:
+        """Return host and port."""
+        return f"127.0.0.1:{self.server.server_address[1]}"
 
 
 @contextmanager
-def serve() -> Iterator[InMemoryKeystone]:
-    """Serve on a free port of 127.0.0.1 until the block ends."""
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[InMemoryKeystone]:
+    """Serve on a free port of 127.0.0.1 until the block ends, in TLS if there is a context."""
     state = State()
     handler = type("BoundHandler", (Handler,), {"state": state})
     server = Server(("127.0.0.1", 0), handler)
+    if tls is not None:
+        # The handshake is for each connection's own thread: one client must not hold up others.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -44,6 +44,7 @@ LAYERS = {
 SHARED_HOOKS = {
     "hooks.clock": "what time it is",
     "hooks.files": "where things are on this machine",
+    "hooks.trust": "whom a connection trusts",
     "hooks.places": "how any of the systems is reached: a node, a socket, a program",
 }
 """The folders of hooks that others may use, and why."""

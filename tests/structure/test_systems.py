@@ -28,6 +28,7 @@ LATER = {
     f"{PACKAGE}.procedures.rehearsal.production_dump": {
         "BackupLoad", "SchemaReader", "SchemaSwap", "dump_problems", "inside",
     },
+    f"{PACKAGE}.procedures.preflight.trust": {"database_address", "peer_of", "refused"},
     f"{PACKAGE}.procedures.run.end": {
         "LoadGeneratorHook", "RunDirectory",
     },

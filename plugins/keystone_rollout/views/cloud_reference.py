@@ -113,13 +113,20 @@ def _below(section: Schema, definitions: Schema, path: str) -> Iterator[tuple[st
 
 
 def _leads_to(schema: Schema, definitions: Schema) -> str | None:
-    """Return the section that a key holds: one, perhaps one, or a list of them."""
-    inner: list[Any] = [schema, schema.get("items", {}), *schema.get("anyOf", [])]
+    """Return the section that a key holds: one, perhaps one, a list or a mapping of them."""
+    values = schema.get("additionalProperties")
+    inner: list[Any] = [
+        schema,
+        schema.get("items", {}),
+        values if isinstance(values, dict) else {},
+        *schema.get("anyOf", []),
+    ]
     return next((name for each in inner if (name := reference(each, definitions))), None)
 
 
 def _join(path: str, key: str, schema: Schema) -> str:
-    return f"{path}{'.' if path else ''}{key}{'[]' if schema.get('type') == 'array' else ''}"
+    each = {"array": "[]", "object": ".*"}.get(schema.get("type", ""), "")
+    return f"{path}{'.' if path else ''}{key}{each}"
 
 
 def _anchor(title: str) -> str:
@@ -206,6 +213,7 @@ def _target(schema: Schema) -> str:
 def _mapping(schema: Schema, definitions: Schema) -> str:
     values = schema.get("additionalProperties")
     of = allowed(values, definitions) if isinstance(values, dict) else "anything"
+    of = "sections" if of == "section" else of
     if "propertyNames" not in schema:
         return f"mapping of names to {of}"
     return f"mapping to {of}, of {allowed(schema['propertyNames'], definitions)}"

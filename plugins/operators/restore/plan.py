@@ -39,6 +39,7 @@ class PlanRestoreOperator(RestoreOperator):
         ))  # fmt: skip
         age = run.clock.now() - facts.taken
         session.record(backup=backup.name, taken=facts.taken, age_seconds=age)
+        run.record_unverified()
         warn_unreachable(cloud, run.directory)
         settle(run, "preflight", RestoreChecks(run).run(backup, reports), Look.PREFLIGHT)
         plan = self._compare(session, backup)

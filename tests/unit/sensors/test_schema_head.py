@@ -16,7 +16,6 @@ from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.systems import RealOutside, replaced
 from sensors.schema_head import SchemaHeadSensor
 from tests.stand_ins.image_listings import image_of
 
@@ -91,45 +90,3 @@ def test_a_phase_that_does_nothing_is_not_waited_for(
     assert sensor.poke(context) is True
     assert sensor.reschedule
     assert sensor.sql == ""
-
-
-class Reader:
-    """Answer as the database does, and keep what was asked."""
-
-    def __init__(self, answer: int) -> None:
-        self.answer = answer
-        self.asked: list[tuple[str, object]] = []
-
-    def get_records(self, question: str, parameters: object) -> list[tuple[int]]:
-        self.asked.append((question, parameters))
-        return [(self.answer,)]
-
-
-class Outside(RealOutside):
-    """The real record, and a database that is played."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-
-    def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Any:
-        schema = SimpleNamespace(reader=self.reader)
-        return SimpleNamespace(clock=self.clock, lock=None, schema=schema)
-
-
-@pytest.mark.parametrize(("answer", "there"), [(0, False), (1, True)])
-def test_the_runs_own_database_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: int, there: bool
-) -> None:
-    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
-    RunDirectory("run-1").record(Planned(migrations=image_of("13.0.4").to_dict()))
-    context = {
-        "params": {"cloud": "lab"},
-        "run_id": "run-1",
-        "ti": SimpleNamespace(task_id="wait_migrate"),
-    }
-    reader = Reader(answer)
-    with replaced(Outside(reader)):
-        assert SchemaHeadSensor(task_id="wait_migrate", phase="migrate").poke(context) is there
-    ((question, parameters),) = reader.asked
-    assert "FROM migrate_version" in question
-    assert parameters == {"repository": "keystone_data_migrate", "head": 44}

@@ -21,6 +21,7 @@ from pydantic import (
 
 from keystone_rollout.domain.cloud.notifications import Notification
 from keystone_rollout.domain.cloud.rehearsal import Rehearsal, staging_findings
+from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.limits import LoadLimits
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.node.steps import NodeSteps
@@ -188,6 +189,7 @@ class Cloud(Section):
         min_length=1, description="every HAProxy in front of the nodes, idle ones included"
     )
     api: Api = Field(description="how clients reach Keystone")
+    tls: Tls = Field(default_factory=Tls, description="whose certificates are trusted")
     nodes: list[Node] = Field(
         min_length=1, description="in the order in which they are upgraded; the first is the canary"
     )

@@ -67,6 +67,7 @@ def conditions(cloud: Cloud) -> list[dict[str, str]]:
             "each release needs a memcached of its own: ",
         ),
         _condition("worth knowing", remarks(source, target), "nothing else is known of this hop"),
+        *({"term": "not verified", "text": text} for text in cloud.tls.exceptions()),
     ]  # fmt: skip
 
 

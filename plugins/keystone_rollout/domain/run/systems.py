@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, Self
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.cloud.notifications import Message, Notification
+from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample
@@ -272,6 +273,7 @@ class LoadGenerator(Protocol):
         *,
         run_time_seconds: int,
         allow_host: str | None = None,
+        tls: Tls = ...,
     ) -> object: ...
 
     def wait_until_serving(self) -> None: ...

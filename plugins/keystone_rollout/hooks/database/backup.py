@@ -73,7 +73,8 @@ class DatabaseBackup:
     def _tables(self, schema: str) -> dict[str, TableState]:
         admin = self.database.administrator
         states = {}
-        for table in SchemaReader(self.cloud.databases.administrator, schema).tables():
+        reader = SchemaReader(self.cloud.databases.administrator, schema, self.cloud.tls)
+        for table in reader.tables():
             name = quoted(schema, table)
             checksum = admin.get_first(f"CHECKSUM TABLE {name}")[1]
             rows = admin.get_first(f"SELECT COUNT(*) FROM {name}")[0]  # noqa: S608  (quoted)

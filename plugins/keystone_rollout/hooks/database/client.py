@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 from keystone_rollout.domain.places.place import PlaceError
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.places.local import LocalPlace
+from keystone_rollout.hooks.trust.databases import client_options
 
 DUMP, LOAD = ("mariadb-dump", "mysqldump"), ("mariadb", "mysql")
 
@@ -50,7 +50,7 @@ class DatabaseClient:
     :param hook: connection with host, port, login and password
     """
 
-    def __init__(self, hook: MySqlHook) -> None:
+    def __init__(self, hook: DatabaseHook) -> None:
         self.hook = hook
 
     def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
@@ -72,12 +72,13 @@ class DatabaseClient:
     @contextmanager
     def _options(self) -> Iterator[str]:
         """Hand host and password over in a file that only this user can read."""
-        connection = self.hook.get_connection(self.hook.get_conn_id())
+        connection = self.hook.connection
         with tempfile.NamedTemporaryFile("w", prefix="keystone-rollout-", suffix=".cnf") as file:
             password = (connection.password or "").replace("\\", "\\\\").replace('"', '\\"')
             file.write(
                 f"[client]\nprotocol=tcp\nhost={connection.host}\nport={connection.port or 3306}\n"
                 f'user={connection.login}\npassword="{password}"\n'
+                f"{client_options(connection, self.hook.tls)}"
             )
             file.flush()
             yield file.name

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
+from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.schema.difference import (
     VERSION_TABLES,
     Column,
@@ -19,6 +18,7 @@ from keystone_rollout.domain.schema.difference import (
 )
 from keystone_rollout.domain.schema.table_moves import LOADED
 from keystone_rollout.domain.schema.versions import RecordedVersions
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.keystone import read_versions
 from keystone_rollout.hooks.database.sql import sql
 
@@ -29,9 +29,9 @@ class SchemaReader:
     The table that marks a loaded backup is left out: it is ours.
     """
 
-    def __init__(self, connection: str, schema: str) -> None:
+    def __init__(self, connection: str, schema: str, tls: Tls = SYSTEM_TRUST) -> None:
         self.schema = schema
-        self.hook = MySqlHook(mysql_conn_id=connection)
+        self.hook = DatabaseHook(connection, tls)
         self.connection = connection
 
     def tables(self) -> list[str]:
@@ -48,7 +48,7 @@ class SchemaReader:
 
     def versions(self) -> RecordedVersions:
         """Return where the schema stands, by the table that records it."""
-        within = MySqlHook(mysql_conn_id=self.connection, schema=self.schema)
+        within = DatabaseHook(self.connection, self.hook.tls, self.schema)
         return read_versions(within, self.schema)
 
     def columns(self) -> dict[str, list[Column]]:

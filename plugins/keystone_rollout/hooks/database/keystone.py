@@ -17,6 +17,7 @@ from keystone_rollout.domain.schema.versions import (
     recorded_versions,
 )
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.sql import sql
 
 
@@ -57,8 +58,8 @@ class KeystoneDatabase:
     def __init__(self, cloud: Cloud, target: PhaseTarget | None = None) -> None:
         target = target or live_target(cloud)
         self.schema = target.schema
-        self.reader = MySqlHook(mysql_conn_id=target.reader, schema=target.schema)
-        self.administrator = MySqlHook(mysql_conn_id=target.administrator)
+        self.reader = DatabaseHook(target.reader, cloud.tls, schema=target.schema)
+        self.administrator = DatabaseHook(target.administrator, cloud.tls)
 
     def versions(self) -> RecordedVersions:
         """Return where the schema stands, by the table that records it."""
@@ -132,9 +133,9 @@ def wait_no_writers(
     A stopped service's connections end a moment after it. Only this database server's sessions
     are seen: with Galera the other members' are not.
     """
-    reader = MySqlHook(mysql_conn_id=cloud.databases.reader)
+    reader = DatabaseHook(cloud.databases.reader, cloud.tls)
     login = reader.get_connection(cloud.databases.reader).login or ""
-    admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
+    admin = DatabaseHook(cloud.databases.administrator, cloud.tls)
     question = {"schema": cloud.databases.schema_name, "reader": login}
     end = clock.elapsed() + limit
     while True:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import LOADED
 from keystone_rollout.domain.schema.target import scratch_target
 from keystone_rollout.hooks.database.client import DatabaseClient
 from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.keystone import text
 from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.files.dumps import open_dump
@@ -25,8 +24,8 @@ class BackupLoad:
     def __init__(self, cloud: Cloud) -> None:
         target = scratch_target(cloud)
         self.live = cloud.databases.schema_name
-        self.admin = MySqlHook(mysql_conn_id=target.administrator)
-        self.schema = SchemaReader(target.administrator, target.schema)
+        self.admin = DatabaseHook(target.administrator, cloud.tls)
+        self.schema = SchemaReader(target.administrator, target.schema, cloud.tls)
 
     def load(self, path: Path) -> SchemaReader:
         """Load a dump afresh, plain or packed; DatabaseClientFailed if it cannot be.

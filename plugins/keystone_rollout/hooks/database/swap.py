@@ -10,13 +10,12 @@ import logging
 import os
 from pathlib import Path
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.difference import quoted
 from keystone_rollout.domain.schema.table_moves import half_moved, rename_statement
 from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClientFailed
 from keystone_rollout.hooks.database.comparison import SchemaReader
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.files.cloud_file import project_path
 
@@ -36,12 +35,12 @@ class SchemaSwap:
 
     def __init__(self, cloud: Cloud, replaced: str) -> None:
         connection = cloud.databases.administrator
-        self.admin = MySqlHook(mysql_conn_id=connection)
+        self.admin = DatabaseHook(connection, cloud.tls)
         self.client = DatabaseClient(self.admin)
         self.load = BackupLoad(cloud)
-        self.live = SchemaReader(connection, cloud.databases.schema_name)
+        self.live = SchemaReader(connection, cloud.databases.schema_name, cloud.tls)
         self.kept = self.load.schema
-        self.replaced = SchemaReader(connection, replaced)
+        self.replaced = SchemaReader(connection, replaced, cloud.tls)
         self.folder = project_path(cloud.backup_directory)
 
     def done(self) -> bool:

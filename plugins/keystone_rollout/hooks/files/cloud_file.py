@@ -173,7 +173,10 @@ def _allowed_keys(location: list[str | int]) -> list[str]:
     schema: dict[str, Any] = Cloud.model_json_schema(by_alias=True)
     here = schema
     for part in location:
-        here = here["items"] if isinstance(part, int) else here["properties"][part]
+        if isinstance(part, int):
+            here = here["items"]
+        else:
+            here = here.get("properties", {}).get(part) or here["additionalProperties"]
         here = next((each for each in here.get("anyOf", ()) if "$ref" in each), here)
         if "$ref" in here:
             here = schema["$defs"][here["$ref"].rsplit("/", 1)[1]]

@@ -14,9 +14,11 @@ from keystoneauth1.exceptions import ClientException
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
+from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount, derive_password
 from keystone_rollout.domain.load.ledger import LedgerUser, parse_ledger
 from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.trust.sessions import trusting_session
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -89,7 +91,9 @@ def _some(names: list[str]) -> str:
 class AcknowledgedWritesHook:
     """Own the API connection that compares the ledger with Keystone, and cleans up after it."""
 
-    def __init__(self, account: KeystoneAccount, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, account: KeystoneAccount, *, timeout: float = 30.0, tls: Tls = SYSTEM_TRUST
+    ) -> None:
         self._account = account
         self._session = Session(
             auth=Password(
@@ -101,6 +105,7 @@ class AcknowledgedWritesHook:
                 project_domain_name=account.project_domain_name,
             ),
             timeout=timeout,
+            session=trusting_session(tls),
             app_name="keystone-rollout",
         )
         # The catalogue may name an address that only nodes reach: always the one of the account.

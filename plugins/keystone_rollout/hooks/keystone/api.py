@@ -12,7 +12,9 @@ from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
 from keystone_rollout.domain.clock import Clock
+from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
+from keystone_rollout.hooks.trust.sessions import trusting_session
 
 
 class ProofFailed(RuntimeError):
@@ -25,14 +27,23 @@ class KeystoneApiHook(BaseHook):
     :param conn_id: connection whose host is the URL clients use, with an administrator's login
     :param url: URL of one node, to go past the load balancer
     :param timeout: seconds for one request
+    :param tls: section `tls` of the cloud file
     """
 
-    def __init__(self, conn_id: str, url: str | None = None, timeout: float = 20.0) -> None:
+    def __init__(
+        self,
+        conn_id: str,
+        url: str | None = None,
+        timeout: float = 20.0,
+        *,
+        tls: Tls = SYSTEM_TRUST,
+    ) -> None:
         super().__init__()
         self.conn_id = conn_id
         self.connection = self.get_connection(conn_id)
         self.url = (url or self.connection.host or "").rstrip("/")
         self.timeout = timeout
+        self.trusted = trusting_session(tls)
 
     def credentials(self) -> dict[str, str]:
         """Return the administrator's credentials as keystoneauth1's v3.Password takes them."""
@@ -51,7 +62,7 @@ class KeystoneApiHook(BaseHook):
         if not scoped:
             credentials = {key: value for key, value in credentials.items() if "project" not in key}
         auth = v3.Password(self.url, include_catalog=False, unscoped=not scoped, **credentials)
-        return Session(auth=auth, timeout=self.timeout)
+        return Session(auth=auth, timeout=self.timeout, session=self.trusted)
 
     def issue_token(self) -> str:
         """Return a fresh token that can be told from a cached one; ProofFailed says what came.
@@ -100,6 +111,7 @@ class NodeProver:
 
     :param elsewhere: URL of another node; by default past the load balancer, for a node that is
         out of rotation
+    :param tls: section `tls` of the cloud file
     """
 
     def __init__(
@@ -109,9 +121,11 @@ class NodeProver:
         start_seconds: float,
         elsewhere: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        *,
+        tls: Tls = SYSTEM_TRUST,
     ) -> None:
-        self.elsewhere = KeystoneApiHook(conn_id, elsewhere)
-        self.here = KeystoneApiHook(conn_id, url)
+        self.elsewhere = KeystoneApiHook(conn_id, elsewhere, tls=tls)
+        self.here = KeystoneApiHook(conn_id, url, tls=tls)
         self.start_seconds = start_seconds
         self.clock = clock
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample, merge, parse_samples
@@ -25,10 +26,11 @@ from keystone_rollout.domain.load.verdict import WITNESS
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.project import INCLUDE, PLUGINS
 from keystone_rollout.hooks.locust.process import LoadProcess
+from keystone_rollout.hooks.trust.certificates import peer_of
 
 LOCUSTFILE = INCLUDE / "locust" / "keystone_load.py"
 # What a Python program needs to run; the rest of the task's environment holds connections.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 ACTIVE_STATES = ("spawning", "running")
 LOG_TAIL_LINES = 8
 PORT_RELEASE_SECONDS = 3.0
@@ -86,11 +88,13 @@ class LoadGeneratorHook:
         *,
         run_time_seconds: int,
         allow_host: str | None = None,
+        tls: Tls = SYSTEM_TRUST,
     ) -> LoadProcess:
         """Start the load, or return the process that already runs for this directory.
 
         It ends by itself after ``run_time_seconds``, should nobody be left to stop it.
-        ``allow_host`` names the one host outside this machine that the load may go to.
+        ``allow_host`` names the one host outside this machine that the load may go to; ``tls`` is
+        section `tls` of the cloud file.
         """
         running = LoadProcess.load(self._process_file)
         if running is not None and running.runs():
@@ -108,6 +112,8 @@ class LoadGeneratorHook:
         }
         if allow_host:
             environment["LOAD_ALLOW_HOST"] = allow_host
+        if peer_of(tls, account.auth_url):
+            environment["LOAD_TLS"] = tls.model_dump_json()
         with (self.directory / "locust.log").open("ab") as log:
             self._child = subprocess.Popen(
                 self._command(profile, account.auth_url, run_time_seconds),

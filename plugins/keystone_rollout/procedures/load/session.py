@@ -61,7 +61,7 @@ class LoadSession:
 
     def account(self) -> KeystoneAccount:
         """Return the administrator with whom the load works."""
-        api = KeystoneApiHook(self.run.cloud.api.connection)
+        api = KeystoneApiHook(self.run.cloud.api.connection, tls=self.run.cloud.tls)
         return KeystoneAccount(auth_url=api.url, **api.credentials())
 
     def start(self) -> None:
@@ -79,6 +79,7 @@ class LoadSession:
                 self.account(),
                 run_time_seconds=load.run_time,
                 allow_host=load.allow_host,
+                tls=self.run.cloud.tls,
             )
             self.generator.wait_until_serving()
         except BaseException:

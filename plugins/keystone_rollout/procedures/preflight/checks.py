@@ -23,6 +23,7 @@ from keystone_rollout.hooks.database.keystone import (
 )
 from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.hop import HopChecks
+from keystone_rollout.procedures.preflight.trust import TrustChecks
 from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -78,6 +79,7 @@ class PreflightChecks:
         yield databases.administrator, self._administrator
         yield self.cloud.upgrade_container.image, self._image
         yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
+        yield "certificates", lambda: TrustChecks(self.cloud).run(self.left_out)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
         yield "load", self._load_port

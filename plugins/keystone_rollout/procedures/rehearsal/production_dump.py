@@ -77,7 +77,9 @@ class ProductionDump:
         """
         project_path(self.cloud.backup_directory).mkdir(parents=True, exist_ok=True, mode=0o700)
         load = BackupLoad(self.cloud)
-        live = SchemaReader(self.cloud.databases.administrator, self.cloud.databases.schema_name)
+        live = SchemaReader(
+            self.cloud.databases.administrator, self.cloud.databases.schema_name, self.cloud.tls
+        )
         with load.meanwhile(self.path) as loaded:
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip

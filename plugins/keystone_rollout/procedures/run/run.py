@@ -121,11 +121,19 @@ class RolloutRun:
 
     def record_deviations(self, params: Mapping[str, Any]) -> None:
         """Record what the run's params set otherwise than the cloud file, each once."""
-        known = {replace(event, t=0.0) for event in self.directory.events(Noted)}
         for text in deviations(_cloud({**params, **dict.fromkeys(OVERRIDES)}), self.cloud):
             log.warning("Deviation: %s", text)
-            if (note := Noted(text=text)) not in known:
-                self.directory.record(note)
+            self._note_once(text)
+
+    def record_unverified(self) -> None:
+        """Record each address whose certificate is not verified, with the cloud file's reason."""
+        for text in self.cloud.tls.exceptions():
+            log.warning("%s", text)
+            self._note_once(text)
+
+    def _note_once(self, text: str) -> None:
+        if text not in {event.text for event in self.directory.events(Noted)}:
+            self.directory.record(Noted(text=text))
 
     def plan(self) -> Planned:
         """Return what task `plan` found; RuntimeError where it has not run."""

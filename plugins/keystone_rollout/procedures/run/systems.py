@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
-from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.cloud.notifications import Message, Notification
+from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.run.systems import Outside, Systems
 from keystone_rollout.domain.schema.difference import Difference
@@ -28,6 +28,7 @@ from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.database.client import client_missing
 from keystone_rollout.hooks.database.comparison import SchemaReader, compare_rows, structures_differ
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.keystone import (
     KeystoneDatabase,
     has_global_right,
@@ -70,7 +71,7 @@ class RealSchema(KeystoneDatabase):
         super().__init__(cloud, target)
         self.cloud = cloud
         self.clock = clock
-        self.live = SchemaReader(target.administrator, target.schema)
+        self.live = SchemaReader(target.administrator, target.schema, cloud.tls)
 
     def table_sizes(self) -> dict[str, dict[str, Any]]:
         """Return every table's rows and bytes, see read_table_sizes."""
@@ -88,17 +89,20 @@ class RealSchema(KeystoneDatabase):
 class RealAccounts:
     """The accounts of Airflow's connections to the database."""
 
+    def __init__(self, tls: Tls) -> None:
+        self.tls = tls
+
     def lacking(self, connection: str, needed: tuple[str, ...], schema: str) -> list[str]:
         """Return the privileges that an account lacks."""
-        return missing_privileges(MySqlHook(mysql_conn_id=connection), needed, schema)
+        return missing_privileges(DatabaseHook(connection, self.tls), needed, schema)
 
     def has_any(self, connection: str, any_of: tuple[str, ...]) -> bool:
         """Tell whether an account has one of these on *.*."""
-        return has_global_right(MySqlHook(mysql_conn_id=connection), any_of)
+        return has_global_right(DatabaseHook(connection, self.tls), any_of)
 
     def protects_triggers(self, connection: str) -> bool:
         """Tell whether the server lets only SUPER make triggers."""
-        row = MySqlHook(mysql_conn_id=connection).get_first(sql("select_trigger_protection"))
+        row = DatabaseHook(connection, self.tls).get_first(sql("select_trigger_protection"))
         return bool(row[0])
 
 
@@ -129,7 +133,8 @@ class RealKeystone:
     def __init__(self, cloud: Cloud, clock: Clock) -> None:
         self.connection = cloud.api.connection
         self.clock = clock
-        self.api = KeystoneApiHook(self.connection)
+        self.tls = cloud.tls
+        self.api = KeystoneApiHook(self.connection, tls=self.tls)
 
     @property
     def url(self) -> str:
@@ -146,11 +151,13 @@ class RealKeystone:
 
     def prover(self, node: Node, start_seconds: float, elsewhere: str | None = None) -> NodeProver:
         """Return what proves a node."""
-        return NodeProver(self.connection, node.url, start_seconds, elsewhere, self.clock)
+        return NodeProver(
+            self.connection, node.url, start_seconds, elsewhere, self.clock, tls=self.tls
+        )
 
     def writes(self, account: KeystoneAccount) -> AcknowledgedWritesHook:
         """Return what checks the load's writes."""
-        return AcknowledgedWritesHook(account)
+        return AcknowledgedWritesHook(account, tls=self.tls)
 
 
 class RealLoad:
@@ -269,7 +276,7 @@ class RealSystems:
 
     @cached_property
     def accounts(self) -> RealAccounts:
-        return RealAccounts()
+        return RealAccounts(self.cloud.tls)
 
     @cached_property
     def variables(self) -> RealVariables:

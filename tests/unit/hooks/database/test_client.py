@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.hooks.database import client as database_client
 from keystone_rollout.hooks.database.client import (
@@ -23,6 +22,7 @@ from keystone_rollout.hooks.database.client import (
     client_missing,
     without_content,
 )
+from keystone_rollout.hooks.database.connection import DatabaseHook
 from tests.stand_ins.agreeing_database import AgreeingDatabase, agreeing_database
 
 RAW = bytes(range(256)) * 3000
@@ -56,7 +56,7 @@ BEFORE_BINARY_MODE = """\
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatabaseClient:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("AIRFLOW_CONN_A_DATABASE", "mysql://rollout:a%22b%5Cc@db.example.org:3307/")
-    return DatabaseClient(MySqlHook(mysql_conn_id="a_database"))
+    return DatabaseClient(DatabaseHook("a_database"))
 
 
 def program(folder: Path, name: str, script: str, offers: str = WITH_SANDBOX) -> None:
@@ -173,7 +173,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AgreeingDatabase]:
 
 
 def load(content: bytes) -> None:
-    DatabaseClient(MySqlHook(mysql_conn_id="a_database")).load("keystone", io.BytesIO(content))
+    DatabaseClient(DatabaseHook("a_database")).load("keystone", io.BytesIO(content))
 
 
 def test_the_real_client_loads_a_dump(server: AgreeingDatabase) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keystone_rollout.domain.cloud.tls import TrustedAddress
 from keystone_rollout.hooks.files.cloud_file import (
     CLOUDS,
     CloudFileError,
@@ -52,7 +53,8 @@ def test_the_production_example_shows_every_key() -> None:
         key
         for section in (cloud, cloud.upgrade_container, cloud.limits, cloud.limits.load,
                         cloud.limits.node, cloud.load, cloud.doctor, cloud.tokens, cloud.node_steps,
-                        cloud.notifications[0], load_cloud("lab").rehearsal)
+                        cloud.notifications[0], cloud.tls, TrustedAddress(),
+                        load_cloud("lab").rehearsal)
         for key in type(section).model_fields
         if f"{key}:" not in shown
     ]  # fmt: skip
