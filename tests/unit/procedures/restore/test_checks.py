@@ -82,7 +82,8 @@ def test_every_check_is_made_also_where_another_one_cannot_be(
     balancer: Balancer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for program in ("mariadb", "mariadb-dump"):
-        (tmp_path / program).touch(0o755)
+        (tmp_path / program).write_text("#!/bin/sh\necho '  --binary-mode       Binary mode'\n")
+        (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     found = findings(tmp_path)
     assert {key for key, verdict in found.items() if not verdict.ok} == {
