@@ -1,4 +1,4 @@
-"""What a dump holds: is it whole, does it stay within its schema, may it be rehearsed with?"""
+"""Judge a dump: is it whole, does it stay within its schema, may it be rehearsed with?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAVES = re.compile(
 
 
 def scan_dump(lines: Iterable[bytes], schema: str) -> list[str]:
-    """Return what is wrong with a dump of one schema, line by line and never as a whole."""
+    """Return the problems of a dump of one schema; it is read line by line."""
     header: list[bytes] = []
     problems: list[str] = []
     last = b""
@@ -51,12 +51,12 @@ def _trailer_problems(last: bytes) -> list[str]:
 
 
 def _quoted(line: bytes) -> str:
-    # A dump that was cut off ends with rows, and they are nobody's business.
+    # A dump that was cut off ends with rows, which must not be shown.
     return repr(line.strip().split(b" VALUES")[0][:60].decode(errors="replace"))
 
 
 def judge_dump(path: str, problems: Sequence[str], size: int) -> Verdict:
-    """Return whether a dump is whole and stays within its schema; ``size`` in bytes."""
+    """Judge whether a dump is whole and stays within its schema; ``size`` in bytes."""
     return Verdict(
         ok=not problems,
         check="dump of production",
@@ -72,10 +72,10 @@ def judge_dump(path: str, problems: Sequence[str], size: int) -> Verdict:
 def judge_dump_release(
     name: str, dump: RecordedVersions, staging: RecordedVersions, source: str
 ) -> Verdict:
-    """Return whether a dump stands where the source release does.
+    """Judge whether the schema versions of a dump are those of the source release.
 
-    ``staging`` is what the version table says right after the reset, with every node at the source
-    release. Releases that share one schema cannot be told apart by it, and need not be.
+    ``staging`` holds the versions right after the reset, with every node at the source release.
+    Releases that share one schema are not told apart, and need not be.
     """
     return Verdict(
         ok=dump == staging,
