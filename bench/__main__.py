@@ -34,7 +34,7 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one way of upgrading took, in seconds."""
+    """The times of one way of upgrading, in seconds."""
 
     way: str
     seconds: float
@@ -42,7 +42,7 @@ class Measurement:
 
 
 class RotationMeter:
-    """Add up for how long each server was not ready and UP."""
+    """The seconds for which each server was not ready and UP."""
 
     def __init__(self) -> None:
         self.out: dict[str, float] = defaultdict(float)
@@ -68,7 +68,7 @@ class RotationMeter:
 
 
 def measure(way: str, upgrade: Callable[[], None]) -> Measurement:
-    """Run one upgrade and return what it took."""
+    """Run one upgrade and return its times."""
     with RotationMeter() as meter:
         began = time.monotonic()
         upgrade()
@@ -94,7 +94,7 @@ def run_dag() -> None:
 
 
 def check_upgraded() -> None:
-    """Both ways have to reach the same state, or their times cannot be compared."""
+    """Check that the lab is upgraded: only ways that reach the same state can be compared."""
     states = nodes.read_states(engine.connect())
     wrong = [state.node.name for state in states if state.running != TARGET]
     if wrong or set(database.schema_versions().values()) != {"109", "44"}:

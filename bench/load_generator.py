@@ -1,7 +1,7 @@
-"""Measure what one process of the load costs: CPU and memory, at its default and its highest rate.
+"""Measure the cost of one process of the load: CPU and memory, at its default and its highest rate.
 
 The load of the upgrade runs for a few seconds against a small Keystone in this process, on
-127.0.0.1. Counted are the load's own CPU seconds, so what else takes the cores hardly matters.
+127.0.0.1. Only the load's own CPU seconds are counted, so other processes hardly matter.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ HIGHEST_RATE = 5000.0
 
 
 class LoadFailed(RuntimeError):
-    """Say why there is nothing to measure."""
+    """A load that failed, so that there is nothing to measure."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Hold what a load took.
+    """The cost of a load.
 
     :param requests: that were answered within the measurement
     :param seconds: wall-clock of it
@@ -57,17 +57,17 @@ class Cost:
 
     @property
     def cores(self) -> float:
-        """Return which part of one core the load took."""
+        """Return the part of one core that the load took."""
         return self.cpu_seconds / self.seconds
 
     @property
     def rate_of_a_core(self) -> float:
-        """Return requests per CPU second: the rate that one whole core would do."""
+        """Return requests per CPU second: the rate of one whole core."""
         return self.requests / self.cpu_seconds
 
 
 def measure(profile: LoadProfile, seconds: float = SECONDS) -> Cost:
-    """Return what a load of that profile costs; LoadFailed if a request of it failed."""
+    """Return the cost of a load of that profile; LoadFailed if one of its requests failed."""
     with serve() as keystone, tempfile.TemporaryDirectory() as folder:
         load = LoadGeneratorHook(Path(folder) / "load", web_port=free_port())
         account = KeystoneAccount(keystone.auth_url, "admin", ADMIN_PASSWORD)

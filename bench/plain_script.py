@@ -1,6 +1,6 @@
 """Write the upgrade as the plain shell script an operator would keep: same commands, same order.
 
-No gate, no baseline, no record, no way back: that is what the DAG's extra time pays for.
+It has no gate, no baseline, no record and no way back: the DAG's extra time pays for these.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Say what an upgrade would do, without changing anything: one page to read the day before.
 
 It takes no lock and may run while an upgrade runs. Red means that something stands in the way or
-could not be read; the page says what, with all the rest.
+could not be read; the page names it, with all the rest.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from operators.plan_parts import (
 with DAG(
     dag_id="keystone_plan",
     schedule=None,
-    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    is_paused_upon_creation=False,  # a paused DAG's run stays queued, and nobody is notified
     doc_md=page("keystone_plan"),
     tags=["keystone"],
-    params=cloud_params(source="What the nodes run now", target="What the nodes shall run"),
+    params=cloud_params(source="What the nodes run now", target="What the nodes should run"),
 ) as dag:
     plan = PlanHopOperator(task_id="plan")
     read_migrations = ReadMigrationsOperator(task_id="read_migrations")
     read_schema = ReadSchemaOperator(task_id="read_schema")
     read_nodes = ReadNodesOperator(task_id="read_nodes")
     estimate_steps = EstimateStepsOperator(task_id="estimate_steps")
-    # It is red itself where a part is missing, so that it may run after a failed one.
+    # It fails itself if a part is missing, so it may run after a failed task.
     write_plan = WritePlanOperator(task_id="write_plan", trigger_rule="all_done")
 
     chain(plan, [read_migrations, read_schema, read_nodes, estimate_steps], write_plan)

@@ -49,7 +49,8 @@ def rehearsal_dag(made: RehearsalDag) -> DAG:
         keep_report = KeepRehearsalOperator(task_id="keep_report")
 
         chain(check_staging, take_lock, reset_staging, load_dump, release_lock, run_upgrade)
-        # A teardown goes well also after a failure: the upgrade needs what was before it, too.
+        # A teardown succeeds even after a failure, so the upgrade depends on the step before it,
+        # too.
         chain(load_dump, run_upgrade, rehearsal_succeeded)
         chain(run_upgrade, keep_report)
 

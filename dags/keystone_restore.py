@@ -1,4 +1,4 @@
-"""Put a cloud back to the source release from its verified backup, when there is no other way."""
+"""Restore a cloud to the source release from its verified backup, if there is no other way."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_r
 with DAG(
     dag_id="keystone_restore",
     schedule=None,
-    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    is_paused_upon_creation=False,  # a paused DAG's run stays queued, and nobody is notified
     doc_md=page("keystone_restore"),
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
     params=all_params(
-        cloud_params(source="What to go back to", target="What to leave"),
+        cloud_params(source="What to restore", target="What to leave"),
         restore_params(),
         lock_params(),
     ),

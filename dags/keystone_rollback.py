@@ -1,4 +1,4 @@
-"""Take all nodes back to the source release under load, before contract."""
+"""Roll all nodes back to the source release under load, before contract."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_r
 with DAG(
     dag_id="keystone_rollback",
     schedule=None,
-    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    is_paused_upon_creation=False,  # a paused DAG's run stays queued, and nobody is notified
     doc_md=page("keystone_rollback"),
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
     params=all_params(
-        cloud_params(source="What to go back to", target="What to leave"),
+        cloud_params(source="What to roll back to", target="What to leave"),
         load_params(),
         lock_params(),
     ),

@@ -46,13 +46,13 @@ from sensors.schema_head import SchemaHeadSensor
 with DAG(
     dag_id="keystone_upgrade",
     schedule=None,
-    is_paused_upon_creation=False,  # a run of a paused DAG would wait, and nobody be told
+    is_paused_upon_creation=False,  # a paused DAG's run stays queued, and nobody is notified
     doc_md=page("keystone_upgrade"),
     max_active_runs=1,
     tags=["keystone"],
     default_args={"on_failure_callback": end_resumed_run},
     params=all_params(
-        cloud_params(source="What the nodes run now", target="What the nodes shall run"),
+        cloud_params(source="What the nodes run now", target="What the nodes should run"),
         upgrade_params(),
         load_params(),
         lock_params(),

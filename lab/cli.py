@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace, report: Report) -> int:
 
 @contextmanager
 def only_one_at_a_time() -> Iterator[None]:
-    """Refuse to change the lab while another command of this checkout does."""
+    """Refuse to change the lab while another command of this checkout changes it."""
     paths.STATE.mkdir(exist_ok=True)
     with (paths.STATE / "lock").open("a+") as lock:
         try:
@@ -89,12 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the lab at a release")
     hop.add_arguments(up)
-    commands.add_parser("reset", help="back to the source release")
+    commands.add_parser("reset", help="reset it to the source release")
     commands.add_parser("adopt", help="make the lab's administrator known to loaded data")
     commands.add_parser("status", help="print one table")
     ui = commands.add_parser("ui", help="Airflow's web page on 127.0.0.1:8080 until Ctrl-C")
     ui.add_argument("--home", type=Path, default=UI_HOME, help="AIRFLOW_HOME of its own")
-    commands.add_parser("plan", help="say what an upgrade would do", add_help=False)
+    commands.add_parser("plan", help="show what an upgrade would do", add_help=False)
     commands.add_parser("rehearsal", help="upgrade the lab under load", add_help=False)
     commands.add_parser("hops", help="a rehearsal of every hop", add_help=False)
     commands.add_parser("odyssey", help="one database through every release", add_help=False)

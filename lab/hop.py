@@ -1,4 +1,4 @@
-"""The upgrade that the lab is set up for: two builds, and what they share."""
+"""The upgrade that the lab is set up for: two builds, and whether they share a memcached."""
 
 import argparse
 import json
@@ -59,9 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def plan_hop(source_name: str, target_name: str, own_cache: bool = False) -> Hop:
     """Return the upgrade between two releases, each by name, number or version.
 
-    A memcached of its own is what the target gets where it is asked for, or where the two
-    releases cannot share one. Raises CommandError if the lab cannot run the pair; nothing has been
-    made then.
+    The target gets a memcached of its own if that is asked for, or if the two releases cannot share
+    one. Raises CommandError if the lab cannot run the pair; nothing has been made then.
     """
     names = (find_release(source_name), find_release(target_name))
     builds = choose_builds(*names)
@@ -87,7 +86,7 @@ def plan_hop(source_name: str, target_name: str, own_cache: bool = False) -> Hop
 
 
 def keep(hop: Hop) -> None:
-    """Write down what the lab is set up for."""
+    """Write down the upgrade that the lab is set up for."""
     content = {
         "source": _as_data(hop.source),
         "target": _as_data(hop.target),
@@ -97,7 +96,7 @@ def keep(hop: Hop) -> None:
 
 
 def current() -> Hop:
-    """Return what the lab was set up for."""
+    """Return the upgrade that the lab was set up for."""
     if not paths.LAB.exists():
         raise CommandError("the lab was never started here; run make lab first")
     try:

@@ -1,4 +1,4 @@
-"""Plan an upgrade of the lab with the real DAG, and print what it would do; nothing is changed."""
+"""Plan an upgrade of the lab with the real DAG, and print the plan; nothing is changed."""
 
 import argparse
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serves(hop: Hop, client: docker.DockerClient) -> bool:
-    """Tell whether the lab is there for this upgrade, perhaps half-way through it: that stays."""
+    """Tell whether the lab is set up for this upgrade; it may be half-way through it."""
     try:
         return current() == hop and all(state.running for state in nodes.read_states(client))
     except CommandError:

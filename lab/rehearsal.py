@@ -1,4 +1,4 @@
-"""The main job: upgrade the lab under load with the real DAG, and check the truth afterwards."""
+"""The main job: upgrade the lab under load with the real DAG, and check the result afterwards."""
 
 import argparse
 import time
@@ -37,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one upgrade: the lab's answers, and how many seconds the DAG took."""
+    """The result of one upgrade: the lab's answers, and how many seconds the DAG took."""
 
     checks: list[Check]
     seconds: float
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Bring the lab up, upgrade it, print what was measured; 0 only if all of it holds."""
+    """Bring the lab up, upgrade it, print the measurements; 0 only if all are within limits."""
     parser = argparse.ArgumentParser(prog="python -m lab rehearsal", description=__doc__)
     add_arguments(parser)
     options = parser.parse_args(arguments)
@@ -84,7 +84,7 @@ def new_run(hop: Hop, clouds: Path | None = None) -> UpgradeRun:
 
 
 def upgrade(run: UpgradeRun, hop: Hop, report: Report, on_event: OnEvent | None = None) -> Outcome:
-    """Run the DAG, ask the lab what came of it, print that, and return it.
+    """Run the DAG, ask the lab for the result, print and return it.
 
     :param on_event: called with each event that the run records, while it goes on
     """
@@ -144,7 +144,7 @@ def judge(
     original: int,
     states: Sequence[nodes.NodeState],
 ) -> list[Check]:
-    """Ask the lab what is true now, and hold it against what an upgrade has to leave."""
+    """Compare the lab's present state with the state that an upgrade has to leave."""
     load = record.get("load") or {}
     heads = (record.get("plan") or {}).get("heads") or {}
     requests, failures = load.get("requests", 0), load.get("failures")
@@ -174,16 +174,16 @@ def judge(
 
 
 def judge_isolation(original: str) -> Check:
-    """Ask whether the server's transaction isolation is what it was before the upgrade."""
+    """Ask whether the server's transaction isolation is the same as before the upgrade."""
     value = database.transaction_isolation()
     return Check("tx_isolation", value, original, value == original)
 
 
 def judge_schema(versions: Mapping[str, str], heads: Mapping[str, Any]) -> Check:
-    """Hold the version table's rows against the heads that the image carries.
+    """Compare the version table's rows with the heads that the image carries.
 
-    With alembic there is no head of `migrate`, and exactly the heads of the two branches may stand
-    in the table: a row more is one that nobody put there on purpose.
+    With alembic there is no head of `migrate`, and the table may hold exactly the heads of the two
+    branches: any other row is a mistake.
     """
     if heads.get("migrate") == "":
         measured = sorted(versions.values())
@@ -196,7 +196,7 @@ def judge_schema(versions: Mapping[str, str], heads: Mapping[str, Any]) -> Check
 
 
 def show(run: UpgradeRun, checks: Sequence[Check], seconds: float, report: Report) -> None:
-    """Print the outcome; where it is red, why and what to do come last."""
+    """Print the outcome; if it is red, the reason and the next step come last."""
     record = run.report()
     load = record.get("load") or {}
     for check in checks:

@@ -27,10 +27,9 @@ def reset(
     stale_nodes: Sequence[Node] = NODES,
     stale_data: bool = True,
 ) -> None:
-    """Put the lab back to *build*, whatever an upgrade did to it.
+    """Reset the lab to *build* after an upgrade.
 
-    All of it, unless the caller has looked and knows which nodes are stale, or that the data is
-    not.
+    Everything is reset, unless the caller knows which nodes are stale, or that the data is not.
     """
     if content.expected_versions(build) is None:
         raise CommandError(
@@ -52,7 +51,7 @@ def adopt(client: docker.DockerClient, report: Report) -> None:
 
     With keystone-manage of the source release, which the first node still has.
     """
-    # Nobody may take it for the lab's own data any more.
+    # It is not the lab's own data any more.
     paths.PRESENT_SEED.unlink(missing_ok=True)
     with report.step("administrator made known to the data"):
         nodes.keystone_manage(
@@ -90,11 +89,11 @@ def _restore(client: docker.DockerClient, build: Build, report: Report) -> None:
     with report.step(f"database restored to {build.version}"):
         database.wait_until_ready()
         content.restore(client, build)
-        database.restore_globals()
+        database.reset_globals()
 
 
 def differences(client: docker.DockerClient, build: Build) -> list[str]:
-    """Return in what the running lab differs from one that stands at *build*."""
+    """Return the differences between the running lab and one at *build*."""
     unserving = [
         f"{server.name} is {server.operational}/{server.administrative}"
         for server in balancer.servers()
@@ -105,9 +104,9 @@ def differences(client: docker.DockerClient, build: Build) -> list[str]:
 
 
 def node_differences(states: Sequence[nodes.NodeState], build: Build) -> dict[Node, str]:
-    """Return in what each node differs from one that was just made for *build*; none that fits."""
+    """Return how each node differs from one that was just made for *build*, if it does."""
     found = {}
-    # The nodes take their privileges over when they start, and another target needs others.
+    # The nodes read their privileges when they start, and another target needs others.
     sudoers = hashlib.sha256(paths.SUDOERS.read_bytes()).hexdigest()
     for state in states:
         seen = (state.installed, state.running, state.neighbour)
@@ -120,7 +119,7 @@ def node_differences(states: Sequence[nodes.NodeState], build: Build) -> dict[No
 
 
 def data_differences(build: Build) -> list[str]:
-    """Return in what the database differs from one that was just restored to *build*."""
+    """Return how the database differs from one that was just restored to *build*."""
     found = []
     if content.present() != build.key:
         found.append(f"the database holds the data of {content.present() or 'no release'}")

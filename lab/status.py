@@ -1,4 +1,4 @@
-"""One table of what the lab is: nodes, releases, HAProxy's view, schema versions."""
+"""One table of the lab's state: nodes, releases, HAProxy's view, schema versions."""
 
 import docker
 from rich.table import Table

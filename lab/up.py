@@ -1,4 +1,4 @@
-"""Bring the lab up: make what is missing, start it, leave it at the source release."""
+"""Bring the lab up: make its missing parts, start it, leave it at the source release."""
 
 import json
 import time
@@ -29,7 +29,7 @@ from machine.errors import CommandError
 from machine.progress import Report
 
 SETTLE_S = 10.0
-"""For how long a node that was stopped, and is there again, may take to run Keystone."""
+"""Seconds in which a node that was stopped, and started again, has to run Keystone."""
 
 
 def up(wanted: Hop, report: Report) -> None:
@@ -72,7 +72,7 @@ def prepare_state(client: docker.DockerClient, wanted: Hop) -> None:
 def make_parts(
     client: docker.DockerClient, wanted: Hop, pool: ThreadPoolExecutor, report: Report
 ) -> Future[None]:
-    """Make images and packages; what only the target needs is made while the lab starts.
+    """Make images and packages; those that only the target needs are made while the lab starts.
 
     Returns the future of the target's part.
     """
@@ -104,7 +104,7 @@ def _make_target(client: docker.DockerClient, target: Build, report: Report) -> 
 def start_at_source(client: docker.DockerClient, source: Build, report: Report) -> None:
     """Start every container and make sure that the lab stands at *source*.
 
-    Only what does not is replaced: the nodes of another upgrade, the data of another release.
+    Only parts that do not are replaced: the nodes of another upgrade, the data of another release.
     """
     before = _node_ids(client)
     with report.step("containers"):
@@ -149,7 +149,7 @@ def _out_of_rotation() -> list[str]:
 def _settled_differences(
     client: docker.DockerClient, source: Build, made_now: Container[str]
 ) -> dict[Node, str]:
-    """Return which nodes differ from *source* and go on to; one that was just made does not."""
+    """Return the nodes that differ from *source*; one that is starting gets some time."""
     asked = [node for node in NODES if node.container not in made_now]
     deadline = time.monotonic() + SETTLE_S
     while True:

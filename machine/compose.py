@@ -29,7 +29,7 @@ class Project:
     """A project of docker-compose.yaml.
 
     :param variables: file with the variables that docker-compose.yaml reads
-    :param own: how the names begin of variables that only this file may set: those of our own
+    :param own: prefixes of the names of variables that only this file may set: those of our own
         environment would prevail
     """
 

@@ -1,4 +1,4 @@
-"""The Docker engine: connect, and build, run and commit what belongs to the project.
+"""The Docker engine: connect, and build, run and commit the images of the project.
 
 Images are built through the engine's API with the classic builder: it needs no buildx, and
 unlike BuildKit it leaves no cache behind that only a prune of everyone's cache could remove.
@@ -38,7 +38,7 @@ HOST_VARIABLES = (
 PROXY_VARIABLES = tuple(name for name in HOST_VARIABLES if name.lower().endswith("_proxy"))
 
 OWN_ERROR = 3
-"""Exit code of our own scripts that have said in an "error: " line what is wrong."""
+"""Exit code of our own scripts that have printed an "error: " line."""
 
 Note = Callable[[str], None]
 
@@ -135,8 +135,8 @@ def run_once(
 ) -> Container:
     """Run a container to its end and return it, stopped; the caller removes it.
 
-    All that it prints is in *log* as well. If it exits non-zero, it is removed, and CommandError is
-    raised with what it called an error, or else with its last lines.
+    Its output is in *log* as well. If it exits non-zero, it is removed, and CommandError is raised
+    with its "error: " line, or else with its last lines.
     """
     container = client.containers.run(image, detach=True, labels=dict(labels), **options)
     try:

@@ -2,4 +2,4 @@
 
 
 class CommandError(Exception):
-    """An error that the operator can act on: what was found, what is allowed, what to do next."""
+    """An error that the operator can act on: the finding, the allowed values, the next step."""

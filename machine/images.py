@@ -1,4 +1,4 @@
-"""Images of this project: the base of all of them, and making only those whose inputs changed."""
+"""Images of this project: the base of all of them, and builds of those whose inputs changed."""
 
 import hashlib
 import subprocess
@@ -78,13 +78,13 @@ def ensure_image(client: docker.DockerClient, image: Image, report: Report) -> N
 
 @dataclass(frozen=True)
 class Installation:
-    """An image that a container of its parent makes: what it installs is committed.
+    """An image that is committed from a container of its parent.
 
     So neither a package index nor a compiler ends up in a layer.
 
     :param name: repository and tag
     :param made_from: contents that the image depends on, beside its parent
-    :param command: Dockerfile's line with what a container of it runs
+    :param command: Dockerfile's line with the command of its containers
     :param labels: by which the image is found again, and removed
     """
 
@@ -122,5 +122,5 @@ def ensure_installation(
 
 
 def short(name: str) -> str:
-    """Return an image's name without what all of ours begin with."""
+    """Return an image's name without the prefix of this project."""
     return name.removeprefix(f"{PREFIX}/")

@@ -15,7 +15,7 @@ BUNDLE_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_
 
 
 def copy_ca_bundle() -> None:
-    """Copy the host's CA bundle to where builds mount it from."""
+    """Copy the host's CA bundle to the place from which builds mount it."""
     candidates = [os.environ.get(name, "") for name in BUNDLE_VARIABLES]
     candidates += [BUNDLE_IN_CONTAINER, str(ssl.get_default_verify_paths().cafile or "")]
     for candidate in candidates:

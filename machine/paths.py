@@ -1,4 +1,4 @@
-"""Where this checkout keeps what its commands share: logs, and what builds are given."""
+"""The directories that all commands of this checkout share: logs, and the inputs of builds."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a command is doing, for people: one line per step with its elapsed time."""
+"""The progress of a command, for people: one line per step with its elapsed time."""
 
 import sys
 import threading
@@ -15,7 +15,7 @@ REPORT_EVERY_S = 10.0
 
 
 class Step:
-    """One running step; says how far it is."""
+    """One running step, and how far it is."""
 
     def __init__(self, report: "Report", title: str) -> None:
         self._report = report
@@ -35,7 +35,7 @@ class Step:
             self._report.line(f"{self.title}: {done} of {total}")
 
     def note(self, text: str) -> None:
-        """Show what the step is at."""
+        """Show a remark beside the step."""
         if self._task is not None:
             self._report.progress.update(self._task, description=f"{self.title} · {text}")
             return

@@ -19,7 +19,7 @@ HEALTHY_S = 240.0
 
 DAGS = {"keystone_plan", "keystone_upgrade", "keystone_rollback", "keystone_restore"}
 DAGS_S = 120.0
-"""Seconds until Airflow has to have read them."""
+"""Seconds until Airflow has to have read the DAGs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def up(settings: Settings, report: Report) -> None:
-    """Make what is missing, start Airflow, wait for it, and say how to log in."""
+    """Make the missing parts, start Airflow, wait for it, and say how to log in."""
     client = engine.connect()
     page = Page(settings.address)
     if not network.is_free(settings.port) and not _is_ours(settings.port):
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         each = commands.add_parser(name, help=purpose)
         each.add_argument("--port", type=int, default=8080, help="of the page, on 127.0.0.1")
         each.add_argument("--url", default="", help="how a browser reaches it, behind a proxy")
-        each.add_argument("--files", default="", help="folder with what the cloud files name")
+        each.add_argument("--files", default="", help="folder of the cloud files' own files")
         each.add_argument("--celery", action="store_true", help="run tasks in a worker")
     commands.add_parser("down", help="stop Airflow; nothing is lost")
     connections = commands.add_parser("connections", help="store the connections of a file")

@@ -20,7 +20,7 @@ airflow connections import --overwrite "$folder/connections.yaml"
 
 
 def start() -> None:
-    """Start what compose.env says, and stop what belongs to the other executor."""
+    """Start the profiles of compose.env, and stop the containers of the other executor."""
     profiles = read_written()["COMPOSE_PROFILES"].split(",")
     _compose(profiles, "up", "--detach", "--no-build")
     if "celery" not in profiles:
@@ -39,7 +39,7 @@ def stop() -> None:
 
 
 def import_connections(file: Path) -> str:
-    """Store the connections of a file in Airflow, encrypted; return what Airflow says.
+    """Store the connections of a file in Airflow, encrypted; return Airflow's output.
 
     They go in through standard input, so that no command line holds one. Connections of the same
     id are replaced.

@@ -1,6 +1,6 @@
 """The images of Airflow's containers, from Debian and PyPI alone, made if their inputs changed.
 
-The base is that of all images. What comes from PyPI is installed by a container whose result is
+The base is that of all images. A container installs the packages from PyPI, and its result is
 committed, so that neither a package index nor a CA bundle nor a compiler ends up in a layer.
 """
 
@@ -50,7 +50,7 @@ SERVICES = {
 
 
 def ensure(client: docker.DockerClient, profiles: list[str], report: Report) -> None:
-    """Make every image that the profiles need and that is missing or out of date."""
+    """Make every image of the profiles that is missing or out of date."""
     machine_paths.make_state_directories()
     ensure_base(client, SUITE, report)
     for profile in profiles:
@@ -101,7 +101,7 @@ def _read_only(target: str, source: Path) -> Mount:
 
 
 def _write_build_folder(folder: Path) -> None:
-    """Write what the installer reads; the index may have a password in its address."""
+    """Write the installer's inputs; the index may have a password in its address."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     for file, name in zip(paths.REQUIREMENTS, ("project.txt", "production.txt"), strict=True):

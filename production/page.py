@@ -13,7 +13,7 @@ from production.secret_files import read_password
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 SILENT = "silent since the start"
-"""Of a component whose last heartbeat is that of a process which is gone."""
+"""State of a component whose last heartbeat is that of a process that is gone."""
 
 TIMEOUT_S = 30.0
 """For one answer; the first ones of a page that has just started take a while."""
@@ -24,12 +24,12 @@ LOGS = "docker-compose --env-file .airflow/compose.env logs"
 
 @dataclass(frozen=True)
 class Page:
-    """Talk to the page under an address."""
+    """Airflow's page under an address."""
 
     address: str
 
     def health(self, since: datetime | None = None) -> dict[str, str]:
-        """Return what each component says of itself; empty if nobody answers.
+        """Return the state of each component; empty if nobody answers.
 
         Airflow calls one healthy for 30 s after its last heartbeat, also when it was ended
         meanwhile; with ``since`` (with a time zone) a heartbeat has to be later than that.
@@ -41,7 +41,7 @@ class Page:
         return {name: _state(name, answer.get(name, {}), since) for name in COMPONENTS}
 
     def wait_until_healthy(self, seconds: float, since: datetime | None = None) -> None:
-        """Return once all components are healthy; CommandError with the others after that time."""
+        """Return once all components are healthy; CommandError names the others after that time."""
         health: dict[str, str] = {}
         for _ in _until(seconds):
             health = self.health(since)
@@ -75,10 +75,10 @@ class Page:
         return answer.json()
 
     def wait_for_dags(self, wanted: set[str], seconds: float, since: datetime) -> None:
-        """Return once Airflow has read the DAGs; CommandError with what it could not import.
+        """Return once Airflow has read the DAGs; CommandError with the import errors.
 
-        Only what it has read after ``since`` (with a time zone) counts. What its database kept of
-        earlier readings says nothing of the files that are there now, an error as little as a DAG.
+        Only readings after ``since`` (with a time zone) count: DAGs and errors of earlier readings,
+        which its database keeps, may be those of other files.
         """
         problem = "nothing was asked"
         for _ in _until(seconds):

@@ -1,4 +1,4 @@
-"""Where an Airflow of this project keeps its files: everything under ``.airflow/``."""
+"""The files of an Airflow of this project: everything under ``.airflow/``."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ LAB_CONNECTIONS = machine_paths.STATE / "connections.yaml"
 
 
 def make_state_directories() -> None:
-    """Create what the containers mount, for this account alone.
+    """Create the directories that the containers mount, for this account alone.
 
     Docker would make a missing one itself, as root's.
     """

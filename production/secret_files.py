@@ -18,23 +18,24 @@ USERS = {"admin": "admin", "operator": "op", "viewer": "viewer"}
 """Who may log in, and Airflow's role of each."""
 
 REDIS_PORT = 6380
-"""On 127.0.0.1; not Redis' own number, which another one on this machine may have."""
+"""On 127.0.0.1; not Redis' default port, which another Redis on this machine may have."""
 
 MADE = ("postgres_password", "fernet_key", "api_secret_key", "jwt_secret", "redis_password")
 DERIVED = ("database_url", "broker_url", "result_backend")
 NAMES = (*MADE, *DERIVED)
 WORKER = ("broker_url", "result_backend")
-"""All that a worker knows."""
+"""The secrets of a worker."""
 
 PASSWORD_LENGTH = 20
-# Without what is mistaken for something else when a human types it.
+# Without characters that a human mistakes for others.
 ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def ensure() -> list[str]:
-    """Make what is missing, and give every file its mode again; return the names of the new ones.
+    """Make missing files, and give every file its mode again; return the names of the new ones.
 
-    What exists is never changed: a new Fernet key would make every stored connection unreadable.
+    An existing file is never changed: a new Fernet key would make every stored connection
+    unreadable.
     Raises CommandError for a file that is empty or damaged.
     """
     paths.make_state_directories()
@@ -52,9 +53,9 @@ def ensure() -> list[str]:
 
 
 def require_worker_secrets() -> None:
-    """Refuse if a worker's machine lacks what it needs from the first one: the queue's address.
+    """Refuse if a worker's machine lacks the first machine's secrets.
 
-    Nothing is made here: it would not be what the first machine has.
+    Nothing is made here, because it would differ from the first machine's.
     """
     paths.make_state_directories()
     missing = [str(_file(name)) for name in WORKER if not _file(name).exists()]
@@ -104,7 +105,7 @@ def _derived() -> dict[str, str]:
 
 
 def _ensure_logins() -> list[str]:
-    """Give every user without one a password; Airflow would print one that it makes itself."""
+    """Give a password to every user without one; Airflow would print one that it makes itself."""
     known = _read_logins() if paths.PASSWORDS.exists() else {}
     missing = [user for user in USERS if user not in known]
     for user in missing:

@@ -1,4 +1,4 @@
-"""What `make airflow` lets you choose, and the variables of docker-compose.yaml that come of it."""
+"""The settings of `make airflow`, and the variables of docker-compose.yaml made from them."""
 
 import os
 from dataclasses import dataclass
@@ -24,12 +24,13 @@ CONFIGURATION = """\
 
 @dataclass(frozen=True)
 class Settings:
-    """Hold the choices of one installation.
+    """The settings of one installation.
 
     :param port: of the page and the API, on 127.0.0.1
     :param url: address under which a browser reaches the page; empty: that of the port
-    :param files: folder with what the cloud files name (configurations, keys, backups), mounted
-        under its own path; its subfolder ``clouds`` replaces include/clouds. None: .airflow/files
+    :param files: folder with the files that the cloud files name (configurations, keys, backups),
+        mounted under its own path; its subfolder ``clouds`` replaces include/clouds. None:
+        .airflow/files
     :param celery: tasks run in a worker, which may be on another machine
     """
 
@@ -49,7 +50,7 @@ class Settings:
         return ["airflow", "celery"] if self.celery else ["airflow"]
 
     def check(self) -> None:
-        """Refuse what does not exist, before anything is made."""
+        """Refuse a folder that does not exist, before anything is made."""
         self._files()
 
     def variables(self, network_prefix: str) -> dict[str, str]:
@@ -84,10 +85,10 @@ class Settings:
 
 
 def read_at_the_start() -> str:
-    """Return a hash of what a container reads once, when it starts: secrets, settings, plugins.
+    """Return a hash of what a container reads only at its start: secrets, settings, plugins.
 
-    A file that is replaced is still the old one inside a container, and a module that is imported
-    stays. The hash goes with the random keys, so nobody can try out a password on it.
+    Inside a container a replaced file is still the old one, and an imported module stays. The
+    hash includes the random keys, so nobody can try out a password on it.
     """
     files = [*paths.SECRETS.glob("*"), *paths.CONFIGURATION.glob("airflow.cfg")]
     files += (paths.ROOT / "plugins").rglob("*.py")
@@ -96,7 +97,7 @@ def read_at_the_start() -> str:
 
 
 def write(settings: Settings, network_prefix: str) -> None:
-    """Write compose.env, for us and for use by hand, and what the containers mount."""
+    """Write compose.env, for us and for use by hand, and make the containers' folders."""
     settings.check()
     paths.make_state_directories()
     machine_paths.STATE.mkdir(exist_ok=True)

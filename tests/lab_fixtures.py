@@ -1,4 +1,4 @@
-"""Share the lab between tests: brought up once, put back to the source release for each run."""
+"""Share the lab between tests: brought up once, reset to the source release for each run."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def lab() -> docker.DockerClient:
 
 @pytest.fixture
 def fresh_lab(lab: docker.DockerClient) -> docker.DockerClient:
-    """Put the lab back to the source release."""
+    """Reset the lab to the source release."""
     put_at_source(lab)
     return lab
 
 
 def put_at_source(client: docker.DockerClient) -> None:
-    """Put the lab back to the source release, where it is not there."""
+    """Reset the lab to the source release, unless it stands there."""
     source = lab_hop().source
     if reset.differences(client, source):
         with Report() as report:

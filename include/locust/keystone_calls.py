@@ -16,12 +16,12 @@ from recorder import scrub
 
 
 class CallFailed(Exception):
-    """Say, without any secret, what was wrong with an answer."""
+    """A fault of an answer, described without any secret."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold a complete answer of the expected status; never printed, it may carry a token."""
+    """A complete answer of the expected status; never printed, because it may hold a token."""
 
     subject_token: str = field(repr=False)
     body: dict[str, Any] = field(repr=False)
@@ -37,14 +37,14 @@ def expect(condition: bool, wrong: str) -> None:
 
 
 class SingleAttemptPool(HTTPClientPool):
-    """Open connections on which a request is sent exactly once.
+    """A pool of connections on which a request is sent exactly once.
 
     geventhttpclient silently sends GET, PUT and DELETE again when the connection closes before
-    an answer. That is the very failure which the load has to see.
+    an answer. The load has to see that very failure.
     """
 
     def get_client(self, url: str | URL) -> HTTPClient:
-        """Return the client for a URL, with its number of further attempts set to none."""
+        """Return the client for a URL, without any further attempts."""
         client = super().get_client(url)
         # HTTPClient.request allows `size + 1` further attempts; the pool's real bounds, its
         # semaphore and queue, were made from `size` before and stay.
@@ -69,9 +69,9 @@ def open_session(
 
 
 class KeystoneCalls:
-    """Send requests to one Keystone, whose address is fixed when the process starts.
+    """The requests to one Keystone, whose address is fixed when the process starts.
 
-    The address in Locust's own web form has no say: the load never goes anywhere else.
+    The address in Locust's own web form is ignored: the load never goes anywhere else.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class KeystoneCalls:
                 allow_redirects=False,
             )
         except Exception as error:
-            # No text of it: an invalid header is quoted there with its value.
+            # Not the error's text, which quotes an invalid header with its value.
             self.report_crash(name, method, error)
             return None
         with response:
@@ -131,7 +131,7 @@ class KeystoneCalls:
                 response.failure(CallFailed(f"wrong content: the answer lacks {error}"))
                 return None
             except Exception as error:
-                # The type alone: the text of a parser's error quotes the answer.
+                # Only the type: the text of a parser's error quotes the answer.
                 response.failure(CallFailed(f"wrong content: {type(error).__name__} in reading it"))
                 return None
             response.success()
@@ -168,7 +168,7 @@ def _read(response: Any, expected: int, hidden: tuple[str, ...]) -> Answer:
 
 
 def _message(response: Any) -> str:
-    """Return what the server says about its error; HAProxy's own pages are no JSON."""
+    """Return the server's message about its error; HAProxy's own pages are not JSON."""
     try:
         return str(json.loads(response.content)["error"]["message"])
     except Exception:

@@ -1,4 +1,4 @@
-"""Make what the load needs before its users start: project, role, residents."""
+"""Make the objects that the load needs before its users start: project, role, residents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from user_actions import post_user
 
 
 class SetupFailed(Exception):
-    """Say which object could not be made."""
+    """An object that could not be made."""
 
 
 def prepare(calls: KeystoneCalls, world: World) -> None:

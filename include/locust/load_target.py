@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class TargetRefused(ValueError):
-    """Say why the load does not go to an address."""
+    """An address to which the load does not go, and why."""
 
 
 def check_target(auth_url: str, host_option: str | None, allowed_host: str | None) -> None:

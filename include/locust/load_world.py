@@ -1,4 +1,4 @@
-"""Hold what all users of the load share."""
+"""The objects that all users of the load share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recorder import Ledger
 
 @dataclass(frozen=True)
 class Administrator:
-    """Hold the account that the load uses for everything a plain user may not do."""
+    """The account that the load uses for everything that a plain user may not do."""
 
     name: str
     domain: str
@@ -23,7 +23,7 @@ class Administrator:
 
 @dataclass
 class World:
-    """Hold the profile, the ids of what was made at the start, and all users and tokens.
+    """The profile, the ids of the objects made at the start, and all users and tokens.
 
     ``session`` is part of every name: a load started again after it died must not meet the names
     of its predecessor.

@@ -1,4 +1,4 @@
-"""Hold what the load has made in Keystone: users, tokens, and the administrator's tokens."""
+"""The load's objects in Keystone: users, tokens, and the administrator's tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS_PER_SLOT = 10
 
 @dataclass(eq=False)
 class LoadUser:
-    """Hold one user of the load; ``generation`` counts its password changes."""
+    """One user of the load; ``generation`` counts its password changes."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class LoadUser:
 
 @dataclass(frozen=True)
 class IssuedToken:
-    """Hold a token together with whose it is; never printed. Times are epoch seconds here."""
+    """A token and its owner; it is never printed. Times are epoch seconds here."""
 
     value: str = field(repr=False)
     user_id: str
@@ -37,8 +37,8 @@ class IssuedToken:
     def of(cls, value: str, token: dict[str, Any], now: float) -> IssuedToken:
         """Return the token of an answer that came at ``now``.
 
-        How long it lives is taken from the answer, without comparing the server's clock with
-        ours. Its last fifth is left alone: an expired token is no fault of the upgrade.
+        Its lifetime is taken from the answer, without comparing the server's clock with ours. The
+        last fifth of it is not used: an expired token is not a fault of the upgrade.
         """
         expires = datetime.fromisoformat(token["expires_at"])
         lifetime = (expires - datetime.fromisoformat(token["issued_at"])).total_seconds()
@@ -46,7 +46,7 @@ class IssuedToken:
 
 
 class TokenPool:
-    """Keep tokens of all ages up to ``TOKEN_AGE_SECONDS``, a few per slot of time.
+    """Tokens of all ages up to ``TOKEN_AGE_SECONDS``, a few per slot of time.
 
     Drawing picks the slot first. A token issued five minutes ago on an old node is therefore
     validated as often as one issued just now, although the fresh ones are no rarer.
@@ -81,7 +81,7 @@ class TokenPool:
 
 
 class AdminTokens:
-    """Keep the administrator's last tokens and say when it is time for another.
+    """The administrator's last tokens, and the time for the next one.
 
     Any of them signs a request: old tokens then work on new nodes and new ones on old nodes.
     """
@@ -110,11 +110,11 @@ class AdminTokens:
 
 
 class Population:
-    """Hold the users. Residents stay; created ones belong to one action at a time.
+    """The users of the load. Residents stay; created ones belong to one action at a time.
 
     An action takes a created user out and puts it back, so that no other looks it up while it is
-    being deleted or its password changes. A user that met a failure is not put back: what state
-    it is in is no longer certain.
+    being deleted or its password changes. A user that met a failure is not put back, because its
+    state is unknown.
     """
 
     def __init__(self, living_limit: int) -> None:
@@ -129,7 +129,7 @@ class Population:
         return self.living >= self.living_limit
 
     def take(self, *, assigned: bool | None = None) -> LoadUser | None:
-        """Take any idle user out, or None; ``assigned`` asks for one with or without a role."""
+        """Take any idle user out, or None; ``assigned`` selects one with or without a role."""
         if assigned is None:
             matching = self.idle
         else:

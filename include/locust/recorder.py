@@ -1,6 +1,6 @@
-"""Write down what the load sees: samples every second, failures and acknowledged writes at once.
+"""Record the load: samples every second, failures and acknowledged writes at once.
 
-Free of Locust and gevent, so that it is tested without either: the locustfile feeds it.
+It needs neither Locust nor gevent, so it is tested without them: the locustfile feeds it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def scrub(text: str, secrets: tuple[str, ...] = ()) -> str:
 
 
 class LineFile:
-    """Append JSON lines to a file, each with one system call.
+    """A file of JSON lines, each appended with one system call.
 
-    A process killed at any moment then leaves whole lines behind. Should a line be cut off all
-    the same (a full disk), opening the file again drops the cut-off rest: what follows would
-    otherwise be glued to it.
+    A process killed at any moment then leaves whole lines behind. If a line is cut off all the same
+    (a full disk), opening the file again drops the rest of it, so that the next line is not
+    appended to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,7 @@ def _drop_cut_off_line(path: Path) -> None:
 
 
 class _Second:
-    """Count the requests that ended within one second."""
+    """The requests that ended within one second."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -81,7 +81,7 @@ class _Second:
 
 
 class SampleWriter:
-    """Collect requests and write one line per second, also for a second without any.
+    """The samples of a load: one line per second, also for a second without requests.
 
     ``request`` is called when a request has ended, ``tick`` about once a second. A late tick
     writes all seconds that have gone by, so that a stalled process leaves no hole.
@@ -117,7 +117,7 @@ class SampleWriter:
             self._next += 1
 
     def close(self, now: float, users: int) -> None:
-        """Write what is left, the second in progress included."""
+        """Write the rest, including the second in progress."""
         self.tick(now, users)
         for second in sorted(self._seconds):
             self._write(second, users)
@@ -141,20 +141,20 @@ class SampleWriter:
 
 
 class FailureWriter:
-    """Write each failed request down at once."""
+    """The failed requests, each written at once."""
 
     def __init__(self, path: Path) -> None:
         self._file = LineFile(path)
 
     def failure(self, now: float, name: str, method: str, status: int, error: str) -> None:
-        """Append one failure; ``status`` is 0 where no answer came."""
+        """Append one failure; ``status`` is 0 if no answer came."""
         self._file.write(
             {"t": round(now, 3), "name": name, "method": method, "status": status, "error": error}
         )
 
 
 class Ledger:
-    """Write down which users Keystone acknowledged, for the check at the end.
+    """The users that Keystone acknowledged, for the check at the end.
 
     ``created``, ``password_changed`` and ``deleted`` stand there only after the server's answer.
     A change and a deletion announce themselves first (``..._sent``): if the load is killed

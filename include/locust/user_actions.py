@@ -1,4 +1,4 @@
-"""Create, look up, change and delete users; write down what was acknowledged."""
+"""Create, look up, change and delete users; record acknowledged writes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from token_actions import authenticate
 
 
 def get_user(calls: KeystoneCalls, world: World, resident: LoadUser) -> None:
-    """Look up a created user, or the resident while there is none."""
+    """Look up a created user, or the resident if none is idle."""
     created = world.population.take()
     user = created or resident
 
@@ -52,10 +52,10 @@ def list_users(calls: KeystoneCalls, world: World, resident: LoadUser) -> None:
 
 
 def create_user(calls: KeystoneCalls, world: World, resident: LoadUser) -> None:
-    """Create a user; where the profile's bound is reached, log one in instead.
+    """Create a user; once the profile's bound is reached, log one in instead.
 
-    Not delete one: that costs Keystone several times as much, and a load which grows heavier on
-    its way would be taken for a cloud which grows slower.
+    It does not delete one instead: that costs Keystone several times as much, and a load that grows
+    heavier would look like a cloud that grows slower.
     """
     if world.population.full:
         authenticate_created_user(calls, world, resident)
@@ -101,7 +101,7 @@ def post_user(calls: KeystoneCalls, world: World, name: str) -> LoadUser | None:
 
 
 def take_or_create(calls: KeystoneCalls, world: World) -> LoadUser | None:
-    """Return a created user that no other action uses, made first where there is none."""
+    """Return a created user that no other action uses; create one if there is none."""
     return world.population.take() or new_user(calls, world)
 
 

@@ -1,3 +1,3 @@
--- Is the head the only revision recorded, those of the other branch apart?
+-- Is the head the only recorded revision, apart from those of the other branch?
 SELECT COUNT(*) = 1 AND MIN(version_num) = %(head)s FROM alembic_version
 WHERE FIND_IN_SET(version_num, %(others)s) = 0

@@ -14,7 +14,7 @@ ALL_ADMINS = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"
 
 
 def environment(home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return *inherited* with what Airflow needs to run this project's DAGs from *home*.
+    """Return *inherited* with the variables for running this project's DAGs from *home*.
 
     The same as ``lab/activate`` sets for a shell.
     """

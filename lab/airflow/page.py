@@ -78,7 +78,7 @@ class Components:
         self.stop()
 
     def start(self, name: str) -> None:
-        """Start one component; its log goes on where an earlier one's ended."""
+        """Start one component; its log is appended to an earlier one's."""
         self._processes[name] = _start(name, COMPONENTS[name], self.variables)
 
     def kill(self, name: str) -> None:
@@ -95,7 +95,7 @@ class Components:
         return next((one for one in self._processes.items() if one[1].poll() is not None), None)
 
     def stop(self) -> None:
-        """End all components, and whatever one that was killed has left behind."""
+        """End all components, and the processes that a killed one has left behind."""
         _stop([*self._killed, *self._processes.values()])
 
 
@@ -162,7 +162,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
-    """End the process groups, also what outlives their leaders."""
+    """End the process groups, also processes that outlive their leaders."""
     deadline = time.monotonic() + STOP_TIMEOUT_S
     _signal_groups(processes, signal.SIGTERM)
     for process in processes:

@@ -27,8 +27,8 @@ LAB = AirflowSite(STATE / "airflow", STATE / "runs")
 def activated_environment(site: AirflowSite = LAB) -> dict[str, str]:
     """Return the environment that `source lab/activate` makes, for *site*.
 
-    Makes the metadata database of another site than the lab's own where it is missing. Raises
-    CommandError where that fails.
+    Makes the metadata database of another site than the lab's own if it is missing. Raises
+    CommandError if that fails.
     """
     output = subprocess.run(
         ["bash", "-c", 'source "$0" >&2 && env -0', str(ROOT / "lab" / "activate")],

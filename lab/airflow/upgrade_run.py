@@ -66,7 +66,7 @@ class UpgradeRun:
 
     @property
     def directory(self) -> Path | None:
-        """Return the run's directory, once it is there."""
+        """Return the run's directory, once it exists."""
         if self._directory is None and self._known is not None:
             # Named after the time of their start: the first new one is this run's.
             new = sorted(self._directories() - self._known)
@@ -75,7 +75,7 @@ class UpgradeRun:
 
     @property
     def run_id(self) -> str:
-        """Return Airflow's id of the run, as its log has it; LookupError where it has none yet."""
+        """Return Airflow's id of the run from its log; LookupError if the log has none yet."""
         directory = self.directory
         for found in re.findall(r"\bmanual__[0-9T:.+-]+", self.log_text()):
             if directory and re.sub(r"[^A-Za-z0-9_.-]", "_", found) == directory.name:
@@ -120,7 +120,7 @@ class UpgradeRun:
         return self.wait(KILL_TIMEOUT_S)
 
     def report(self) -> dict[str, Any]:
-        """Return the run's report as data; empty where none was written."""
+        """Return the run's report as data; empty if none was written."""
         path = self.directory and self.directory / "report.json"
         if not path or not path.exists():
             return {}

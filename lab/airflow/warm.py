@@ -1,8 +1,9 @@
 """Import what `airflow dags test` imports, then wait for its command line on standard input.
 
 A run spends some eight seconds on imports before its first task begins. Whoever runs many, one
-after another, starts the next process while the last run still ends, and saves that time; from
-the command line on it is the same program. An end of input means that nobody needs it any more.
+after another, starts the next process while the last run still ends, and saves that time; from the
+command line on it is the same program. An end of input means that the process is not needed any
+more.
 """
 
 import importlib
@@ -17,12 +18,12 @@ MODULES = (
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
 )
-"""What is imported first: the command line, and what the first task of a run would import."""
+"""The modules to import first: the command line, and those of a run's first task."""
 
 
 def main() -> None:
     """Wait for one line of JSON, ``{"arguments": [...], "environment": {...}}``, and obey it."""
-    # `python -m` put the working directory first; the `airflow` command has no such thing.
+    # `python -m` puts the working directory first; the `airflow` command does not.
     sys.path.pop(0)
     for module in MODULES:
         importlib.import_module(module)

@@ -15,12 +15,13 @@ from machine.files import write_whole
 
 @dataclass(frozen=True)
 class Plan:
-    """What a campaign is about to measure, and how its page begins.
+    """The plan of a campaign: the runs to measure, and the beginning of its page.
 
     :param data: the JSON; the page is beside it, with the suffix ``.md``
     :param keys: of all rows, in the order of the page
     :param opening: Markdown of the page's title and first paragraph
-    :param after_red: what a red row means for those that follow; empty if it stops none of them
+    :param after_red: the consequence of a red row for those that follow; empty if it stops none of
+        them
     """
 
     data: Path
@@ -30,7 +31,7 @@ class Plan:
 
 
 class Campaign:
-    """Keep the newest row of each key, the red ones that were set aside, and their commands."""
+    """The newest row of each key, the red ones that were set aside, and their commands."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -68,7 +69,7 @@ class Campaign:
 
     @property
     def all_green(self) -> bool:
-        """Return whether there is a green row of every key."""
+        """Return whether every key has a green row."""
         return [row.key for row in self.rows if row.state == "green"] == [*self.plan.keys]
 
     @property
@@ -85,7 +86,7 @@ class Campaign:
     def keep(self, row: Row, command: Command) -> None:
         """Take a row over, and write both files.
 
-        If a run lacked its sources, an earlier measurement says more than that, and stays.
+        If a run lacked its sources, an earlier measurement of the same key stays.
         """
         earlier = next((each for each in self.rows if each.key == row.key), None)
         if not (row.lacks_sources and earlier is not None and earlier.state != "not run"):
@@ -99,7 +100,7 @@ class Campaign:
         self.content = self.content.model_copy(update={"rows": rows})
 
     def end(self, everyone: Logins) -> None:
-        """Keep what logging in as everyone showed."""
+        """Keep the result of logging in as everyone."""
         self.content = self.content.model_copy(update={"everyone": everyone})
 
     def write(self, command: Command) -> None:

@@ -23,7 +23,7 @@ OPENING = """\
 Each row is a full rehearsal in the lab: three nodes behind HAProxy, a database with 2,000 users,
 the real DAG, and load from before the first change until after the last one. Green means that every
 check held, 0 failed requests first of all. `make hops` measures and writes this page; a hop that
-was not run this time keeps the row it had.
+was not run this time keeps its earlier row.
 """
 PLAN = Plan(paths.ROOT / "docs" / "hops.json", [pair.key for pair in all_hops()], OPENING)
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command(only: str) -> str:
-    """Return what somebody types to do the same again."""
+    """Return the command line that does the same again."""
     folder = "KEYSTONE_DIST=... " if os.environ.get("KEYSTONE_DIST") else ""
     return f"{folder}make hops" + (f" HOPS={only}" if only else "")
 
@@ -53,7 +53,7 @@ def command(only: str) -> str:
 def exit_code(rows: Sequence[Row]) -> int:
     """Return 0 if at least one hop ran, and all are green but those that lack their sources.
 
-    A hop that could not be built is no success, although it never ran.
+    A hop that could not be built is not a success, although it never ran.
     """
     counted = [row for row in rows if not row.lacks_sources]
     return 0 if counted and all(row.state == "green" for row in counted) else 1

@@ -19,7 +19,7 @@ from lab.data.known_users import Logins
 from machine.progress import Report
 
 Job = Callable[[str], Row]
-"""Makes one run and returns its row; its argument is when the command began (Row.command)."""
+"""Makes one run and returns its row; the argument is the command's beginning (Row.command)."""
 
 
 def utc_now() -> str:
@@ -36,9 +36,9 @@ def measure_all(
 ) -> list[Row]:
     """Run one job after another, write after each, and return the new rows.
 
-    A red row stops the others only if the campaign's plan says what it means for them.
+    A red row stops the others only if the campaign's plan has an ``after_red``.
 
-    :param typed: what somebody types to do the same again
+    :param typed: the command line that does the same again
     :param at_the_end: logs in as everyone, once all of the campaign's rows are green
     """
     began, rows = time.monotonic(), list[Row]()

@@ -100,7 +100,8 @@ class Travellers:
 
         def bring(hop: Hop, report: Report) -> None:
             (bring_up.up if first else onward.go_on)(hop, report)
-            # From here on the database is nobody's seed: whoever wants that restores it.
+            # From here on the database does not hold the lab's data: a later command loads that
+            # again.
             paths.PRESENT_SEED.unlink(missing_ok=True)
             if first:
                 self.users += known_users.seed_users(secrets.load().seed_users)
@@ -131,7 +132,7 @@ class Travellers:
         return row.red(*(publishable(each) for each in problems)) if problems else row
 
     def _add_load_users(self, run: UpgradeRun) -> list[str]:
-        """Add whom the load of a run has made; return what went wrong."""
+        """Add the users that the load of a run has made; return the problem, if any."""
         try:
             if run.directory is None:
                 raise CommandError("the run left no directory, so no ledger of its load")
@@ -156,7 +157,7 @@ class Travellers:
 class MiddleOfHop:
     """The moment at which the first node is upgraded, and both releases serve one database.
 
-    :param act: what is done then; CommandError and ClientException are kept for `problems`
+    :param act: the work for this moment; CommandError and ClientException are kept for `problems`
     """
 
     def __init__(self, act: Callable[[], None]) -> None:
@@ -172,9 +173,9 @@ class MiddleOfHop:
         try:
             self._act()
         except (CommandError, ClientException) as error:
-            # The run goes on: what it does must not depend on who watches it.
+            # The run goes on: it must not depend on its watcher.
             self._problems.append(f"users made in the middle: {type(error).__name__}: {error}")
 
     def problems(self) -> list[str]:
-        """Return what went wrong; that it never came to the middle is one thing."""
+        """Return the problems; a run that never came to the middle is one."""
         return [*self._problems] if self._done else ["users made in the middle: no node came up"]

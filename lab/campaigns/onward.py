@@ -17,10 +17,10 @@ from machine.progress import Report
 
 
 def go_on(hop: Hop, report: Report) -> None:
-    """Make the nodes anew at the source of *hop*, with what an upgrade to its target needs.
+    """Make the nodes anew at the source of *hop*, with all that an upgrade to its target needs.
 
-    What an earlier hop left in the database is what this one begins with: nothing is loaded into
-    it, and CommandError says so if it is another one afterwards. The caches begin empty, and the
+    This hop begins with the database that the earlier one left: nothing is loaded into it, and
+    CommandError is raised if its content has changed afterwards. The caches begin empty, and the
     earlier hop's backups are removed, because eighteen of them would fill a disk.
     """
     kept = facts()
@@ -44,7 +44,7 @@ def go_on(hop: Hop, report: Report) -> None:
 
 
 def facts() -> dict[str, object]:
-    """Return what tells this database from another one."""
+    """Return the facts that tell this database from another one."""
     return {
         "version tables": database.read_version_tables(),
         "users": database.count_users(),

@@ -1,7 +1,7 @@
 """The page of a campaign, in Markdown: the same tables for all of them.
 
-A column that no row has anything to say in is left out, so that a campaign adds a field to the row
-and a column here, and the others' pages stay as they are.
+A column that is empty in every row is left out. So a campaign can add a field to the row and a
+column here, and the others' pages stay as they are.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def page(opening: str, content: Content, planned: int, after_red: str) -> str:
     """Return the page.
 
     :param planned: how many rows there will be in the end
-    :param after_red: what a red row means for those that follow
+    :param after_red: the consequence of a red row for those that follow
     """
     rows = [row for row in content.rows if not row.set_aside]
     ran = [row for row in rows if row.state != "not run"]
@@ -70,7 +70,7 @@ def verdict(content: Content, planned: int) -> str:
 
 
 def rows_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    """Return the table of some rows, without the columns that none of them fills."""
+    """Return the table of some rows, without the columns that are empty in all of them."""
     cells = [(column.name, [cell(column.text(row)) for row in rows]) for column in columns]
     filled = [(name, texts) for name, texts in cells if {*texts} - {NOT_MEASURED}]
     lines = zip(*(texts for _, texts in filled), strict=True)
@@ -78,14 +78,14 @@ def rows_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
 
 
 def failed_of_total(row: Row) -> str:
-    """Return how many requests failed of how many; no request is not zero failures."""
+    """Return how many requests failed of how many; without requests it is not "0 failed"."""
     if not row.requests:
         return NOT_MEASURED
     return f"{shown(row.failures)} of {shown(row.requests)}"
 
 
 def schema_change(row: Row) -> str:
-    """Return from where to where the schema went."""
+    """Return the schema's versions before and after."""
     if not row.before and not row.after:
         return NOT_MEASURED
     if not row.after:
@@ -102,10 +102,10 @@ def schema_change(row: Row) -> str:
 
 
 def notes(row: Row) -> str:
-    """Return what is particular about a row."""
+    """Return the particulars of a row."""
     if row.state == "not run":
         return "see below"
-    # That alembic has no phase migrate is nothing particular.
+    # With alembic, it is normal that migrate has nothing to do.
     idle = [phase for phase in row.idle_phases if phase in row.heads]
     python = f"Python {row.source.python} → {row.target.python}"
     found = {

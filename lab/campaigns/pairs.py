@@ -56,7 +56,7 @@ def long_way(first: int, last: int) -> list[ReleasePair]:
 def pick_hops(wanted: str, hops: Iterable[ReleasePair]) -> list[ReleasePair]:
     """Return the hops that *wanted* names (``12-13,13-14``), in their own order; empty: all.
 
-    Raises CommandError naming what is no hop.
+    Raises CommandError, which names texts that are not hops.
     """
     known = {hop.key: hop for hop in hops}
     names = [name.strip() for name in wanted.split(",") if name.strip()]

@@ -11,7 +11,7 @@ INTERVAL_S = 1.0
 
 
 def used_bytes() -> int:
-    """Return the memory that is in use: all but what new programs could have."""
+    """Return the memory in use: all but the memory that is available to new programs."""
     memory = psutil.virtual_memory()
     return int(memory.total - memory.available)
 

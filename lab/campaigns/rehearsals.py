@@ -1,4 +1,4 @@
-"""One hop as it is measured: get the lab there, upgrade it, and keep what was seen as a row."""
+"""Measure one hop: get the lab to its source, upgrade it, and keep the result as a row."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from machine.errors import CommandError
 from machine.progress import Report
 
 Bring = Callable[[Hop, Report], None]
-"""Gets the lab to the source release of a hop, with all that its upgrade needs."""
+"""Gets the lab to the source release of a hop, with everything that its upgrade needs."""
 
 OnRun = Callable[[UpgradeRun], OnEvent]
-"""Is told of a run before its start, and returns who is told of its events."""
+"""Is called with a run before its start, and returns a function that gets its events."""
 
 PHASES = ("expand", "migrate", "contract")
 LAB_CLOUD = paths.ROOT / "include" / "clouds" / "lab.yaml"
@@ -43,7 +43,7 @@ _HOST = re.compile(r"(?<=host=)(['\"]).*?\1")
 def write_clouds(folder: Path, *, keep_users: bool = False) -> Path:
     """Write the lab's cloud file with that load into *folder*, and return the folder.
 
-    :param keep_users: leave what the load makes, so that it can be asked for later
+    :param keep_users: leave the load's objects, so that they can be looked up later
     """
     cloud = yaml.safe_load(LAB_CLOUD.read_text(encoding="utf-8"))
     cloud["load"]["profile"]["rate"] = RATE
@@ -62,7 +62,7 @@ def run_hop(
     clouds: Path | None = None,
     on_run: OnRun | None = None,
 ) -> Row:
-    """Measure one hop; whatever goes wrong is in the row, and nothing is raised.
+    """Measure one hop; every error is in the row, and none is raised.
 
     A hop for which the lab could not be got ready is "not run", with the error's text.
 
@@ -80,7 +80,7 @@ def run_hop(
             tables_before=database.read_version_tables(),
             triggers_before=database.count_triggers(),
         )
-    # One hop's failure, whatever it is, is that hop's row and stops no other.
+    # Any failure of one hop is its row, and stops no other hop.
     except Exception as error:
         known = isinstance(error, CommandError)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -118,7 +118,7 @@ def new_row(pair: ReleasePair, command: str) -> Row:
 
 
 def on_ground(row: Row, hop: Hop) -> Row:
-    """Return a row with what its two releases run on."""
+    """Return a row with the Pythons of its two releases."""
     source, target = (
         side.model_copy(update={"python": build.python})
         for side, build in ((row.source, hop.source), (row.target, hop.target))
@@ -134,7 +134,7 @@ def measured(
     """Return the row of a hop whose upgrade ran.
 
     :param report: the run's report.json; empty if it wrote none
-    :param failed_checks: what the lab found wrong afterwards, whatever the report says
+    :param failed_checks: the lab's own checks that failed afterwards, also of a green report
     """
     plan, load = report.get("plan") or {}, report.get("load") or {}
     versions = report.get("versions") or []
@@ -190,7 +190,7 @@ def _upgrade(
 
 
 def end(run: UpgradeRun) -> None:
-    """End a run that nobody follows any more, and its load, which outlives it."""
+    """End a run that is not followed any more, and its load, which outlives it."""
     if run.airflow.process is not None and not run.ended():
         run.kill()
     if run.directory is None:

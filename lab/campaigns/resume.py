@@ -1,4 +1,4 @@
-"""Go on with a campaign that stopped: who is known, and that the database is the same."""
+"""Resume a stopped campaign: find the known users, and check that the database is the same."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def stopped_campaign(plan: Plan) -> Campaign:
 
 
 def known_so_far(campaign: Campaign, runs: Path, secrets: Secrets, at_once: int) -> list[KnownUser]:
-    """Return everyone who was made on the way so far, the rows that were set aside included.
+    """Return every user who was made on the way so far, also in the rows that were set aside.
 
-    Their names are known, or stand in the ledgers of the load; how many there have to be stands in
-    the rows. CommandError if that differs: somebody would be forgotten at the end.
+    Their names are known, or in the ledgers of the load; their number is in the rows. CommandError
+    if the two differ, because a user would be forgotten at the end.
 
     :param runs: folder of all runs' directories
     :param at_once: how many users are made before, and in the middle of, each hop
@@ -54,7 +54,7 @@ def known_so_far(campaign: Campaign, runs: Path, secrets: Secrets, at_once: int)
         made = known_users.load_users(directory, secrets.keystone_admin)
         prefix = name_prefix(row.key, rows[:place])
         for when in ("before", "middle"):
-            # In a hop that was red early, nobody was made in its middle.
+            # In a hop that was red early, no user was made in its middle.
             if len(users) + len(made) < (row.users or 0):
                 made += known_users.created_users(secrets.seed_users, f"{prefix}-{when}", at_once)
         users += made

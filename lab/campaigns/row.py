@@ -32,12 +32,12 @@ class Row(Record):
 
     ``before``, ``heads`` and ``after`` are by phase; ``idle_phases`` had nothing to do, so
     keystone-manage was not run for them. ``reason`` says why the row is not green;
-    ``lacks_sources`` that this machine has no archive of a release which no package index has.
+    ``lacks_sources``: this machine has no archive of a release that no package index has.
     ``began`` and ``command`` are UTC times: of the run, and of the command that measured it. A row
     that is ``set_aside`` was red, and a later row of the same key went on from there.
 
-    What only some campaigns measure is None in the others: ``users`` known after the run, and
-    ``logins`` of a sample of them.
+    Fields that only some campaigns measure are None in the others: ``users`` known after the run,
+    and ``logins`` of a sample of them.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Prepared configuration per release: what the nodes and the upgrade container run with."""
+"""Prepared configuration per release, for the nodes and the upgrade container."""
 
 import os
 import shutil
@@ -66,9 +66,9 @@ def write_configuration(hop: Hop, build: Build, secrets: Secrets) -> None:
 
 
 def write_sudoers(source: Identity, target: Identity) -> None:
-    """Write what the nodes' account may do during this upgrade, as an operator would print it.
+    """Write the sudoers file of the nodes' account for this upgrade, as an operator would print it.
 
-    Raises CommandError with the reason where there is no such upgrade.
+    Raises CommandError with the reason if there is no such upgrade.
     """
     environment = {**os.environ, "PYTHONPATH": str(paths.PLUGINS)}
     environment.pop("ROLLOUT_CLOUDS", None)

@@ -76,7 +76,7 @@ def wait_until_ready() -> None:
 def read_version_tables() -> VersionTables:
     """Return the rows of each version table that exists, as they are.
 
-    Both tables if both are there: a release that writes into one says nothing of the other.
+    These are both tables if both exist: a release that writes into one leaves the other alone.
     """
     present = {
         str(row[0])
@@ -112,7 +112,7 @@ def count_triggers() -> int:
 
 
 def count_users() -> int:
-    """Return how many users Keystone's database holds, whoever made them."""
+    """Return how many users Keystone's database holds in all."""
     return int(execute("SELECT COUNT(*) FROM keystone.user")[0][0])
 
 
@@ -126,8 +126,8 @@ def transaction_isolation() -> str:
     return str(execute("SELECT @@GLOBAL.tx_isolation")[0][0])
 
 
-def restore_globals() -> None:
-    """Set the global variables that an upgrade may change back to the server's defaults."""
+def reset_globals() -> None:
+    """Reset the global variables that an upgrade may change to the server's defaults."""
     execute("SET GLOBAL log_bin_trust_function_creators = DEFAULT")
     execute("SET GLOBAL tx_isolation = DEFAULT")
 
@@ -138,13 +138,13 @@ def end_other_sessions() -> None:
         "SELECT id FROM information_schema.processlist "
         "WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'event_scheduler')"
     ):
-        # A session that ended by itself meanwhile is what we want.
+        # A session may have ended by itself meanwhile.
         with suppress(CommandError):
             execute(f"KILL {int(session)}")
 
 
 def make_empty() -> None:
-    """Drop and create Keystone's database, and drop what earlier runs left."""
+    """Drop and create Keystone's database, and drop the schemas that earlier runs left."""
     end_other_sessions()
     # Only a lab may forget its binary log; a day of rehearsals would fill the disk with it.
     execute("RESET MASTER")

@@ -30,7 +30,7 @@ def public_key(node: str) -> str:
 
 
 def ensure_ssh_key(path: Path, comment: str) -> None:
-    """Make an ed25519 key pair in OpenSSH's format where *path* does not exist."""
+    """Make an ed25519 key pair in OpenSSH's format if *path* does not exist."""
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What each Keystone node really runs."""
+"""Read the release that each Keystone node really runs."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ SUDOERS = "/etc/sudoers.d/keystone-rollout"
 
 @dataclass(frozen=True)
 class NodeState:
-    """Installed and running release of one node; empty where there is none.
+    """Installed and running release of one node; empty if there is none.
 
     ``sudoers`` is the SHA-256 of the file with its account's privileges.
     """
@@ -32,7 +32,7 @@ def read_states(client: docker.DockerClient) -> list[NodeState]:
 
 
 def read_state(client: docker.DockerClient, node: Node) -> NodeState:
-    """Return what *node* has installed and what its Keystone process was started from."""
+    """Return the releases that *node* has installed and that its Keystone process runs."""
     try:
         container = client.containers.get(node.container)
     except NotFound:

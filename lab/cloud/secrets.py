@@ -27,7 +27,7 @@ def generate() -> Secrets:
 
 
 def ensure() -> Secrets:
-    """Return the lab's passwords, making them at first use; a lab of before gets what is new."""
+    """Return the lab's passwords, made at first use; an older lab gets the new ones."""
     if paths.SECRETS.exists() and not _missing():
         return load()
     known = json.loads(paths.SECRETS.read_text()) if paths.SECRETS.exists() else {}
@@ -36,7 +36,7 @@ def ensure() -> Secrets:
 
 
 def _missing() -> set[str]:
-    """Return which passwords the file lacks; a damaged file is left for `load` to tell of."""
+    """Return which passwords the file lacks; `load` reports a damaged file."""
     try:
         known = json.loads(paths.SECRETS.read_text())
     except ValueError:

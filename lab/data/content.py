@@ -25,12 +25,12 @@ def dump_file(build: Build) -> Path:
 
 
 def stamp_file(build: Build) -> Path:
-    """Return the file that says what the dump was made from and which versions it holds."""
+    """Return the file that describes the inputs and the versions of the dump."""
     return paths.SEED / f"{build.key}.json"
 
 
 def seed_inputs(build: Build) -> str:
-    """Return a hash of what the data depends on: its source, the keys, the passwords."""
+    """Return a hash of the inputs of the data: its source, the keys, the passwords."""
     return engine.digest(
         build.key,
         build.distribution,
@@ -42,7 +42,7 @@ def seed_inputs(build: Build) -> str:
 
 
 def expected_versions(build: Build) -> dict[str, str] | None:
-    """Return the schema versions of the dump; None where there is no usable dump."""
+    """Return the schema versions of the dump; None if there is no usable dump."""
     stamp = stamp_file(build)
     if not (stamp.exists() and dump_file(build).exists()):
         return None
@@ -55,7 +55,7 @@ def expected_versions(build: Build) -> dict[str, str] | None:
 def present() -> str:
     """Return the key of the build whose data the database was last filled with; empty if none.
 
-    Two releases may have one schema, so the schema's versions do not tell.
+    The schema's versions do not tell, because two releases may have one schema.
     """
     return paths.PRESENT_SEED.read_text().strip() if paths.PRESENT_SEED.exists() else ""
 
@@ -68,7 +68,7 @@ def restore(client: docker.DockerClient, build: Build) -> None:
 
 
 def empty_caches(client: docker.DockerClient) -> None:
-    """Let no cache outlive the data that it was filled from."""
+    """Empty the caches, which hold rows of replaced data."""
     for name in MEMCACHED_CONTAINERS:
         client.containers.get(name).restart(timeout=1)
 
@@ -86,7 +86,7 @@ def create(client: docker.DockerClient, build: Build, report: Report) -> None:
         try:
             nodes.keystone_manage(client, ["db_sync"])
         finally:
-            database.restore_globals()
+            database.reset_globals()
         nodes.keystone_manage(
             client, seed.bootstrap_arguments(), {"OS_BOOTSTRAP_PASSWORD": password}
         )

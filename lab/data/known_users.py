@@ -1,4 +1,4 @@
-"""Users that must be able to log in, whoever made them: the lab, the load, or the long way."""
+"""The users that must be able to log in: those of the lab, of the load, and of the long way."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Logins:
 
     @property
     def ok(self) -> bool:
-        """Return whether everyone could; nobody asked proves nothing."""
+        """Return whether at least one user was tried, and all could log in."""
         return self.asked > 0 and self.authenticated == self.asked
 
 
@@ -56,11 +56,11 @@ def seed_users(key: str) -> list[KnownUser]:
 def load_users(run: Path, administrator: str) -> list[KnownUser]:
     """Return the users that the load of a run made and that have to be there.
 
-    From the ledgers of its sessions: who was deleted is not among them, nor who was perhaps. The
-    residents of a session are in no ledger; their names are those that its profile asks for.
+    They are read from the ledgers of its sessions, without users who were deleted or perhaps
+    deleted. The residents of a session are in no ledger; their names follow from its profile.
 
     :param run: directory of the run, whose load was told not to clean up
-    :param administrator: the password that those of the load's users derive from
+    :param administrator: the password from which those of the load's users derive
     """
     users = []
     for session in sorted((run / "load").glob("*")):

@@ -1,4 +1,4 @@
-"""Real data: what makes the lab's Keystone look like one in use, created through its API."""
+"""Fill the lab's Keystone through its API, so that it looks like one in use."""
 
 import json
 import secrets as random
@@ -18,7 +18,7 @@ from machine.progress import Step
 
 USERS = 2000
 PROJECTS = 200
-# Each assignment empties the caches: five times as many would be most of the time it all takes.
+# Each assignment empties the caches: five times as many would take most of the time.
 ASSIGNMENTS = 400
 CREDENTIALS = 250
 ROLES = ("member", "reader")
@@ -27,7 +27,7 @@ THREADS = 8
 
 @dataclass
 class Progress:
-    """Counts finished requests for the step's bar."""
+    """The number of finished requests, for the step's bar."""
 
     step: Step
     total: int
@@ -67,7 +67,7 @@ def create(keystone: Adapter, kind: str, body: dict[str, Any]) -> str:
 def fill(password: str, key: str, step: Step) -> None:
     """Create users, projects, role assignments and credentials; a second run adds nothing.
 
-    ``key`` is what the users' passwords derive from.
+    The users' passwords derive from ``key``.
     """
     keystone = api(password)
     progress = Progress(step, len(ROLES) + PROJECTS + USERS + ASSIGNMENTS + CREDENTIALS)

@@ -1,4 +1,4 @@
-"""Which Keystone the lab installs: a release of the catalogue, on a Python of a Debian suite."""
+"""The Keystone that the lab installs: a release of the catalogue, on a Python of a Debian suite."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ SUITES = {"bullseye": ("2.7", "3.9"), "bookworm": ("3.11",)}
 class Build:
     """One Keystone release as the lab installs it.
 
-    ``distribution`` is the hash of what the operator handed over; empty where PyPI has it from.
+    ``distribution`` is the hash of the operator's own archive; empty for a release from PyPI.
     """
 
     release: Identity
@@ -42,7 +42,7 @@ class Build:
 
     @property
     def key(self) -> str:
-        """Return what its packages, images and data are named after: nobody else shares it."""
+        """Return the unique name of its packages, images and data."""
         return f"{self.version}-{self.interpreter}" + ("-private" if self.distribution else "")
 
     @property
@@ -65,8 +65,8 @@ class Build:
 def find_release(name: str) -> Identity:
     """Return the release called *name*: a codename, a release's number, or a version of one.
 
-    A version that is not the catalogue's own is accepted; whether it exists is seen when it is
-    fetched. Raises CommandError with what is known.
+    A version that is not the catalogue's own is accepted; whether it exists is found when it is
+    fetched. Raises CommandError with the known ones.
     """
     for series in catalogue().releases:
         if name.lower() in (series.codename.lower(), series.release_name, str(series.number)):
@@ -82,7 +82,7 @@ def find_release(name: str) -> Identity:
 
 
 def _numbers_only(release: Identity) -> Identity:
-    """Return it; ValueError for a package's or an image's name: the lab makes its own."""
+    """Return the release; ValueError for a package's or an image's name: the lab makes its own."""
     if release != Identity(*release.numbers):
         raise ValueError(f"read {release.text!r}")
     return release
@@ -108,7 +108,7 @@ def choose_builds(source: Identity, target: Identity) -> tuple[Build, Build]:
 
 
 def common_suite(source: Series, target: Series) -> str | None:
-    """Return the first suite with a Python for both; None where there is none."""
+    """Return the first suite with a Python for both; None if there is none."""
     for suite in SUITES:
         if python_on(suite, source) and python_on(suite, target):
             return suite

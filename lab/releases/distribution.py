@@ -11,12 +11,12 @@ from machine import engine
 from machine.errors import CommandError
 
 VARIABLE = "KEYSTONE_DIST"
-"""Names the folder; what it does not hold comes from PyPI."""
+"""Names the folder; releases that it lacks come from PyPI."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """What the folder holds of one release.
+    """The files of one release in the folder.
 
     ``configuration`` are files beside a wheel, which often lacks those of the source archive.
     """
@@ -25,7 +25,7 @@ class Distribution:
     configuration: tuple[Path, ...] = ()
 
     def digest(self) -> str:
-        """Return a hash of all of it: a build is made again when any of it changes."""
+        """Return a hash of all files: a build is made again when any of them changes."""
         parts: list[str | bytes] = []
         for path in (self.file, *self.configuration):
             parts += [path.name, path.read_bytes()]
@@ -33,9 +33,9 @@ class Distribution:
 
 
 def find(build: Build) -> Distribution | None:
-    """Return what the folder holds of a release; None without a folder or without that release.
+    """Return the files of a release in the folder; None without a folder or without that release.
 
-    Raises CommandError where the folder does not exist, or what it holds is not enough.
+    Raises CommandError if the folder does not exist, or if files are missing.
     """
     folder = _folder()
     if folder is None:

@@ -1,4 +1,4 @@
-"""The lab's images: what each is made from."""
+"""The lab's images, and the inputs of each."""
 
 import docker
 from docker.models.containers import Container
@@ -90,7 +90,7 @@ def _install(
 ) -> None:
     """Install *packages* from the release's repository into *parent*, commit it to *repository*.
 
-    The image is kept under the build's own key; its version is what the lab at present calls it.
+    The image is kept under the build's own key; its version is the lab's present name for it.
     A Dockerfile could not do this under both builders: the repository is only reachable on the
     lab's network, and copying the packages in would leave them in a layer.
     """

@@ -34,7 +34,7 @@ def inputs_file(build: Build) -> Path:
 def serve(builds: Iterable[Build]) -> None:
     """Let the repository server answer for *builds* under their versions, and for no other.
 
-    A node's package source names a version; which build of it that is depends on the upgrade.
+    A node's package source names a version; the upgrade decides which build of it that is.
     """
     paths.SERVED_PACKAGES.mkdir(parents=True, exist_ok=True)
     wanted = {build.version: Path("..") / build.key for build in builds}
@@ -57,7 +57,7 @@ def read_package_hash(build: Build) -> str:
 
 
 def repository_inputs(build: Build, builder: str) -> str:
-    """Return a hash of what the packages are made from; *builder* is that of the build image."""
+    """Return a hash of the inputs of the packages; *builder* is that of the build image."""
     return engine.digest(
         builder,
         build.pins.read_bytes(),
@@ -70,7 +70,7 @@ def repository_inputs(build: Build, builder: str) -> str:
 def ensure_repository(client: docker.DockerClient, build: Build, report: Report) -> None:
     """Make the packages of *build* unless they were made from the present inputs.
 
-    Raises CommandError with the reason, which is a release that PyPI does not have among others.
+    Raises CommandError with the reason, for example a release that PyPI does not have.
     """
     image = f"{PREFIX}/builder:{build.suite}"
     builder = engine.image_inputs(client, image) or "unknown"
@@ -102,7 +102,7 @@ def ensure_repository(client: docker.DockerClient, build: Build, report: Report)
                 "OWNER": f"{os.getuid()}:{os.getgid()}",
             },
             volumes=_volumes(build),
-            # A third of the build's CPU time would otherwise go into the layer file system.
+            # Otherwise a third of the build's CPU time would go into the layer file system.
             tmpfs={"/tmp": "exec,size=1g", "/opt": "exec,size=1g"},
         )
         container.remove(force=True)
@@ -110,7 +110,7 @@ def ensure_repository(client: docker.DockerClient, build: Build, report: Report)
 
 
 def _volumes(build: Build) -> dict[str, dict[str, str]]:
-    """Return the mounts of the build: pins, CA bundle, pip cache, result, what was handed over."""
+    """Return the mounts of the build: pins, CA bundle, pip cache, result, operator's archives."""
     volumes = {
         str(build.pins): {"bind": "/requirements.txt", "mode": "ro"},
         str(machine_paths.CA_BUNDLE): {"bind": BUNDLE_IN_CONTAINER, "mode": "ro"},

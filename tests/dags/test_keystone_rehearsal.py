@@ -143,7 +143,7 @@ def test_one_wrong_cloud_file_leaves_the_other_dags_alone(place: Path) -> None:
     page = bag.dags["keystone_rehearsal_bad"].doc_md
     assert page is not None
     assert page.startswith("**No schedule")
-    assert "rehearsal.schedule: read '0 25 * * *': no cron expression" in page
+    assert "rehearsal.schedule: read '0 25 * * *': not a cron expression" in page
     assert bag.dags["keystone_rehearsal_pre"].params["cloud"] == "pre"
 
 

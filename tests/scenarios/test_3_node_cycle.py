@@ -51,7 +51,7 @@ STAGED = moments.step("doctor")
 """From here on packages and configuration are on all nodes, and nothing was changed yet."""
 
 BEFORE_STAGING = moments.recorded("baseline")
-BACK = "keystone-1 is back on 12.0.3, ready and UP"
+BACK = "keystone-1 is rolled back to 12.0.3, ready and UP"
 
 
 def load_was_clean(scene: Scene) -> Iterable[str]:

@@ -371,8 +371,9 @@ def failed() -> dict[str, Any]:
     tell.judged("before keystone-2")
     reason = (
         "keystone-2 could not be taken to 13.0.4: keystone-2: step start ended with exit status 1, "
-        "allowed is 0. It printed: uwsgi: bind(): Address already in use. keystone-2 is back on "
-        "12.0.3, ready and UP; no further node is started. Remove the cause, then clear this task"
+        "allowed is 0. It printed: uwsgi: bind(): Address already in use. keystone-2 is rolled "
+        "back to 12.0.3, ready and UP; no further node is started. Remove the cause, then "
+        "clear this task"
     )
     tell.broken.append((tell.t + 5, tell.t + 9, "validate_token"))
     try:

@@ -21,7 +21,7 @@ HEAD = f"""\
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the file; 1 with the reason on stderr where the cloud file is wrong."""
+    """Print the file; return 1, with the reason on stderr, if the cloud file is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m keystone_rollout.cli.connections", description=__doc__
     )

@@ -12,7 +12,7 @@ PAGE = Path("docs") / "cloud-file.md"
 
 
 def main(project: Path = PROJECT) -> int:
-    """Write the page; 1 with the keys that nothing is said about."""
+    """Write the page; return 1, with their names on stderr, if keys lack a description."""
     lacking = keys_without_meaning()
     if lacking:
         print(

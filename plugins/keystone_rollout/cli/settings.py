@@ -44,7 +44,7 @@ def settings(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the settings; 1 where the project's folders are not where they should be."""
+    """Print the settings; return 1 if this is a Git checkout and not an installed distribution."""
     parser = argparse.ArgumentParser(prog="python -m keystone_rollout", description=__doc__)
     parser.add_argument("--clouds", type=Path, default=Path("/etc/keystone-rollout/clouds"))
     parser.add_argument("--runs", type=Path, default=Path("/var/lib/keystone-rollout/runs"))

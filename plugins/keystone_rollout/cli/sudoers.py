@@ -12,7 +12,7 @@ from keystone_rollout.hooks.files.cloud_file import CloudFileError, load_cloud
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the file; 1 with the reason on stderr where the cloud file or the account is wrong."""
+    """Print the file; return 1, with the reason on stderr, if cloud file or account is wrong."""
     options = _parser().parse_args(arguments)
     try:
         print(node_sudoers(options.cloud, options.account, options.source, options.target), end="")
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def node_sudoers(name: str, account: str, source: str = "", target: str = "") -> str:
     """Return the sudoers file for an account on the nodes of a cloud.
 
-    ``source`` and ``target`` replace the cloud file's own releases where they are given. Raises
-    CloudFileError with all findings, and ValueError where something cannot be put into sudoers.
+    ``source`` and ``target``, if given, replace the cloud file's releases. Raises CloudFileError
+    with all findings, and ValueError for an account or a privilege that sudoers cannot hold.
     """
     cloud = load_cloud(name, source, target)
     return sudoers_text(

@@ -17,14 +17,14 @@ from operators.load_control import (
 )
 from sensors.load_watch import LoadWatchSensor
 
-# An executor may fail a rescheduled sensor for no reason of its own (apache/airflow#71172). What
-# the sensors here find wrong is an AirflowFailException, which is never retried.
+# An executor may fail a rescheduled sensor without a cause (apache/airflow#71172). A violation that
+# a sensor here finds is an AirflowFailException, which is never retried.
 SURVIVE_EXECUTOR: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=10)}
 
 
 @dataclass(frozen=True)
 class LoadGroup:
-    """Name the load's tasks that other steps are wired to."""
+    """The load's tasks that other steps are wired to."""
 
     start: StartLoadOperator
     baseline: MeasureBaselineOperator
@@ -36,8 +36,8 @@ class LoadGroup:
     def around(self, before: Any, first: Any, last: Any) -> None:
         """Run the load from after ``before`` until after ``last``; ``first`` has its baseline.
 
-        Nothing waits for `watch_load`: it ends by itself at its first look after `judge_load` has
-        ended, however that ended, so it never takes a load that was stopped for a dead one.
+        Nothing waits for `watch_load`: it ends at its first look after `judge_load` has ended,
+        green or red, so it never takes a stopped load for a dead one.
         """
         chain(before, self.start, self.baseline, [self.watch, first])
         chain(last, self.judge, self.stop, self.check_writes)
@@ -45,10 +45,10 @@ class LoadGroup:
 
 
 def load_group() -> LoadGroup:
-    """Make the task groups `load` and `proof`; `around` says what they go around.
+    """Make the task groups `load` and `proof`; `around` wires them to the other steps.
 
-    Two groups, because one that comes before the nodes and after them is a circle of groups: then
-    Airflow shows neither grid nor graph of the DAG, only an error.
+    There are two, because one group both before and after the nodes would be a cycle of groups:
+    then Airflow shows neither grid nor graph of the DAG, only an error.
     """
     with TaskGroup("load"):
         start = StartLoadOperator(task_id="start_load")

@@ -1,4 +1,4 @@
-"""Say which DAGs there are to be: one for each cloud that declares a rehearsal."""
+"""List the rehearsal DAGs: one for each cloud that declares a rehearsal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from keystone_rollout.hooks.files.cloud_file import DeclaredRehearsal, declared_
 
 DAG_ID = "keystone_rehearsal"
 DEFAULT_CLOUD = "lab"
-"""The cloud of every DAG of this project that is not told another one; its DAG has no suffix."""
+"""The default of param cloud in every DAG of this project; its rehearsal DAG has no suffix."""
 WRONG = "cloud file is wrong"
 
 
 @dataclass(frozen=True)
 class RehearsalDag:
-    """Hold what one rehearsal DAG is made with; ``problem`` where it has no schedule."""
+    """The settings of one rehearsal DAG; ``problem`` says why it has no schedule."""
 
     dag_id: str
     cloud: str
@@ -27,7 +27,7 @@ class RehearsalDag:
     problem: str = ""
 
     def page(self, text: str) -> str:
-        """Return the DAG's page; what is wrong comes before everything else."""
+        """Return the DAG's page, which begins with ``problem`` if there is one."""
         if not self.problem:
             return text
         shown = self.problem.replace("```", "'''")
@@ -39,13 +39,13 @@ class RehearsalDag:
 
 
 def rehearsal_dags() -> list[RehearsalDag]:
-    """Return one DAG a cloud; the default cloud always has one, so that the id is always there."""
+    """Return one DAG a cloud; the default cloud always has one, so that its id always exists."""
     return [_dag(each) for each in declared_rehearsals(DEFAULT_CLOUD)]
 
 
 def _dag(declared: DeclaredRehearsal) -> RehearsalDag:
     cloud = declared.cloud
-    suffix = re.sub(r"[^A-Za-z0-9_.-]", "_", cloud)  # a file may be called as no DAG can be
+    suffix = re.sub(r"[^A-Za-z0-9_.-]", "_", cloud)  # file names allow more characters than DAG ids
     dag_id = DAG_ID if cloud == DEFAULT_CLOUD else f"{DAG_ID}_{suffix}"
     tags = ["keystone", "rehearsal"]
     if declared.problem:
@@ -62,6 +62,6 @@ def _dag(declared: DeclaredRehearsal) -> RehearsalDag:
 def _in_words(schedule: str) -> str:
     try:
         words = ExpressionDescriptor(schedule, use_24hour_time_format=True).get_description()
-    except (FormatException, MissingFieldException):  # it knows fewer of them than Airflow
+    except (FormatException, MissingFieldException):  # Airflow knows more expressions
         return schedule
     return str(words).lower()

@@ -1,7 +1,7 @@
-"""Take what a DAG and its tasks say of themselves from one page: docs/<dag id>.md.
+"""Take the documentation of a DAG and its tasks from one page: docs/<dag id>.md.
 
-The page's tables hold what each task does and what to do when it is red. The tasks are given their
-own lines of it, so that the page and the tasks cannot say different things.
+The page's tables say what each task does, and what to do when it is red. Each task gets its own
+rows, so that the page and the tasks cannot differ.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HAPPENS, RED = "What happens now", "If red"
 
 
 def page(dag_id: str) -> str:
-    """Return a DAG's page, for its `doc_md`; a page that is missing does not keep a DAG away."""
+    """Return a DAG's page, for its `doc_md`; a DAG loads without its page, too."""
     path = DOCS / f"{dag_id}.md"
     if not path.exists():
         return f"docs/{path.name} is missing in this installation."
@@ -30,7 +30,7 @@ def document_tasks(dag: DAG) -> None:
     happens, red = (dict(rows(dag.doc_md or "", heading)) for heading in (HAPPENS, RED))
     for task in dag.tasks:
         if task.task_id not in happens or task.task_id not in red:
-            # A page that lacks a task is no reason to refuse an upgrade at 2 a.m.; a test is.
+            # A test finds a page that lacks a task; an upgrade at 2 a.m. must not fail on it.
             continue
         meaning, action = red[task.task_id][:2]
         text = (

@@ -1,7 +1,7 @@
-"""Make the params of the DAGs' trigger forms: what may be asked for, and what is refused there.
+"""Make the params of the DAGs' trigger forms, with the values that each allows.
 
-A form's value is checked twice: by the form against what is said here, and by the cloud file's
-model, because a run may also be started from a command line or by another DAG.
+A value is checked twice: by the form, against these params, and by the cloud file's model, because
+a run may also be started from a command line or by another DAG.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ LOAD = "Load and limits of this run"
 DEAD_RUN = "After a run that died"
 DEFAULT_CLOUD = "lab"
 MAY_BE_EMPTY = ["null", "string"]
-"""Airflow's form takes an empty text for a missing one, and triggers nothing then."""
+"""Airflow's form takes an empty text for a missing one, and then triggers nothing."""
 RELEASE = rf"^(?:{IDENTITY_PATTERN})?(?![\s\S])"
-"""Not `$`, which Python finds before a line's end, too."""
+"""Not `$`, which in Python also matches before a final newline."""
 UPPER_BOUNDS = {"failure_budget": 1000, "p99_multiple": 100, "p99_floor_ms": 60000}
-"""For limits whose model has none: more than that is a slip of the finger."""
+"""For limits that have no maximum in the model: a larger value is a typing error."""
 
 
 def cloud_params(*, source: str, target: str) -> dict[str, Param]:
-    """Return cloud, source and target; the texts say what the two releases are for this DAG."""
+    """Return cloud, source and target; the texts say what the DAG does with the two releases."""
     names = cloud_names()
     default = DEFAULT_CLOUD if DEFAULT_CLOUD in names or not names else names[0]
     return {
@@ -53,7 +53,7 @@ def _release(title: str, what: str) -> Param:
 
 
 def upgrade_params() -> dict[str, Param]:
-    """Return what an upgrade asks for beyond the cloud."""
+    """Return the params of an upgrade beyond those of the cloud."""
     return {
         "action": Param(
             "upgrade", type="string", title="What to do", section=WHAT, enum=["upgrade", "check"],
@@ -73,7 +73,7 @@ def upgrade_params() -> dict[str, Param]:
 
 
 def load_params() -> dict[str, Param]:
-    """Return what a run may set otherwise than its cloud file; empty leaves the file's value."""
+    """Return the params that replace values of the cloud file for one run; empty keeps them."""
     return {
         "load_rate": _number("load_rate", "Requests per second", "of all clients together"),
         "load_users": _number("load_users", "Clients", "that send requests at the same time"),
@@ -106,19 +106,19 @@ def _number(name: str, title: str, what: str) -> Param:
 
 
 def lock_params() -> dict[str, Param]:
-    """Return the lock of a run that died."""
+    """Return the param that breaks the lock of a run that died."""
     return {
         "break_lock": Param(
             "", type=MAY_BE_EMPTY, title="Break the lock of run", section=DEAD_RUN, maxLength=250,
             description_md="The id of the dead run, as *take_lock* or *preflight* names it. Its "
-            "load is stopped, its servers are brought back, then this run goes on. "
+            "load is stopped, its servers are returned, then this run goes on. "
             "Empty: nobody's lock is broken.",
         )
     }  # fmt: skip
 
 
 def restore_params() -> dict[str, Param]:
-    """Return what a restore asks for beyond the cloud."""
+    """Return the params of a restore beyond those of the cloud."""
     return {
         "backup": Param(
             "", type=MAY_BE_EMPTY, title="Backup", section=WHAT, pattern=r"^[^/]*$",
@@ -134,7 +134,7 @@ def restore_params() -> dict[str, Param]:
 
 
 def rehearsal_params(cloud: str) -> dict[str, Param]:
-    """Return what a rehearsal asks for. One cloud a DAG: another one has its own history."""
+    """Return the params of a rehearsal. Each cloud has a DAG of its own, with its own history."""
     return {
         "cloud": Param(
             cloud, type="string", title="Cloud", enum=[cloud], section=WHAT,

@@ -1,4 +1,4 @@
-"""Time, as a run asks for it: one clock, handed in, so that a test or a simulation can set it."""
+"""The clock of a run: it is handed in, so that a test or a simulation can set the time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tell the time and wait (keystone_rollout.hooks.clock.system.SystemClock)."""
+    """The time, and waiting (keystone_rollout.hooks.clock.system.SystemClock)."""
 
     def now(self) -> float:
         """Return the seconds since the epoch, as written to a record; it may be set back."""

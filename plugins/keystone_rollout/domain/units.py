@@ -30,7 +30,7 @@ def count(number: int) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a response time, or that there is none."""
+    """Return a response time, or NOT_ENOUGH_DATA."""
     return NOT_ENOUGH_DATA if value is None else f"{value:,.0f} ms"
 
 

@@ -1,4 +1,4 @@
-"""Say what a check found: measured value, limit, consequence and next step."""
+"""The answer of a check: measured value, limit, consequence and next step."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Verdict:
-    """Hold the answer of one check together with everything needed to act on it.
+    """The answer of one check, with everything that is needed to act on it.
 
     A bare boolean loses the reason. The log line, the approval text and the report all print
     this same object, so the operator reads the same words everywhere.
 
-    ``check`` names what was asked ("load failures"), ``object`` what was looked at
+    ``check`` names the question ("load failures"), ``object`` the thing that was looked at
     ("keystone-2"); ``measured`` and ``limit`` carry their units.
     """
 
@@ -25,7 +25,7 @@ class Verdict:
     consequence: str = ""
     next_step: str = ""
     witness: str = ""
-    """Who judged it, if that is asked again later: "load"."""
+    """Name of the judge, if somebody asks for it later: "load"."""
 
     def __str__(self) -> str:
         """Return one line: the state, the measured value, the limit, what follows, what to do."""

@@ -1,4 +1,4 @@
-"""Write the reference of the cloud file from its model, so that it cannot say anything else."""
+"""Write the reference of the cloud file from its model, so that the two cannot differ."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RELEASE_WORDS = (
         "Zed the codename. An error for 2026.2, whose name is not known here",
     ),
 )  # fmt: skip
-"""What a template of a node's steps may name of the release, each with an example."""
+"""The parts of a release that a template of a node's steps may name, each with an example."""
 
 BOTH_SIDES = """\
 The last two are there for both sides as well, such as `{{ source_release_name }}` and
@@ -65,7 +65,7 @@ def reference_page() -> str:
 
 
 def keys_without_meaning() -> list[str]:
-    """Return the keys and preset variables that nothing is said about."""
+    """Return the keys and preset variables that lack a description."""
     schema = Cloud.model_json_schema(by_alias=True)
     named = [("", schema), *schema.get("$defs", {}).items()]
     found = [
@@ -169,13 +169,13 @@ _SIZES = {"minItems": "at least {}", "maxItems": "at most {}"}
 
 
 def reference(schema: Schema, definitions: Schema) -> str | None:
-    """Return the name of the section that a schema leads to, or None where it leads to none."""
+    """Return the name of the section that a schema refers to, or None."""
     name = str(schema.get("$ref", "")).rpartition("/")[2]
     return name if name and "properties" in definitions[name] else None
 
 
 def allowed(schema: Schema, definitions: Schema) -> str:
-    """Say in words what may be written; ValueError for a kind of schema that has no words yet."""
+    """Describe the allowed values; ValueError for a kind of schema that has no words yet."""
     if "$ref" in schema:
         name = reference(schema, definitions)
         return "section" if name else allowed(definitions[_target(schema)], definitions)
@@ -197,7 +197,7 @@ def allowed(schema: Schema, definitions: Schema) -> str:
 
 
 def otherwise(key: str, schema: Schema, required: list[str]) -> str:
-    """Say what holds where a key is left out."""
+    """Describe the value of a key that is left out."""
     if key in required:
         return "**required**"
     if "default" not in schema:

@@ -1,4 +1,4 @@
-"""Serve the pages of runs in Airflow's api-server: read-only, to whoever may read runs there."""
+"""Serve the pages of runs in Airflow's api-server: read-only, to users who may read runs there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fastapi.responses import FileResponse
 from keystone_rollout.hooks.files.run_pages import history_page, rehearsal_page, run_page
 
 DAG = "keystone_upgrade"
-"""Whoever may read this DAG's runs may read the pages of all DAGs here."""
+"""A user who may read this DAG's runs may read the pages of all DAGs here."""
 
 HEADERS = {
-    # A page shows what nodes and databases have answered. Should a script ever get into it that
-    # way: here it has neither Airflow's cookie nor anywhere to send something to.
+    # A page shows answers of nodes and databases. If a script ever gets into it that way, it has
+    # neither Airflow's cookie nor an address to send anything to.
     "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads; "
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "img-src data:; font-src data:",
@@ -27,7 +27,7 @@ HEADERS = {
 
 
 def make_app() -> FastAPI:
-    """Return the application; it has no documentation pages of its own, which would be public."""
+    """Return the application, without FastAPI's documentation pages, which would be public."""
     app = FastAPI(
         title="Keystone rollout",
         openapi_url=None,
@@ -49,7 +49,7 @@ def make_app() -> FastAPI:
 
     @app.get("/{path:path}")
     def anything_else(path: str) -> FileResponse:
-        # Who is not logged in learns here, too, that he is not, and nothing else.
+        # A user who is not logged in is told so here, too, and nothing else.
         return _answer(None, f"there is no {path}")
 
     return app

@@ -1,7 +1,7 @@
-"""Link tasks to the pages that show what they do: Locust's, HAProxy's statistics, the report.
+"""Link tasks to the pages about them: Locust's, HAProxy's statistics, the report.
 
-A link is there as soon as its operator has said where it leads (`show`), and not only when the
-task has ended: that is when an operator wants to look.
+A link appears as soon as its operator calls `show`, not only at the task's end, because people want
+to look while the task runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keystone_rollout.hooks.files.run_pages import history_address, run_page_add
 
 
 class ShownLink(BaseOperatorLink):
-    """Lead to what the operator has shown during its run; there is no link before."""
+    """A link that appears once its operator has called `show`."""
 
     name = "Page"
 
@@ -33,24 +33,24 @@ class ShownLink(BaseOperatorLink):
 
 
 class LoadLink(ShownLink):
-    """Lead to Locust's page, on the machine that runs the tasks."""
+    """The link to Locust's page, on the machine that runs the tasks."""
 
     name = "Locust"
 
 
 class StatisticsLink(ShownLink):
-    """Lead to the statistics of the first load balancer whose cloud file names them."""
+    """The link to the first HAProxy statistics page that the cloud file names."""
 
     name = "HAProxy statistics"
 
     def show_cloud(self, operator: Any, context: Any, cloud: Cloud) -> None:
-        """Make the link appear, where the cloud file has an address for it."""
+        """Make the link appear if the cloud file has an address for it."""
         known = (balancer.statistics for balancer in cloud.load_balancers if balancer.statistics)
         self.show(operator, context, next(known, ""))
 
 
 class ReportLink(ShownLink):
-    """Lead to the run's report, as Airflow's api-server serves it."""
+    """The link to the run's report, as Airflow's api-server serves it."""
 
     name = "Report"
     page = "report.html"
@@ -65,14 +65,14 @@ class ReportLink(ShownLink):
 
 
 class PlanLink(ReportLink):
-    """Lead to the plan's page."""
+    """The link to the plan's page."""
 
     name = "Plan"
     page = "plan.html"
 
 
 class HistoryLink(ShownLink):
-    """Lead to the rehearsals of a cloud, as Airflow's api-server serves them."""
+    """The link to the rehearsals of a cloud, as Airflow's api-server serves them."""
 
     name = "History"
 
@@ -82,7 +82,7 @@ class HistoryLink(ShownLink):
 
 
 def report_address(run_id: str, page: str) -> str:
-    """Return a page's address without host: a browser has its own name for the api-server."""
+    """Return a page's address without host: only the browser knows the api-server's name."""
     return _below_base(run_page_address(run_id, page))
 
 

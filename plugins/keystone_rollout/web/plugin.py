@@ -1,4 +1,4 @@
-"""Tell Airflow what this project adds to it: the pages of its runs."""
+"""Add the pages of runs to Airflow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from keystone_rollout.hooks.files.run_pages import PREFIX
 
 
 class RolloutPlugin(AirflowPlugin):
-    """Mount the pages in the api-server.
+    """The plugin that mounts the pages in the api-server.
 
-    Every process of Airflow loads this file, each task's too, and only one of them serves pages:
-    what is needed for that is imported when it is asked for.
+    Every process of Airflow loads this file, also that of each task, but only the api-server
+    needs the application: so it is imported late.
     """
 
     name = "keystone_rollout"

@@ -20,10 +20,10 @@ VERDICT = {
     "measured": "7 failed of 90 requests",
     "limit": "0",
 }
-RED = Fault("7", "bad configuration", says=("is back on 12.0.3",))
+RED = Fault("7", "bad configuration", says=("is rolled back to 12.0.3",))
 GOOD = Aftermath(
     code=1,
-    words="keystone-1 is back on\n12.0.3, ready and UP",
+    words="keystone-1 is rolled back to\n12.0.3, ready and UP",
     events=[STARTED, WRITES],
     report={
         "state": "failed",
@@ -74,7 +74,7 @@ def report(**changes: Any) -> dict[str, Any]:
         ),
         ({"variable": 1}, "log_bin_trust_function_creators is 1, it was 0"),
         ({"locks": 1}, "1 locks are not released"),
-        ({"words": "keystone-1 went away"}, "the run did not say 'is back on 12.0.3'"),
+        ({"words": "keystone-1 went away"}, "the run did not say 'is rolled back to 12.0.3'"),
     ],
 )
 def test_each_wrong_thing_is_found(changes: dict[str, Any], found: str) -> None:

@@ -1,4 +1,4 @@
-"""Name the Airflow connections that a cloud file asks for, and what each of them has to hold."""
+"""List the Airflow connections that a cloud file names, and the fields that each needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILL_IN = "FILL-IN"
 
 @dataclass(frozen=True)
 class WantedConnection:
-    """Hold one connection as Airflow knows it, with FILL_IN for what only the operator knows."""
+    """One connection in Airflow's fields, with FILL_IN for values that only the operator knows."""
 
     name: str
     purpose: str
@@ -22,7 +22,7 @@ class WantedConnection:
 
 
 def wanted_connections(cloud: Cloud) -> list[WantedConnection]:
-    """Return every connection of a cloud once, also one that is named for two purposes."""
+    """Return every connection of a cloud once; ValueError if two purposes of one clash."""
     unique: dict[str, WantedConnection] = {}
     for each in _all(cloud):
         known = unique.get(each.name)
@@ -31,8 +31,8 @@ def wanted_connections(cloud: Cloud) -> list[WantedConnection]:
             continue
         if known.fields["conn_type"] != each.fields["conn_type"]:
             raise ValueError(
-                f"connection {each.name} is named as {known.purpose} and as {each.purpose}, which "
-                "no one connection can be; give one of them another name"
+                f"connection {each.name} is named as {known.purpose} and as {each.purpose}, "
+                "which have different types; give one of them another name"
             )
         purpose = f"{known.purpose}; {each.purpose}"
         unique[each.name] = WantedConnection(each.name, purpose, known.fields)
@@ -85,7 +85,7 @@ def _database(name: str, purpose: str, schema: str | None) -> WantedConnection:
 
 
 def _receiver(via: Way) -> dict[str, Any]:
-    """Return what the way's notifier needs, see docs/notifications.md."""
+    """Return the fields that the notifier of a way needs, see docs/notifications.md."""
     receivers: dict[Way, dict[str, Any]] = {
         "smtp": {
             "conn_type": "smtp",

@@ -1,4 +1,4 @@
-"""Say who is told of what happens to a run, and by which way."""
+"""Describe who is notified of the events of a run, and by which way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Way = Literal["apprise", "smtp", "slack"]
 
 
 class Notification(BaseModel):
-    """Name one receiver; the secret it takes to reach it stays in the Airflow connection."""
+    """One receiver; the secret that it needs stays in the Airflow connection."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,9 +23,9 @@ class Notification(BaseModel):
         pattern=r"^[A-Za-z0-9_.-]+$",
         description="Airflow connection with address, account and password",
     )
-    to: list[str] = Field([], description="mail addresses; smtp only, where they are needed")
+    to: list[str] = Field([], description="mail addresses; needed for smtp, and for nothing else")
     events: list[Happening] = Field(
-        list(HAPPENINGS), min_length=1, description="of what to tell; left out: of everything"
+        list(HAPPENINGS), min_length=1, description="events to tell of; all if left out"
     )
 
     @model_validator(mode="after")
@@ -42,7 +42,7 @@ class Notification(BaseModel):
 
 @dataclass(frozen=True)
 class Message:
-    """Hold one notification as plain text; the subject is one line."""
+    """One notification as plain text; the subject is one line."""
 
     happening: Happening
     subject: str

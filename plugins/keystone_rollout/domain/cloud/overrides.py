@@ -1,4 +1,4 @@
-"""Name what a single run may set otherwise than its cloud file, and where that goes in it."""
+"""List the params that replace values of the cloud file for one run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ Location = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Override:
-    """Tie a param of a run to the key of the cloud file that it replaces.
+    """A param of a run, and the key of the cloud file that it replaces.
 
-    ``model`` is the part of the cloud file whose last key it is: the value has to be what is
-    allowed there.
+    ``model`` is the part of the cloud file that has the key: it says which values are allowed.
     """
 
     param: str
@@ -33,12 +32,12 @@ class Override:
         return ".".join(self.location)
 
     def schema(self) -> dict[str, Any]:
-        """Return what is allowed, as JSON Schema: type, bounds, and the model's own default."""
+        """Return the allowed values as JSON Schema: type, bounds, and the model's default."""
         schema: dict[str, Any] = self.model.model_json_schema()["properties"][self.location[-1]]
         return schema
 
     def value_in(self, cloud: Cloud) -> Any:
-        """Return the value that a cloud has there."""
+        """Return the value of the key in a cloud."""
         value: Any = cloud
         for name in self.location:
             value = getattr(value, name)
@@ -58,14 +57,14 @@ OVERRIDES = {
 
 
 def given_overrides(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides that a run's params hold; an empty one leaves the cloud file's value."""
+    """Return the overrides in a run's params; an empty one keeps the cloud file's value."""
     return {name: params[name] for name in OVERRIDES if params.get(name) not in (None, "")}
 
 
 def override(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a cloud file's data with overrides put in; a section it lacks is added.
 
-    A section that is no mapping stays as it is: the model says what is wrong with it.
+    A section that is not a mapping stays as it is: the model reports it.
     """
     changed = dict(data)
     for name, value in given.items():
@@ -86,7 +85,7 @@ def _put(section: dict[str, Any], location: Location, value: Any) -> None:
 
 
 def deviations(file: Cloud, run: Cloud) -> list[str]:
-    """Say what a run does otherwise than its cloud file, one sentence for each override."""
+    """Return how a run deviates from its cloud file, one sentence for each override."""
     return [
         f"param {each.param}: {each.key} is {each.value_in(run):g} in this run, "
         f"{each.value_in(file):g} in the cloud file"

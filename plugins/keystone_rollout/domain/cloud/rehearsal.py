@@ -1,4 +1,4 @@
-"""Describe when and how a staging cloud rehearses its upgrade by itself."""
+"""Describe the scheduled rehearsals of a staging cloud."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_STAGING = (
 
 
 def check_schedule(text: str) -> str:
-    """Return a cron expression that comes true at some time; ValueError says what is wrong."""
+    """Return a cron expression that matches some time; ValueError says why one does not."""
     try:
         cron = croniter(text, _ANY_TIME)
         cron.get_next(datetime)
@@ -32,13 +32,13 @@ def check_schedule(text: str) -> str:
             return text
         problem = f"it has {len(cron.expanded)} fields"
     raise ValueError(
-        f"read {text!r}: no cron expression that Airflow could follow ({problem}); allowed are "
+        f"read {text!r}: not a cron expression that Airflow can follow ({problem}); allowed are "
         'five fields, minute hour day month weekday, in UTC: "0 2 * * *" is every night at two'
     )
 
 
 class Rehearsal(BaseModel):
-    """Say when a staging cloud is reset and upgraded, and how it is reset."""
+    """When a staging cloud is reset and upgraded, and how it is reset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,11 +47,11 @@ class Rehearsal(BaseModel):
     )
     reset: list[str] = Field(
         min_length=1,
-        description="program and arguments that put the cloud back to the source release, run "
+        description="program and arguments that reset the cloud to the source release, run "
         "without a shell in the project's folder",
     )
     reset_seconds: int = Field(
-        1800, ge=10, description="after which that program, or after_dump, is ended"
+        1800, ge=10, description="after which reset, or after_dump, is ended"
     )
     dump: str | None = Field(
         None, description="dump of production, .sql or .sql.gz, that is upgraded instead"
@@ -70,15 +70,15 @@ class Rehearsal(BaseModel):
 
 
 def staging_findings(data: Mapping[str, Any]) -> Iterator[str]:
-    """Return why a cloud may not rehearse, from plain data; nothing where it does not want to."""
+    """Return why a cloud may not rehearse, from plain data; empty without a section rehearsal."""
     if data.get("rehearsal") is not None and data.get("staging") is not True:
         yield NOT_STAGING
 
 
 def judge_staging(cloud: str, staging: bool, declared: bool) -> Verdict:
-    """Return whether a cloud may be reset: marked as staging, and it says how.
+    """Judge whether a cloud may be reset: it is marked as staging, and has a section rehearsal.
 
-    Fails closed: what is not marked is production.
+    A cloud without the mark counts as production.
     """
     words = "staging" if staging else "not marked as staging"
     return Verdict(
@@ -94,9 +94,9 @@ def judge_staging(cloud: str, staging: bool, declared: bool) -> Verdict:
 
 
 def judge_reset(node: str, report: str, serves_source: bool, source: str) -> Verdict:
-    """Return whether a node is back at the source release; ``report`` is what it runs, in words.
+    """Judge whether a node runs the source release; ``report`` says in words what it runs.
 
-    An upgrade of nodes that were never reset finds nothing to do, ends green, and proves nothing.
+    An upgrade of nodes that were not reset finds nothing to do, ends green, and proves nothing.
     """
     return Verdict(
         ok=serves_source,

@@ -1,4 +1,4 @@
-"""The administrator's account that the load works with, and the passwords that derive from it."""
+"""The administrator's account that the load uses, and the passwords that derive from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PASSWORD_LENGTH = 32
 
 @dataclass(frozen=True)
 class KeystoneAccount:
-    """Hold the administrator's account; handed to the load in its environment only."""
+    """The administrator's account; the load gets it in its environment only."""
 
     auth_url: str
     username: str
@@ -39,7 +39,7 @@ def derive_password(key: str, name: str, generation: int) -> str:
     Nothing has to be stored: the load and the final check both derive it from the administrator's
     password (``key``), which each of them has anyway. ``generation`` starts at 0 and grows by one
     with every password change. The result is 32 URL-safe characters and tells nothing about
-    ``key``. An empty key or name is a ValueError, because it would give a guessable password.
+    ``key``. ValueError for an empty key or name, because it would give a guessable password.
     """
     if not key or not name:
         raise ValueError("derive_password needs a key and a user name, one of them is empty")

@@ -11,15 +11,15 @@ EVENTS = ("created", "password_change_sent", "password_changed", "delete_sent", 
 
 
 class LedgerError(ValueError):
-    """Say which line of the ledger cannot be read."""
+    """A line of the ledger that cannot be read."""
 
 
 @dataclass(frozen=True)
 class LedgerUser:
-    """Hold what Keystone acknowledged about one user.
+    """The writes that Keystone acknowledged for one user.
 
-    ``generation`` is that of the acknowledged password. ``sent_generation`` is newer where a
-    change was sent and never answered: then either password is right. ``delete_sent`` without
+    ``generation`` is that of the acknowledged password. ``sent_generation`` is newer if a change
+    was sent and never answered: then either password is right. ``delete_sent`` without
     ``deleted`` means that the user may exist or not.
     """
 
@@ -32,7 +32,7 @@ class LedgerUser:
 
     @property
     def uncertain(self) -> bool:
-        """Return whether a deletion was sent and never acknowledged."""
+        """Tell whether a deletion was sent and never acknowledged."""
         return self.delete_sent and not self.deleted
 
     @property
@@ -46,8 +46,8 @@ class LedgerUser:
 def parse_ledger(text: str, source: str = "ledger.jsonl") -> list[LedgerUser]:
     """Return the users of a ledger's content in the order of their creation.
 
-    A last line without its newline is still in the writing and does not count. Any other line
-    that cannot be read, or that tells of a user never created, is a LedgerError naming it.
+    A last line without its newline is still being written and does not count. LedgerError names any
+    other line that cannot be read, or that is about a user who was never created.
     """
     complete, newline, _half_written = text.rpartition("\n")
     users: dict[str, LedgerUser] = {}
@@ -56,7 +56,7 @@ def parse_ledger(text: str, source: str = "ledger.jsonl") -> list[LedgerUser]:
             _apply(users, json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(
-                f"{source} line {number} is no ledger event ({type(error).__name__}: {error}): "
+                f"{source} line {number} is not a ledger event ({type(error).__name__}: {error}): "
                 f"read {line[:80]!r}. The acknowledged writes cannot be checked with a hole in "
                 "the ledger; compare the users named load-* with Keystone by hand"
             ) from None

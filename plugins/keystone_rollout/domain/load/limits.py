@@ -1,4 +1,4 @@
-"""Hold the limits that the load is judged by."""
+"""The limits that the load is judged by."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class LoadLimits(BaseModel):
-    """Say how much the load may suffer before the upgrade stops.
+    """How much the load may suffer before the upgrade stops.
 
     The defaults fit two cores that do everything: clients, proxy, database, three nodes and the
     upgrade itself. Measured there with the default profile: 60 requests/s and a p99 of 0.5 s at

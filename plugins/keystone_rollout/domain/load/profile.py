@@ -21,9 +21,9 @@ Action = Literal[
 ]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
-# A cloud mostly validates tokens and looks things up. Deleting a user, changing a password and
-# assigning a role are rare there too, and for a reason: each empties Keystone's caches of tokens
-# and roles. One of them per second makes every request half as expensive again (Pike).
+# A cloud mostly validates tokens and reads. Deleting a user, changing a password and assigning a
+# role are rare there, too: each empties Keystone's caches of tokens and roles. One of them per
+# second makes every request half as expensive again (Pike).
 DEFAULT_WEIGHTS: dict[Action, int] = {
     "validate_token": 430,
     "get_user": 370,
@@ -39,7 +39,7 @@ DEFAULT_WEIGHTS: dict[Action, int] = {
 
 
 class LoadProfile(BaseModel):
-    """Say how much the load does; its JSON is what the load process reads."""
+    """The amount of load; the load's process reads it as JSON."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,10 +86,10 @@ class LoadProfile(BaseModel):
         return weights
 
     def for_run(self, run_id: str) -> LoadProfile:
-        """Return this profile with a name prefix of its own for the run.
+        """Return this profile with a name prefix of the run's own.
 
-        A digest rather than the run id itself: ids of Airflow runs hold characters and lengths
-        that have no place in a user name.
+        The prefix is a digest of the run id, which may be too long for a user name and may hold
+        characters that are not allowed in one.
         """
         digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
         return self.model_copy(update={"name_prefix": f"load-{digest}"})

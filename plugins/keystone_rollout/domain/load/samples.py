@@ -11,16 +11,16 @@ from typing import Any
 
 
 class SampleError(ValueError):
-    """Say which line of the samples cannot be read."""
+    """A line of the samples that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Hold what happened in the second that began at epoch second ``t``.
+    """The requests of the second that began at epoch second ``t``.
 
     ``ms`` maps response time buckets (milliseconds, two significant digits) to request counts;
-    ``longest_gap`` is the longest time in seconds between two consecutive successes of which the
-    later one ended in this second.
+    ``longest_gap`` is the longest time in seconds between two consecutive successes, if the later
+    one ended in this second.
     """
 
     t: int
@@ -54,9 +54,9 @@ def response_time_bucket(milliseconds: float) -> float:
 
 @dataclass(frozen=True)
 class Window:
-    """Hold the merged samples of the time from ``start`` to ``end`` (epoch seconds).
+    """The merged samples of the time from ``start`` to ``end`` (epoch seconds).
 
-    ``newest`` is when the last sample ended, or None without any sample.
+    ``newest`` is the end of the last sample, or None without any sample.
     """
 
     start: float
@@ -81,17 +81,17 @@ class Window:
 
     @property
     def timed(self) -> int:
-        """Return how many requests have a response time."""
+        """Return the number of requests with a response time."""
         return sum(self.ms.values())
 
     @property
     def failures_by_name(self) -> dict[str, int]:
-        """Return the failures of each action that had any, most first."""
+        """Return the number of failures of each action with failures, highest first."""
         failed = {name: counts[1] for name, counts in self.by_name.items() if counts[1]}
         return dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
 
     def percentile(self, percent: float) -> float | None:
-        """Return the response time in ms which ``percent`` % of the requests did not exceed.
+        """Return the response time in ms that ``percent`` % of the requests did not exceed.
 
         Exact within the bucket's 5 %; None if nothing was measured.
         """
@@ -109,8 +109,8 @@ class Window:
 def parse_samples(text: str, source: str = "samples.jsonl") -> list[Sample]:
     """Return the samples of a file's content.
 
-    The last line may still be in the writing, so it counts only with its newline. Any other line
-    that cannot be read is a SampleError naming it: a hole in the record is not "no failures".
+    The last line may still be being written, so it counts only with its newline. SampleError names
+    any other line that cannot be read: a hole in the record is not "no failures".
     """
     complete, newline, _half_written = text.rpartition("\n")
     if not newline:
@@ -145,7 +145,7 @@ def _sample(fields: Mapping[str, Any]) -> Sample:
 def merge(
     samples: Sequence[Sample], *, start: float | None = None, end: float | None = None
 ) -> Window:
-    """Merge the samples from ``start`` to ``end`` (epoch seconds; default: all there are).
+    """Merge the samples from ``start`` to ``end`` (epoch seconds; default: all of them).
 
     The second in which ``start`` lies is included whole: two adjoining windows may count a
     second twice, but never leave one out. A window that ends later than its last success has
@@ -174,7 +174,7 @@ def merge(
 
 
 def under_load(samples: Sequence[Sample]) -> list[Sample]:
-    """Return a session's samples without its end, when no user was left: that is no silence."""
+    """Return a session's samples without its end, when no user was left: it is not a silence."""
     last = max((i for i, each in enumerate(samples) if each.users or each.requests), default=-1)
     return list(samples[: last + 1])
 
@@ -185,7 +185,7 @@ def _last_success(samples: Iterable[Sample]) -> float | None:
 
 def _longest_gap(samples: Sequence[Sample], start: float, end: float) -> float:
     closed = max((sample.longest_gap for sample in samples), default=0.0)
-    # A success within the second of `end` may not be written yet: that second is no silence.
+    # A success within the second of `end` may not be written yet: that second is not a silence.
     still_open = math.floor(end) - max(_last_success(samples) or start, start)
     return round(max(closed, still_open, 0.0), 3)
 
@@ -212,11 +212,11 @@ UNREADABLE = "unreadable line"
 def with_unwritten_failures(window: Window, failures: str) -> Window:
     """Return *window* with the failures that ended after its newest sample.
 
-    One in the last half millisecond of a sample may count twice, because times are rounded in the
-    file; none is left out.
+    A failure in the last half millisecond of a sample may count twice, because times are rounded in
+    the file; none is left out.
 
-    :param failures: content of failures.jsonl, one JSON object a line; a line still in the writing
-        is left out, any other one that cannot be read counts as a failure
+    :param failures: content of failures.jsonl, one JSON object a line; a line that is still being
+        written is left out; any other unreadable one counts as a failure
     """
     since = window.newest or 0.0
     found = Counter(

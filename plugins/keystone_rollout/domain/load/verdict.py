@@ -14,17 +14,17 @@ STOPS = "the upgrade stops before the next step"
 UNWRITTEN_SECONDS = 2.0
 
 WITNESS = "load"
-"""Who judges here, in the verdicts: what it found violated once stays violated."""
+"""The witness of this module's verdicts: a violation that it has found stays one."""
 
 
 def window_since(
     samples: Sequence[Sample], last_look: float, now: float, limits: LoadLimits
 ) -> Window:
-    """Return the window to judge: all since the last look, and at least ``window_seconds``.
+    """Return the window to judge: everything since the last look, and at least ``window_seconds``.
 
-    Looking back past the last look costs nothing but a second glance at the same requests, while
-    a window of a second or two would hold too few of them for a percentile. It never reaches
-    back before the first sample, because there was no load to be missed.
+    A window that reaches back past the last look judges some requests twice; one of a second or two
+    would hold too few requests for a percentile. It never begins before the first sample, because
+    there was no load yet.
     """
     start = min(last_look, now - limits.window_seconds)
     if samples:
@@ -44,10 +44,10 @@ def judge(
 ) -> list[Verdict]:
     """Return one verdict for each question about the load.
 
-    ``window`` is what happened since the last look (``window_since``), ``session`` everything
-    since the run's first load began: the failure budget is one for the whole run, so that a few
-    failures per window, or per session, cannot add up unseen. ``baseline`` is the undisturbed
-    cloud, ``rate`` the profile's actions per second. What could not be measured is a failed check.
+    ``window`` holds the requests since the last look (``window_since``), ``session`` all since the
+    run's first load began: the failure budget is for the whole run, so that a few failures per
+    window, or per session, cannot add up unseen. ``baseline`` is the undisturbed cloud, ``rate``
+    the profile's actions per second. A check without enough data has failed.
     """
     return [
         _freshness(session, limits, now),
@@ -59,7 +59,7 @@ def judge(
 
 
 def judge_session(session: Window, limits: LoadLimits) -> Verdict:
-    """Return whether the whole session made enough requests to prove anything."""
+    """Judge whether the whole session made enough requests to prove anything."""
     return Verdict(
         witness=WITNESS,
         ok=session.requests >= limits.min_requests,
@@ -73,7 +73,7 @@ def judge_session(session: Window, limits: LoadLimits) -> Verdict:
 
 
 def judge_baseline(baseline: Window, limits: LoadLimits) -> Verdict:
-    """Return whether the baseline holds enough requests to be compared with."""
+    """Judge whether the baseline holds enough requests to compare with."""
     return Verdict(
         witness=WITNESS,
         ok=baseline.timed >= limits.window_min_samples and not baseline.failures,
@@ -83,7 +83,7 @@ def judge_baseline(baseline: Window, limits: LoadLimits) -> Verdict:
         f"in {baseline.seconds:.0f} s{_named_failures(baseline)}",
         limit=f"at least {limits.window_min_samples} requests, 0 failed",
         consequence="nothing has been changed yet; the upgrade does not begin",
-        next_step="bring the cloud to serve this load without failures first, see failures.jsonl",
+        next_step="first make the cloud serve this load without failures, see failures.jsonl",
     )
 
 

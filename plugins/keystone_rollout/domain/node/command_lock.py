@@ -1,10 +1,10 @@
 """Write the shell text that lets only one command change a node at a time.
 
-A session that drops leaves its command running, and so does a task that is killed. The next
-command waits for it, because the kernel keeps the lock until every process that inherited it has
-ended: the account's own, and each sudo that waits for its command. A command that still waits
-itself must not run late, after others that came later: each puts its name into a file before it
-waits, and gives up where it finds another name there.
+A session that drops leaves its command running, and so does a task that is killed. The next command
+waits for it, because the kernel keeps the lock until every process that inherited it has ended: the
+account's own, and each sudo that waits for its command. A command that still waits itself must not
+run late, after others that came later: each puts its name into a file before it waits, and gives up
+if it then finds another name there.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ _NEXT = f"{FOLDER}/next"
 TIMED_OUT = 124
 """Exit status of coreutils' timeout."""
 
-_NOT_STARTED = 75  # sysexits' "temporary failure"; the message decides, a step may exit so, too
+_NOT_STARTED = (
+    75  # sysexits' "temporary failure"; a step may exit with it, too, so the message decides
+)
 _REASON = "not started: "
 
 
 def under_lock(name: str, script: str, seconds: float) -> str:
-    """Return a command that runs a script alone, within ``seconds``, after as long a wait at most.
+    """Return a command that runs a script alone; it waits and runs for ``seconds`` each at most.
 
-    It prints one line when the script begins, then what the script printed, and ends as the script
-    ends. ``name`` tells others what is running.
+    It prints one line when the script begins, then the script's output, and exits with the script's
+    status. ``name`` tells others what is running.
 
-    The script's output goes through files: if it wrote into a session that has dropped, the signal
-    that it gets for that would kill it half-way. The one line is for this very signal, so that a
-    command whose session dropped while it waited does not begin.
+    The script's output goes through files, because writing into a dropped session raises a signal
+    that would kill it half-way. The one line provokes this signal on purpose: a command whose
+    session dropped while it waited does not begin.
     """
     limit = math.ceil(seconds)
     # No `timeout -k`: a SIGKILL would reach sudo, which keeps the account's own user id, but not
@@ -51,7 +53,7 @@ def under_lock(name: str, script: str, seconds: float) -> str:
 
 
 def wait_for_lock(name: str, seconds: float) -> str:
-    """Return a command that ends when no command that changes the node is left."""
+    """Return a command that ends once no command that changes the node is left."""
     return _take(f"wait for {name}", math.ceil(seconds))
 
 
@@ -76,9 +78,9 @@ def _take(name: str, limit: int) -> str:
 
 
 def why_not_started(status: int, stdout: str) -> str | None:
-    """Return why a command was not started, and None if it was.
+    """Return why a command was not started, or None if it was.
 
-    A script that was started has the line that says so before its own words.
+    The output of a script that was started begins with a line that says so.
     """
     if status != _NOT_STARTED or not stdout.startswith(_REASON):
         return None
@@ -86,5 +88,5 @@ def why_not_started(status: int, stdout: str) -> str | None:
 
 
 def without_first_line(stdout: str) -> str:
-    """Return what a script under the lock printed itself."""
+    """Return the output of a script under the lock, without that first line."""
     return stdout.partition("\n")[2]

@@ -1,8 +1,8 @@
 """Take one node from the source to the target release while the others serve.
 
-The whole cycle is one unit: nothing may interleave with it. It looks at the truth before each
-act, so that it can be killed and started again at any point. Whatever fails after the node left
-the rotation leads back to the old release, and to the node serving again.
+The whole cycle is one unit: nothing may interleave with it. It reads the present state before each
+act, so that it can be killed and started again at any point. If anything fails after the node has
+left the rotation, the node is rolled back and returned.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keystone_rollout.domain.releases.identity import same_build
 
 @dataclass(frozen=True)
 class RunningRelease:
-    """Say what a node has installed, and whether the running service is that release."""
+    """The release that a node has installed, and whether the running service is that release."""
 
     installed: str
     running: bool
@@ -50,7 +50,7 @@ def parse_release_report(text: str) -> RunningRelease:
 
 @dataclass(frozen=True)
 class NodeReport:
-    """What a node said of its release, or why nobody knows."""
+    """A node's report about its release, or why there is none."""
 
     release: RunningRelease | None = None
     problem: str = ""
@@ -69,7 +69,7 @@ class NodeReport:
 
 
 class NodeState(StrEnum):
-    """What becomes of a node in its cycle."""
+    """The states of a node in its cycle."""
 
     FOUND = "found"
     DRAIN = "drain"
@@ -84,11 +84,11 @@ class NodeState(StrEnum):
     OUT = "out"
     """It stays out of rotation."""
     NOTE = "note"
-    """Worth knowing; changes no state."""
+    """A remark, no change of state."""
 
 
 class Rotation(Protocol):
-    """Take a server out of every load balancer and put it back."""
+    """The load balancers, in each of which a server is taken out and returned."""
 
     def check_capacity(self, server: str) -> None: ...
     def drain(self, server: str) -> None: ...
@@ -100,28 +100,28 @@ class Rotation(Protocol):
 
 
 class Machine(Protocol):
-    """Run steps on the node itself."""
+    """The node itself, on which steps run."""
 
     def run(self, step: Step, release: str) -> str: ...
 
 
 class Prover(Protocol):
-    """Show with real tokens that the node serves, past the load balancer."""
+    """The proof with real tokens, past the load balancer, that the node serves."""
 
     def prove(self) -> str: ...
 
 
 class CycleFailed(Exception):
-    """Say why a node is not on the target release, and where it was left."""
+    """Why a node is not on the target release, and in which state it was left."""
 
 
 class TakenOver(Exception):
-    """Say that another attempt works on the node: this one must not act any more."""
+    """Another attempt works on the node, so this one must not act any more."""
 
 
 @dataclass
 class NodeCycle:
-    """Hold one node's way from the source to the target release.
+    """One node's way from the source to the target release.
 
     ``note`` is called with (state, text) at each change: found, drain, maint, stopped, installed,
     started, proved, up ... It may raise TakenOver, which ends the cycle without another act.
@@ -140,10 +140,9 @@ class NodeCycle:
     """Whether a balancer may send requests to the server: until maint, and from ready on."""
 
     def run(self) -> bool:
-        """Run the cycle; return False where the node already served the target release.
+        """Run the cycle; return False if the node already served the target release.
 
-        Raises CycleFailed once the node is back in rotation on the old release, or with the
-        reason why it could not be brought back.
+        Raises CycleFailed once the node is rolled back and returned, or if that failed, too.
         """
         if self._already_done():
             return False
@@ -156,15 +155,15 @@ class NodeCycle:
             self._enter_rotation()
         except TakenOver:
             raise
-        except BaseException as error:  # an interrupt, too, must not leave the node out
-            raise CycleFailed(self._go_back(error)) from error
+        except BaseException as error:  # also an interrupt: it must not leave the node out
+            raise CycleFailed(self._roll_back_after(error)) from error
         return True
 
     def recover(self) -> str:
-        """Bring back a node that an interrupted run left out; return how.
+        """Return a node that an interrupted run left out to rotation; return how, in a sentence.
 
-        A service that is whole and proves it serves as it is. Anything else goes back to the
-        source release, which every schema before contract serves. Raises CycleFailed where the
+        A node whose service is whole and proven is only set ready. Any other one is rolled back to
+        the source release, which every schema before contract serves. Raises CycleFailed if the
         node stays out.
         """
         try:
@@ -179,16 +178,16 @@ class NodeCycle:
         except Exception as error:
             self.note(NodeState.GOING_BACK, f"{error}")
         try:
-            self._return_to_source()
+            self._roll_back()
         except TakenOver:
             raise
         except Exception as error:
             raise CycleFailed(
-                f"{self.node}, which an interrupted run took out of rotation, cannot be brought "
+                f"{self.node}, which an interrupted run took out of rotation, cannot be rolled "
                 f"back to {self.source}: {error}. It stays OUT of rotation; the others serve. "
                 f"Next: repair it (is the machine up?), then start the run again"
             ) from error
-        return f"{self.node} is back on {self.source}, ready and UP"
+        return f"{self.node} is rolled back to {self.source}, ready and UP"
 
     def _report(self) -> RunningRelease:
         return parse_release_report(self.machine.run(Step.REPORT_RELEASE, self.target))
@@ -203,7 +202,7 @@ class NodeCycle:
         return True
 
     def _check_kept(self) -> None:
-        """Refuse to stop anything unless both releases are on the node: there and back again."""
+        """Refuse to stop anything unless the node has the files of both releases."""
         for release in (self.target, self.source):
             lacking = self.machine.run(Step.CHECK_KEPT, release).split("\n")
             lacking = [line for line in lacking if line.strip()]
@@ -219,7 +218,7 @@ class NodeCycle:
             self.note(NodeState.DRAIN, "no new requests")
             self.rotation.drain(self.server)
             self.rotation.wait_no_sessions(self.server)
-            # Another server may have died meanwhile: this one still serves if it is let.
+            # Another server may have died meanwhile; this one still serves.
             self.rotation.check_capacity(self.server)
             self.rotation.maint(self.server)
             self._may_serve = False
@@ -227,18 +226,18 @@ class NodeCycle:
         except TakenOver:
             raise
         except BaseException as error:
-            # Nothing was stopped yet, so the node can serve again at once.
-            raise CycleFailed(self._put_back(_words(error))) from error
+            # Nothing was stopped yet, so the node can be returned at once.
+            raise CycleFailed(self._return_unchanged(_words(error))) from error
 
-    def _put_back(self, reason: str) -> str:
+    def _return_unchanged(self, reason: str) -> str:
         try:
             self._enter_rotation()
         except TakenOver:
             raise
         except Exception as error:
             return (
-                f"{reason}. {self.node} is NOT back in rotation ({error}), though nothing was "
-                f"stopped. Next: start the upgrade again, which brings it back first, or set "
+                f"{reason}. {self.node} was NOT returned to rotation ({error}), though nothing "
+                f"was stopped. Next: start the upgrade again, which returns it first, or set "
                 f"server {self.server} ready by hand"
             )
         return f"{reason}. {self.node} is ready and UP again, nothing was stopped. Clear this task"
@@ -266,7 +265,7 @@ class NodeCycle:
         self.rotation.wait_up(self.server)
         self.note(NodeState.UP, "ready and UP, stable")
 
-    def _return_to_source(self) -> None:
+    def _roll_back(self) -> None:
         if self._may_serve:
             self.rotation.maint(self.server)
             self._may_serve = False
@@ -274,25 +273,25 @@ class NodeCycle:
         self._prove(self.source)
         self._enter_rotation()
 
-    def _go_back(self, reason: BaseException) -> str:
+    def _roll_back_after(self, reason: BaseException) -> str:
         self.note(NodeState.GOING_BACK, _words(reason))
         failed = f"{self.node} could not be taken to {self.target}: {_words(reason)}"
         try:
-            self._return_to_source()
+            self._roll_back()
         except TakenOver:
             raise
         except Exception as error:
             return (
-                f"{failed}. Going back to {self.source} failed too ({error}): {self.node} is OUT "
+                f"{failed}. Rolling back to {self.source} failed too ({error}): {self.node} is OUT "
                 "of rotation, the others serve. Next: repair the cause and start the upgrade "
-                f"again, which brings it back first, or set server {self.server} ready by hand"
+                f"again, which returns it first, or set server {self.server} ready by hand"
             )
         return (
-            f"{failed}. {self.node} is back on {self.source}, ready and UP; no further node is "
-            "started. Remove the cause, then clear this task"
+            f"{failed}. {self.node} is rolled back to {self.source}, ready and UP; no further "
+            "node is started. Remove the cause, then clear this task"
         )
 
 
 def _words(error: BaseException) -> str:
-    """Return an error's text; an interrupt has none."""
+    """Return an error's text, or its type's name if it has none, as an interrupt."""
     return f"{error}" or type(error).__name__

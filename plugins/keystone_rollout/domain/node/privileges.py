@@ -1,9 +1,9 @@
-r"""Say what one privilege is: one command that a node's account may run as root.
+r"""Describe privileges: each is one command that a node's account may run as root.
 
-A privilege is the command line as it is run: the program's absolute path and every argument.
-Three marks have a meaning, and no other: ``[0-9]`` is one digit, ``\*`` a star that the program
-itself gets to see, ``\\`` a backslash. There is no wildcard for more than one character, because
-sudoers lets such a one match blanks and slashes, too.
+A privilege is the command line as it is run: the program's absolute path and every argument. Only
+three marks have a meaning: ``[0-9]`` is one digit, ``\*`` a star that the program itself gets,
+``\\`` a backslash. There is no wildcard for more than one character, because in sudoers it would
+match blanks and slashes, too.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 
 class _Forms(NamedTuple):
-    """Hold what one character or mark of a privilege is elsewhere."""
+    """The other forms of one character or mark of a privilege."""
 
     pattern: str
-    """Regular expression of what it stands for."""
+    """Regular expression of the texts that it stands for."""
     example: str
     """One text that it stands for."""
     sudoers: str
@@ -39,7 +39,7 @@ _ENDS_A_COMMAND = frozenset(["", ";", "|", "&", ">", "<", ")"])
 
 
 def privilege_problem(privilege: str) -> str | None:
-    """Say why a text is no privilege, or return None where it is one."""
+    """Say why a text is not a privilege, or return None if it is one."""
     program = privilege.partition(" ")[0]
     if not program.startswith("/") or program.endswith("/"):
         return (
@@ -52,7 +52,7 @@ def privilege_problem(privilege: str) -> str | None:
         return (
             f"read {privilege!r}; {token!r} is not allowed, because sudoers would not take it for "
             "itself. Allowed are letters, digits, blanks and @%_+.,:=/~{}-, [0-9] for one digit, "
-            r"\* for a star that the program itself gets to see, and \\. "
+            r"\* for a star that the program itself gets, and \\. "
             "Next: write out each command, without quotes"
         )
     return None
@@ -67,7 +67,7 @@ def covers(privilege: str, command: str) -> bool:
 def check_command(privileges: Iterable[str]) -> str:
     """Return a shell command that prints a line for each privilege that the account lacks.
 
-    A digit shows as 0 there.
+    It prints 0 for a digit.
     """
     examples = ("".join(forms.example for forms in _forms(each)) for each in privileges)
     asked = [shlex.join(example.split()) for example in examples]
@@ -76,7 +76,7 @@ def check_command(privileges: Iterable[str]) -> str:
 
 
 def in_sudoers(privilege: str) -> str:
-    """Return a privilege as sudoers wants it; ValueError where it is none."""
+    """Return a privilege in sudoers' notation; ValueError if it is not a valid privilege."""
     problem = privilege_problem(privilege)
     if problem:
         raise ValueError(problem)
@@ -94,8 +94,8 @@ def _forms(privilege: str) -> Iterator[_Forms]:
 def unlisted_commands(step: str, privileges: Iterable[str]) -> list[str]:
     """Return the sudo commands in a step's text that no privilege covers.
 
-    Only those that are certain: one with a shell variable, a quote or the like is not judged. The
-    program's directory does not count, sudo finds it along its own path.
+    A command with a shell variable, a quote or the like is not judged. The program's directory does
+    not count, because sudo searches its own path.
     """
     known = [_without_directory(privilege) for privilege in privileges]
     return [
@@ -132,7 +132,7 @@ def sudoers_text(
     """Return a sudoers file that allows an account these privileges as root, and nothing else.
 
     A command that takes longer than ``command_seconds`` is ended by sudo (1.8.20 and later).
-    Raises ValueError for a name that is none of an account, and for what is no privilege.
+    Raises ValueError for an invalid account name or privilege.
     """
     if not _ACCOUNT.fullmatch(account):
         raise ValueError(

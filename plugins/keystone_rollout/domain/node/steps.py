@@ -1,7 +1,7 @@
-"""Say with which commands a node is taken from one release to another.
+"""Render the commands that take a node from one release to another.
 
-Every step is a template, so that going to the target and going back are the same text with
-another release. Commands are idempotent: a dropped SSH session leaves the remote command running.
+Every step is a template, so that upgrading and rolling back are the same text with another release.
+Commands are idempotent: a dropped SSH session leaves the remote command running.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keystone_rollout.domain.releases.identity import Identity, parse_identity
 
 
 class Step(StrEnum):
-    """Name the steps a node knows, those of a cycle in the order in which it uses them."""
+    """The steps of a node; those of a cycle in its order."""
 
     KEEP_CURRENT = "keep_current"
     ENABLE_REPOSITORY = "enable_repository"
@@ -47,7 +47,7 @@ _ANY_FACTS = {
 
 
 class NodeSteps(BaseModel):
-    """Choose a preset, its variables, and replacements for single steps."""
+    """A preset, its variables, and replacements for single steps."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -106,13 +106,13 @@ def _template_problems(steps: NodeSteps) -> Iterator[str]:
 
 @cache
 def _environment() -> Environment:
-    # Shell commands, not HTML: nothing is to be escaped here.
+    # Shell commands, not HTML: nothing should be escaped here.
     return Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
 
 
 @lru_cache(maxsize=512)
 def _template(text: str) -> Template:
-    """Compile a template once: to check one cloud file, some thirty are rendered 500 times."""
+    """Compile a template, once each: checking one cloud file renders some thirty, 500 times."""
     return _environment().from_string(text)
 
 
@@ -120,7 +120,7 @@ Context = Mapping[str, str | StrictUndefined]
 
 
 def _context(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> Context:
-    """Return all that a template may name: facts, the release, and the preset's variables."""
+    """Return the variables of a template: facts, the release, and the preset's variables."""
     preset = PRESETS[steps.preset]
     identity = parse_identity(release)
     context: dict[str, str | StrictUndefined] = {
@@ -142,7 +142,7 @@ def _context(steps: NodeSteps, release: str, facts: Mapping[str, str]) -> Contex
 
 
 def _names(identity: Identity, side: str) -> dict[str, str | StrictUndefined]:
-    """Return a release's codename and name; a name that is not known is an error if it is used."""
+    """Return a release's codename and name; an unknown name is an error if it is used."""
     name = identity.series.release_name or StrictUndefined(
         f"{side}release_name: {identity} has no name that is known here, only a number. Next: "
         "write what it is called into the template, or into the preset's variable that names it"
@@ -153,8 +153,8 @@ def _names(identity: Identity, side: str) -> dict[str, str | StrictUndefined]:
 def render(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str]) -> str:
     """Return the shell command of one step for one release.
 
-    ``facts`` are Cloud.node_facts. Raises jinja2.TemplateError where a template names something
-    that nobody defines.
+    ``facts`` are Cloud.node_facts. Raises jinja2.TemplateError if a template names an undefined
+    variable.
     """
     template = steps.override.get(step, PRESETS[steps.preset].steps[step.value])
     return _template(template).render(_context(steps, release, facts)).strip()
@@ -163,8 +163,8 @@ def render(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str])
 def render_privileges(steps: NodeSteps, facts: Mapping[str, str]) -> list[str]:
     """Return every command that the steps run through sudo, for the source and for the target.
 
-    Raises jinja2.TemplateError where a template names something that nobody defines, and
-    ValueError where what it renders to is no privilege.
+    Raises jinja2.TemplateError if a template names an undefined variable, and ValueError if a
+    rendered text is not a privilege.
     """
     found: dict[str, None] = {}
     for template in (*PRESETS[steps.preset].privileges, *steps.privileges):

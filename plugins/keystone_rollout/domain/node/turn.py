@@ -1,7 +1,7 @@
-"""Say whether it is a node's turn, from the states of the tasks that handle the nodes before it.
+"""Decide whether it is a node's turn, from the states of the tasks of the nodes before it.
 
 Airflow starts the tasks of a mapped operator in any order, and the cloud file promises one. The
-states are Airflow's own: they also show what a human has cleared, or marked as done.
+states are Airflow's own: they also show that a human has cleared a task, or marked it as done.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Turn(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """A turn, and the tasks because of which it is not now."""
+    """A turn, and the tasks that keep it from being now."""
 
     turn: Turn
     because_of: tuple[str, ...] = ()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 Tell = Callable[[str], object]
-"""Is called with each line that a command prints, as soon as it is there."""
+"""A function that gets each line of a command's output as soon as it is printed."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a script ended, and what it printed.
+    """The exit status and the output of a script.
 
     ``output`` is the script's own: no greeting, no escape sequence. ``errors`` may hold a locale's
     warning or a banner beside the script's words, so it is for people, and is never parsed.
@@ -24,23 +24,23 @@ class Finished:
 
 
 class PlaceError(RuntimeError):
-    """Why nothing can be said about how a script ended."""
+    """An end of a script about which nothing is known, and why."""
 
 
 class SessionDropped(PlaceError):
-    """How a session ended before its script did; the script may still run."""
+    """A session that ended before its script, which may still run."""
 
 
 class NoAnswer(PlaceError):
-    """For how long a script gave no sign; it may still run."""
+    """A script that gave no sign for too long; it may still run."""
 
 
 class Incomplete(PlaceError):
-    """What of a script's output is missing although it is said to have succeeded."""
+    """A script with exit status 0 whose output is incomplete."""
 
 
 class TimedOut(PlaceError):
-    """A script that was ended with all that it had started, and what it had printed until then."""
+    """A script that was ended with all its processes, and its output until then."""
 
     def __init__(self, limit: float, finished: Finished) -> None:
         super().__init__(f"it had not ended within {limit:g} s, and was ended")
@@ -86,7 +86,7 @@ class Place(Protocol):
         No secret belongs into ``script``, which `ps` shows, but into ``input``, its standard input.
         After ``limit`` seconds the script is ended with its process group, and TimedOut raised.
         ``tell`` gets each line instead of the log; ``meanwhile`` is called several times a second.
-        Raises PlaceError, and whatever the place's connection raises if it cannot be opened.
+        Raises PlaceError, and the errors of the place's connection if it cannot be opened.
         """
         ...
 
@@ -108,6 +108,6 @@ class Place(Protocol):
     def socket(self, path: str, seconds: float) -> Stream:
         """Connect to a Unix socket; OSError if that fails.
 
-        ``seconds`` is how long connecting, and each recv after it, may take.
+        ``seconds`` is the limit for connecting, and for each recv after it.
         """
         ...

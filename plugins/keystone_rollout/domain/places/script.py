@@ -1,8 +1,8 @@
-"""Write the shell text that a place runs, and find the script's own words in what it prints.
+"""Write the shell text that a place runs, and find the script's own output in what is printed.
 
 A login may greet, a profile may warn and colour. So a script's output stands between two lines that
 no one else can print: their two halves are joined only when they are printed, and one of them is
-random. All outside them is noise.
+random. Everything outside them is noise.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ ENDED = frozenset([124, 128 + 9])
 """Exit statuses of coreutils' timeout: after its SIGTERM, and after its SIGKILL."""
 
 RELAY_SECONDS = 30
-"""For an answer after the question's end; socat itself waits half a second only."""
+"""For an answer after the question's end; by default, socat waits half a second only."""
 
 _BEGINS, _ENDS = "-begins", "-ends"
 
 
 def begin_line(token: str) -> bytes:
-    """Return what is printed right before a script's output."""
+    """Return the mark before a script's output."""
     return f"\n{token}{_BEGINS}\n".encode()
 
 
 def opened(script: str, token: str) -> str:
-    """Return a script whose output begins with a mark; for bytes that go on unread."""
+    """Return a script whose output begins with a mark; for bytes that are passed on unread."""
     return f"printf '\\n%s%s\\n' {token} {_BEGINS}\n{script}"
 
 
 def marked(script: str, token: str, shell: str) -> str:
     """Return a script whose output stands between marks; the second one has its exit status."""
     return opened(
-        # A greeting in the file that BASH_ENV names would come again, this time after the mark.
+        # A greeting in the file that BASH_ENV names would be printed again, after the mark.
         f"BASH_ENV= {shell} -c {shlex.quote(script)}\n"
         f"status=$?\n"
         f"printf '\\n%s%s %s\\n' {token} {_ENDS} $status\n"
@@ -49,8 +49,8 @@ def marked(script: str, token: str, shell: str) -> str:
 def bounded(script: str, limit: float, shell: str) -> str:
     """Return a script that is ended where it runs, with its process group, after ``limit`` seconds.
 
-    This holds even if nobody listens any more. `timeout` leads the group, and forgets whoever
-    ignores its SIGTERM as soon as the script itself has ended; the last kill does not.
+    This holds even if nobody listens any more. `timeout` leads the group. Once the script itself
+    has ended, it forgets processes that ignore its SIGTERM; the last kill ends them.
     """
     return (
         f"exec 3<&0\n"
@@ -63,7 +63,7 @@ def bounded(script: str, limit: float, shell: str) -> str:
 
 
 class Said(NamedTuple):
-    """What a script printed itself; ``status`` is None if the end is missing."""
+    """The output of a script itself; ``status`` is None if the end is missing."""
 
     begun: bool
     output: bytes
@@ -71,7 +71,7 @@ class Said(NamedTuple):
 
 
 def said(printed: bytes, token: str) -> Said:
-    """Return what stands between the marks."""
+    """Return the output between the marks."""
     _noise, begun, rest = printed.partition(begin_line(token))
     output, ended, after = rest.partition(f"\n{token}{_ENDS} ".encode())
     status = re.match(rb"\d+(?=\n)", after)
@@ -92,7 +92,7 @@ _ESCAPE = re.compile(
 
 
 def plain_text(printed: bytes | bytearray) -> str:
-    """Return bytes as text without escape sequences; what is no UTF-8 becomes U+FFFD."""
+    """Return bytes as text without escape sequences; bytes that are not UTF-8 become U+FFFD."""
     return _ESCAPE.sub("", printed.decode(errors="replace"))
 
 
@@ -102,8 +102,8 @@ _SOCKET = re.compile(r"/[A-Za-z0-9/_.+-]+")
 def socat(path: str) -> str:
     """Return the command that connects standard input and output to a Unix socket.
 
-    With an absolute path of socat it is one complete line of sudoers. ValueError for a path that
-    socat or sudoers would read as more than a path.
+    With the absolute path of socat it is one complete line of sudoers. ValueError for a path with
+    characters that socat or sudoers would interpret.
     """
     if not _SOCKET.fullmatch(path):
         raise ValueError(
@@ -128,7 +128,7 @@ for chunk in iter(lambda: stream.recv(65536), b""):
 
 
 def relay(path: str) -> str:
-    """Return a script that does what `socat` does, with Python where there is no socat."""
+    """Return a script that does the same as `socat`, with Python if socat is missing."""
     return (
         f"if command -v socat >/dev/null; then exec {socat(path)}; fi\n"
         f"exec python3 -c {shlex.quote(_RELAY)} {path}"

@@ -1,4 +1,4 @@
-"""What a verified backup is good for, and whether it is what was there when it was dumped."""
+"""The facts about a verified backup, and whether its content is that of the dumped schema."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from keystone_rollout.domain.verdict import Verdict
 
 @dataclass(frozen=True)
 class BackupFacts:
-    """Describe one backup that was verified by restoring it."""
+    """A backup that was verified by restoring it."""
 
     cloud: str
     schema: str
     taken: float
-    """When its snapshot began, in epoch seconds."""
+    """The time at which its snapshot began, in epoch seconds."""
     nodes: Mapping[str, NodeReport]
-    """What each node ran at that time."""
+    """The release that each node ran at that time."""
 
     def served_by(self, release: str) -> bool:
         """Tell whether a node of this release served from this very schema.
 
-        A backup that a run made after contract holds the new schema: the old release is lost on it.
+        A backup that was made after contract holds the new schema, which the old release cannot
+        use.
         """
         return any(report.serves(release) for report in self.nodes.values())
 
     @property
     def nodes_in_words(self) -> str:
-        """Return what ran at that time, each kind once."""
+        """Return the releases that ran at that time, each once."""
         return ", ".join(sorted({str(each) for each in self.nodes.values()})) or "nothing known"
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def _report(data: Any) -> NodeReport:
 
 @dataclass(frozen=True)
 class TableState:
-    """Hold the fingerprint of one table: CHECKSUM TABLE and its number of rows."""
+    """The fingerprint of one table: CHECKSUM TABLE and its number of rows."""
 
     checksum: int
     rows: int
@@ -71,8 +72,8 @@ Tables = Mapping[str, TableState]
 def judge_backup(before: Tables, after: Tables, restored: Tables, path: str) -> Verdict:
     """Compare a restored dump with the live tables measured before and after dumping.
 
-    A table that did not change meanwhile has to be identical. One that clients wrote to can only
-    be compared loosely: it may not be empty where the live one never was.
+    A table that did not change meanwhile has to be identical. One that clients wrote to can only be
+    compared loosely: it must not be empty if the live one never was.
     """
     still = [name for name in before if before[name] == after.get(name)]
     differing = [name for name in still if restored.get(name) != before[name]]

@@ -14,18 +14,18 @@ SHOWN_TABLES = 8
 
 
 def phrase(backup: str, writes: int) -> str:
-    """Return what an operator has to say to lose up to so many writes to a backup."""
+    """Return the phrase that agrees to losing up to so many writes to a backup."""
     return f"restore {backup}, losing at most {writes} writes"
 
 
 def proposed_bound(total: int) -> int:
-    """Return a bound that still holds when the cloud went on being written to for a while."""
+    """Return a bound that still holds if clients write for a while longer."""
     wanted = total + max(MARGIN_WRITES, total // 10)
     return -(-wanted // MARGIN_WRITES) * MARGIN_WRITES
 
 
 def agreed_bound(said: str, backup: str) -> int | None:
-    """Return how many writes may be lost to this very backup; None where nobody agreed to it."""
+    """Return how many writes may be lost to this very backup; None if nobody agreed to that."""
     match = re.fullmatch(
         re.escape(f"restore {backup}, losing at most ") + r"(\d+) writes", said.strip()
     )
@@ -33,7 +33,7 @@ def agreed_bound(said: str, backup: str) -> int | None:
 
 
 def objection(said: str, backup: str, total: int) -> str | None:
-    """Say why a confirmation does not allow this restore, or return None where it does."""
+    """Say why a confirmation does not allow this restore, or return None if it does."""
     if not said.strip():
         return "param confirm is empty"
     bound = agreed_bound(said, backup)
@@ -45,9 +45,9 @@ def objection(said: str, backup: str, total: int) -> str | None:
 
 
 def refusal(reason: str, section: RestoreChanged, source: str) -> str:
-    """Return everything an operator has to know before agreeing, with the phrase to say at its end.
+    """Return everything an operator should know before agreeing; it ends with the phrase to say.
 
-    ``section`` is domain.recovery.restore's; ``source`` names the release to go back to.
+    ``section`` is domain.recovery.restore's; ``source`` names the release to restore.
     """
     loss, backup = Difference.from_list(section.planned or []), section.backup or ""
     taken = section.taken or 0.0
@@ -58,7 +58,7 @@ def refusal(reason: str, section: RestoreChanged, source: str) -> str:
     blind = sum(not table.by_key for table in loss.tables)
     parts = [
         f"{reason}. Nothing was touched",
-        f"Going back to {source} from backup {backup}, taken {moment(taken)} "
+        f"Restoring {source} from backup {backup}, taken {moment(taken)} "
         f"({duration(section.age_seconds or 0.0)} ago), undoes {loss.sentence()}",
         f"By table: {tables}" if tables else "",
         f"Tables compared by their number of rows only, for lack of a common primary key: {blind}"
@@ -67,7 +67,7 @@ def refusal(reason: str, section: RestoreChanged, source: str) -> str:
         ""
         if section.swap_needed
         else "The schema already stands where the backup does and "
-        "stays as it is; only nodes are taken back",
+        "stays as it is; only nodes are rolled back",
         _expected_downtime(section.last_downtime),
         section.hint or "",
         f"Next: to do it, start keystone_restore again with param confirm: "
@@ -78,7 +78,7 @@ def refusal(reason: str, section: RestoreChanged, source: str) -> str:
 
 def _expected_downtime(last: Sequence[float] | None) -> str:
     if last is None:
-        return "Nobody is served meanwhile; for how long has never been measured here"
+        return "Nobody is served meanwhile; for how long was never measured here"
     return (
         f"Nobody is served meanwhile; the last time it took {duration(last[0])} until the first "
         f"server served, {duration(last[1])} until all did"

@@ -24,7 +24,7 @@ _LEAVES = re.compile(
 
 
 def scan_dump(lines: Iterable[bytes], schema: str) -> list[str]:
-    """Return what is wrong with a dump of one schema, line by line and never as a whole."""
+    """Return the problems of a dump of one schema; it is read line by line."""
     header: list[bytes] = []
     problems: list[str] = []
     last = b""
@@ -76,7 +76,7 @@ class DumpRefused(ValueError):
 
 
 def judge_dump(path: str, problems: Sequence[str], size: int) -> Verdict:
-    """Return whether a dump is whole and stays within its schema; ``size`` in bytes."""
+    """Judge whether a dump is whole and stays within its schema; ``size`` in bytes."""
     return Verdict(
         ok=not problems,
         check="dump of production",
@@ -92,10 +92,10 @@ def judge_dump(path: str, problems: Sequence[str], size: int) -> Verdict:
 def judge_dump_release(
     name: str, dump: RecordedVersions, staging: RecordedVersions, source: str
 ) -> Verdict:
-    """Return whether a dump stands where the source release does.
+    """Judge whether the schema versions of a dump are those of the source release.
 
-    ``staging`` is what the version table says right after the reset, with every node at the source
-    release. Releases that share one schema cannot be told apart by it, and need not be.
+    ``staging`` holds the versions right after the reset, with every node at the source release.
+    Releases that share one schema are not told apart, and need not be.
     """
     return Verdict(
         ok=dump == staging,

@@ -1,4 +1,4 @@
-"""What a restore planned, measured and lost, and the verdicts on it."""
+"""Judge a restore, and merge its events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Downtime:
 
 
 def restore_section(events: Iterable[RestoreChanged]) -> RestoreChanged | None:
-    """Return what the events say together, later ones over earlier ones; None without any."""
+    """Return the merged events; later ones replace earlier ones; None without any."""
     section: RestoreChanged | None = None
     for event in events:
         known = {name: each for name, each in vars(event).items() if each is not None}
@@ -58,7 +58,7 @@ NOT_MOVED = "no table was moved; settle_servers starts everything again as it wa
 
 
 def judge_writers(schema: str, sessions: Sequence[str]) -> Verdict:
-    """Check that nobody is left who could write behind the back of the last count."""
+    """Check that no session is left that could write after the last count."""
     return Verdict(
         not sessions,
         "writers",
@@ -72,7 +72,7 @@ def judge_writers(schema: str, sessions: Sequence[str]) -> Verdict:
 
 
 def judge_loss(backup: str, lost: Difference, bound: int) -> Verdict:
-    """Check that no more is lost than somebody agreed to, counted without a writer."""
+    """Check that the loss, counted without a writer, is within the agreed bound."""
     return Verdict(
         lost.total <= bound,
         "lost writes",
@@ -85,7 +85,7 @@ def judge_loss(backup: str, lost: Difference, bound: int) -> Verdict:
 
 
 def judge_versions(measured: RecordedVersions, backup: RecordedVersions, schema: str) -> Verdict:
-    """Check that the live schema stands where the backup does."""
+    """Check that the versions of the live schema are those of the backup."""
     return Verdict(
         measured == backup,
         "schema versions",
@@ -98,7 +98,7 @@ def judge_versions(measured: RecordedVersions, backup: RecordedVersions, schema:
 
 
 def judge_caches(stale: Mapping[str, str]) -> Verdict:
-    """Check that no cache is left that was filled from the database that is not there any more."""
+    """Check that every cache filled from the replaced database was flushed."""
     return Verdict(
         not stale,
         "caches",

@@ -1,4 +1,4 @@
-"""Judge whether a cloud can go back to the source release, and say what that leaves behind."""
+"""Judge whether a cloud can be rolled back to the source release, and list what stays behind."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keystone_rollout.domain.verdict import Verdict
 
 
 def judge_way_back(cloud: Cloud, state: MigrationState) -> Verdict:
-    """Return whether the schema still serves the source release.
+    """Judge whether the schema still serves the source release.
 
-    It does as long as no contract migration has run that the source release does not have: until
-    contract, and after it where this hop's contract has none.
+    It does unless a contract migration has run that the source release does not have: until
+    contract, and after it if this hop's contract has no migration.
     """
     source = cloud.source_release
     reason = refused(state)
@@ -35,7 +35,7 @@ def judge_way_back(cloud: Cloud, state: MigrationState) -> Verdict:
 
 
 def left_behind(cloud: Cloud, state: MigrationState) -> list[str]:
-    """Return what a rollback does not take back, one sentence each."""
+    """Return what a rollback leaves as it is, one sentence each."""
     source, target = cloud.source_release, cloud.target_release
     return [
         f"The schema stays as it is, at {state}: it serves {source} and {target} alike, and the "

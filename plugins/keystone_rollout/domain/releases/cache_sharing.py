@@ -1,8 +1,8 @@
 """Judge whether nodes of two releases may use the caches that their configurations name.
 
 Keystone keeps tokens, users and assignments in memcached as its own release writes them. Most
-neighbours read each other's entries; where they do not, each release needs a memcached of its own,
-and then what one release takes back stays valid for the other until it expires.
+neighbours read each other's entries. Those that do not need a memcached each; then a token that one
+release revokes stays valid for the other until it expires.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DEFAULT_EXPIRATION_SECONDS = 600
 
 @dataclass(frozen=True)
 class Cache:
-    """Name the memcached servers of one configuration, and for how long an entry may live."""
+    """The memcached servers of one configuration, and the lifetime of an entry."""
 
     servers: frozenset[str]
     expiration_seconds: int = DEFAULT_EXPIRATION_SECONDS
@@ -31,14 +31,14 @@ class Cache:
 
 
 def cache_from_text(text: str) -> Cache:
-    """Read the cache of a configuration's text; ValueError where a number is none."""
+    """Read the cache of a configuration's text; ValueError for an invalid number."""
     servers = option_values(text, "cache", "memcache_servers")
     seconds = option_values(text, "cache", "expiration_time")
     return cache_from_values(servers[-1] if servers else None, seconds[-1] if seconds else None)
 
 
 def cache_from_values(servers: str | None, seconds: str | None) -> Cache:
-    """Return the cache that two options describe; one that is not there has Keystone's default."""
+    """Return the cache that two options describe; None stands for Keystone's default."""
     named = DEFAULT_SERVERS if servers is None else servers
     return Cache(
         frozenset(part.strip() for part in named.split(",") if part.strip()),
@@ -47,7 +47,7 @@ def cache_from_values(servers: str | None, seconds: str | None) -> Cache:
 
 
 def judge_cache_sharing(cloud: Cloud, nodes: Mapping[str, Cache], target: Cache) -> Verdict:
-    """Check that releases which cannot share memcached do not.
+    """Check that two releases share memcached only if they can.
 
     :param nodes: the caches of the nodes that still run the source release
     """
@@ -61,12 +61,13 @@ def judge_cache_sharing(cloud: Cloud, nodes: Mapping[str, Cache], target: Cache)
         limit=f"none shared: {'; '.join(reasons)}" if reasons else "may be shared in this hop",
         consequence="nothing was touched",
         next_step=f"name another memcached in keystone.conf of {cloud.target}, in "
-        f"{cloud.upgrade_container.configuration} and in what is sent to the nodes",
+        f"{cloud.upgrade_container.configuration} and in the configuration that is sent to the "
+        "nodes",
     )
 
 
 def own_cache_cost(cloud: Cloud, nodes: Mapping[str, Cache], target: Cache) -> str | None:
-    """Say what it costs that the releases have caches of their own; None where they share one."""
+    """Say what separate caches of the releases cost; None if they share one."""
     before = [cache for cache in nodes.values() if not cache.servers & target.servers]
     if not before:
         return None

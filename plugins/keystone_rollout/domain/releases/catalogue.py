@@ -1,4 +1,4 @@
-"""Read the catalogue of Keystone releases, which is data: catalogue.yaml beside this module."""
+"""Read the catalogue of Keystone releases: catalogue.yaml beside this module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Row(BaseModel):
 
 
 class Series(_Row):
-    """Hold what is the same in all versions of one release, such as 13 (Queens)."""
+    """The facts about all versions of one release, such as 13 (Queens)."""
 
     number: Number
     codename: str
@@ -34,7 +34,7 @@ class Series(_Row):
 
     @property
     def release_name(self) -> str | None:
-        """Return what distributions call the release, such as queens or epoxy; None if unknown.
+        """Return distributions' name of the release, such as queens or epoxy; None if unknown.
 
         Up to Zed that is the codename. Later ones are numbered, and named beside it.
         """
@@ -42,7 +42,7 @@ class Series(_Row):
 
 
 class Option(_Row):
-    """Name an option of the target's keystone.conf that a hop depends on."""
+    """An option of the target's keystone.conf that a hop depends on."""
 
     section: str
     option: str
@@ -54,7 +54,7 @@ class Option(_Row):
 
 
 class HopNeeds(_Row):
-    """Hold what one hop needs beyond the procedure that all of them have in common."""
+    """The needs of one hop beyond the procedure that all hops share."""
 
     source: Number
     target: Number
@@ -67,7 +67,7 @@ class HopNeeds(_Row):
 
 
 class Catalogue(_Row):
-    """Hold every release, in order, and the hops with needs of their own."""
+    """Every release, in order, and the hops with needs of their own."""
 
     releases: list[Series]
     hops: list[HopNeeds]
@@ -83,7 +83,7 @@ class Catalogue(_Row):
         return self
 
     def series(self, number: int) -> Series | None:
-        """Return the release of that number, or None where it is unknown."""
+        """Return the release of that number, or None if it is unknown."""
         return next((each for each in self.releases if each.number == number), None)
 
     def needs(self, source: int, target: int) -> list[HopNeeds]:
@@ -93,7 +93,7 @@ class Catalogue(_Row):
 
 @cache
 def catalogue() -> Catalogue:
-    """Return the catalogue; pydantic.ValidationError names what is wrong in its file."""
+    """Return the catalogue; pydantic.ValidationError names the faults of its file."""
     content = pkgutil.get_data(__package__, "catalogue.yaml")
     assert content is not None, "catalogue.yaml is part of this package"
     return Catalogue.model_validate(yaml.safe_load(content))

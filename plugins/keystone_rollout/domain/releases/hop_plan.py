@@ -1,4 +1,4 @@
-"""Say for a plan whether a hop exists, and what it asks for beyond the procedure."""
+"""Say for a plan whether a hop exists, and what it needs beyond the procedure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _refusal(cloud: Cloud) -> list[Verdict]:
 
 
 def conditions(cloud: Cloud) -> list[dict[str, str]]:
-    """Return what has to hold or is given up during the hop: a term and a sentence each."""
+    """Return the conditions and restrictions of the hop: a term and a sentence each."""
     source, target = cloud.source_release, cloud.target_release
     writes = writes_that_fail(cloud, failing_writes(source, target))
     options = [f"{option}: {option.why}" for option in needed_options(source, target)]

@@ -1,7 +1,7 @@
-"""Read what a node runs, or should run: a series, a version, and which build of it.
+"""Read the identity of a Keystone: its series, its version, and its build.
 
-The text is rendered into shell commands on nodes, so this one pattern is all that is allowed in it,
-in a cloud file, in a trigger form and in what a node reports.
+The text is rendered into shell commands on nodes. So this one pattern is all that is allowed in a
+cloud file, in a trigger form and in a node's report.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ IDENTITY_PATTERN = (
     r"(?:-([0-9A-Za-z](?:[0-9A-Za-z.+~]{0,39}[0-9A-Za-z])?))?"  # a package's revision
     r"(?:@(sha256:[0-9a-f]{64}))?"  # an image's digest
 )
-"""What an identity looks like, for Python and for browsers alike."""
+"""The pattern of an identity, for Python and for browsers alike."""
 
 LONGEST_IDENTITY = 173
-"""Characters of the longest text that the pattern allows."""
+"""Length of the longest text that the pattern allows."""
 
 _IDENTITY = re.compile(IDENTITY_PATTERN)
 _PRE_RELEASE = re.compile(r"^(?:~|\.0)(?=(?:a|b|rc)[0-9])")
@@ -33,7 +33,7 @@ _SHOWN_OF_DIGEST = len("sha256:") + 12
 class Identity:
     """One build of Keystone, such as 13.0.4, 27.0.1.dev7 or 2:29.0.0-0ubuntu1.2.
 
-    ``build`` is what the version has beyond its three numbers. What a text does not name is empty.
+    ``build`` is the version's part after its three numbers. A part that the text lacks is empty.
     """
 
     major: int
@@ -51,7 +51,7 @@ class Identity:
 
     @property
     def version(self) -> str:
-        """Return the version without what a packager added: what keystone-manage calls itself."""
+        """Return the version without a packager's parts, as keystone-manage reports it."""
         return ".".join(map(str, self.numbers)) + self.build
 
     @property
@@ -61,7 +61,7 @@ class Identity:
 
     @property
     def series(self) -> Series:
-        """Return the catalogue's entry; KeyError for a release that it does not have."""
+        """Return the catalogue's entry; KeyError for an unknown release."""
         series = catalogue().series(self.major)
         if series is None:
             raise KeyError(self.text)
@@ -108,7 +108,7 @@ class Identity:
 def parse_identity(text: str) -> Identity:
     """Read an identity of a release that is known here.
 
-    Raises ValueError, naming what was read, what is allowed and what to do, for anything else.
+    Raises ValueError for anything else: it says what was read, what is allowed and what to do.
     """
     identity = _read(text)
     if identity is None:
@@ -136,7 +136,7 @@ def _read(text: str) -> Identity | None:
 
 
 def same_build(expected: str, reported: str) -> bool:
-    """Tell whether what a node or an image reported is the build that is expected of it."""
+    """Tell whether the report of a node or an image is that of the expected build."""
     wanted, found = _read(expected), _read(reported)
     if wanted is None or found is None:
         return expected == reported
@@ -144,7 +144,7 @@ def same_build(expected: str, reported: str) -> bool:
 
 
 def identity_in_words(text: str) -> str:
-    """Return a version with its codename, or as it is if nobody knows it."""
+    """Return a version with its codename, or as it is if it is unknown."""
     try:
         return str(parse_identity(text))
     except ValueError:

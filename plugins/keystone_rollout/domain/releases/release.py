@@ -1,4 +1,4 @@
-"""Say which hops between two releases exist, and what each of them needs."""
+"""Decide which hops between two releases exist, and what each of them needs."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def makes_triggers(source: Identity, target: Identity) -> bool:
 
 
 def read_committed_reasons(source: Identity, target: Identity) -> list[str]:
-    """Return why transactions have to be READ COMMITTED in a hop; none for most."""
+    """Return why transactions have to be READ COMMITTED in a hop; empty for most."""
     return [need.read_committed for need in needs(source, target) if need.read_committed]
 
 
 def own_cache_reasons(source: Identity, target: Identity) -> list[str]:
-    """Return why nodes of the two releases cannot share memcached; none for most."""
+    """Return why nodes of the two releases cannot share memcached; empty for most."""
     return [need.own_cache for need in needs(source, target) if need.own_cache]
 
 
@@ -55,12 +55,12 @@ def needed_options(source: Identity, target: Identity) -> list[Option]:
 
 
 def failing_writes(source: Identity, target: Identity) -> list[str]:
-    """Return which requests fail by design while a hop is under way."""
+    """Return the requests that fail by design while a hop is under way."""
     return [window for need in needs(source, target) for window in need.failing_writes]
 
 
 def remarks(source: Identity, target: Identity) -> list[str]:
-    """Return what else an operator has to know of a hop, a sentence each."""
+    """Return what else an operator should know about a hop, a sentence each."""
     return [remark for need in needs(source, target) for remark in need.remarks]
 
 
@@ -76,6 +76,6 @@ def hop_path(source: int, target: int) -> list[int]:
 
 
 def codename(number: int) -> str:
-    """Return the name of a release by its number; the number itself where it is unknown."""
+    """Return the name of a release by its number; the number itself if it is unknown."""
     series = catalogue().series(number)
     return series.codename if series else str(number)

@@ -1,4 +1,4 @@
-"""Estimate how long each step takes from what earlier upgrades of the same cloud took."""
+"""Estimate how long each step takes, from earlier upgrades of the same cloud."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NO_PAST_RUN = "no past run here: a rehearsal measures it"
 
 @dataclass(frozen=True)
 class PastRun:
-    """Hold what one earlier upgrade took, in seconds; failed steps are left out.
+    """The times of one earlier upgrade, in seconds, without failed steps.
 
-    ``total`` is the time in which some step ran, without the wait for an approval; None where
-    the run did not go through. ``out`` is how long each node took no requests.
+    ``total`` is the time in which some step ran, without the wait for an approval; None if the run
+    did not succeed. ``out`` is how long each node took no requests.
     """
 
     cloud: str
@@ -35,7 +35,7 @@ class PastRun:
 def past_run(events: Sequence[Event]) -> PastRun | None:
     """Read an upgrade from its events; None for any other run.
 
-    Raises KeyError, TypeError or ValueError for a record that was written by something else.
+    Raises KeyError, TypeError or ValueError for a record of another program.
     """
     record = build_record("", events, [], "")
     plan = record.plan
@@ -52,7 +52,7 @@ def past_run(events: Sequence[Event]) -> PastRun | None:
 
 
 def hop_of(source: str, target: str) -> tuple[int, int]:
-    """Return a hop by the numbers of its releases: patches do not change what it takes."""
+    """Return a hop by the numbers of its releases: patches do not change its times."""
     return parse_identity(source).major, parse_identity(target).major
 
 
@@ -61,9 +61,9 @@ def _went_well(node: NodeTaken) -> bool:
 
 
 def _seconds(steps: Iterable[StepTaken]) -> dict[str, tuple[float, ...]]:
-    """Return each kind of step with its times; a step that was repeated took its longest one.
+    """Return each kind of step with its times; of a repeated step the longest one counts.
 
-    The shorter ones are of cleared tasks that found their work done.
+    The shorter times are those of cleared tasks that found their work done.
     """
     longest: dict[tuple[Work, str], float] = {}
     for step in steps:
@@ -91,7 +91,7 @@ def _total(steps: Sequence[StepTaken]) -> float | None:
 def estimate(runs: Sequence[PastRun], cloud: str, hop: tuple[int, int]) -> dict[str, Any]:
     """Return the estimate as plain data, from runs in the order in which they happened.
 
-    Every line counts runs of the same cloud and hop; where there is none, those of its other hops.
+    Every line counts runs of the same cloud and hop, or, if there are none, of its other hops.
     """
     own = [run for run in runs if run.cloud == cloud]
     same = [run for run in own if run.hop == hop]

@@ -9,7 +9,7 @@ from keystone_rollout.domain.verdict import Verdict
 
 @dataclass(frozen=True)
 class LockHolder:
-    """Hold the lock's row: the run, where it runs, since when, and how long it was silent."""
+    """The lock's row: the run, where it runs, since when, and how long it was silent."""
 
     run_id: str
     place: str
@@ -36,11 +36,10 @@ class Mark:
 def judge_lock(
     cloud: str, holder: LockHolder | None, run_id: str, break_run: str, stale_seconds: int
 ) -> Verdict:
-    """Return whether a run may have the lock.
+    """Judge whether a run may have the lock.
 
-    ``break_run`` is the dead run whose lock the operator breaks deliberately. A lock whose holder
-    was heard of within ``stale_seconds`` cannot be broken: two upgrades at once are worse than a
-    wait.
+    ``break_run`` is the dead run whose lock the operator breaks deliberately. A lock with a
+    heartbeat within ``stale_seconds`` cannot be broken: two upgrades at once are worse than a wait.
     """
     if holder is None:
         measured, ok, next_step = "free", True, ""

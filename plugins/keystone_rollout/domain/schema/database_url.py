@@ -29,14 +29,14 @@ _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
 class DatabaseUrlError(ValueError):
-    """Say why a URL cannot be given a lock wait limit, and what to write instead."""
+    """Why a URL cannot be given a lock wait limit, and what to write instead."""
 
 
 @dataclass(frozen=True)
 class LimitedUrl:
-    """Hold a URL whose sessions give up on a lock after so many seconds.
+    """A URL whose sessions give up on a lock after so many seconds.
 
-    ``own`` tells that the limit is the operator's: it was in the URL already.
+    ``own`` tells whether the limit was in the URL already, as the operator's own.
     """
 
     text: str = field(repr=False)
@@ -47,8 +47,8 @@ class LimitedUrl:
 def limit_lock_wait(url: str, seconds: int) -> LimitedUrl:
     """Return the URL with `SET SESSION lock_wait_timeout` in its init_command.
 
-    What is added holds no percent sign: from Zed on Keystone hands the URL unescaped to a parser
-    that stumbles over it. DatabaseUrlError where the URL cannot be extended safely.
+    The addition holds no percent sign: from Zed on, Keystone hands the URL unescaped to a parser
+    that fails on it. DatabaseUrlError if the URL cannot be extended safely.
     """
     match = _parts(url)
     if match["scheme"] not in SCHEMES:

@@ -1,4 +1,4 @@
-"""Count what two copies of one schema do not have in common, table by table.
+"""Count the differences between two copies of one schema, table by table.
 
 Pure: facts from information_schema go in, SQL and numbers come out. Values are compared byte by
 byte, because a collation takes `a` and `A` for the same; keys are compared as the server does.
@@ -13,18 +13,18 @@ from typing import Any
 from keystone_rollout.domain.units import count
 
 VERSION_TABLES = {"migrate_version", "alembic_version"}
-"""They say where the schema stands, and are compared as that."""
+"""The version tables, which are compared as versions."""
 
 COUNTED = ("lost", "returning", "changed")
 
 
 @dataclass(frozen=True)
 class Column:
-    """Hold what decides whether a column can be compared with its namesake."""
+    """A column, as far as it decides whether it can be compared with its namesake."""
 
     name: str
     kind: str
-    """Data type with its precision; a datetime(6) prints otherwise than a datetime."""
+    """Data type with its precision: a datetime(6) is printed differently from a datetime."""
     collation: str
     primary: bool
 
@@ -34,21 +34,21 @@ Tables = Mapping[str, Sequence[Column]]
 
 @dataclass(frozen=True)
 class TableDifference:
-    """Count the rows of one table that are there now, or were there, or are not the same."""
+    """The numbers of rows of one table that were added, deleted or changed since the backup."""
 
     table: str
     lost: int = 0
-    """Rows that are there now and not in the backup."""
+    """Rows that the table has and the backup lacks."""
     returning: int = 0
-    """Rows that are in the backup and not there any more."""
+    """Rows that the backup has and the table lacks."""
     changed: int = 0
-    """Rows that are in both, with other values in a column that both have."""
+    """Rows of both, with other values in a common column."""
     by_key: bool = True
-    """False where no primary key is common to both: only the numbers of rows were compared."""
+    """False if the two have no common primary key, so that only row counts were compared."""
 
     @property
     def total(self) -> int:
-        """Return the number of rows that are not the same."""
+        """Return the number of rows that differ."""
         return self.lost + self.returning + self.changed
 
     def __str__(self) -> str:
@@ -63,23 +63,23 @@ class TableDifference:
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold the difference of all tables."""
+    """The difference of all tables."""
 
     tables: tuple[TableDifference, ...] = ()
 
     @property
     def total(self) -> int:
-        """Return how many rows in all are not the same: the writes that would be undone."""
+        """Return how many rows differ in all: the writes that would be undone."""
         return sum(table.total for table in self.tables)
 
     @property
     def affected(self) -> list[TableDifference]:
-        """Return the tables in which something differs, the most affected first."""
+        """Return the tables that differ, the most affected first."""
         return sorted((table for table in self.tables if table.total),
                       key=lambda table: (-table.total, table.table))  # fmt: skip
 
     def sentence(self) -> str:
-        """Return everything in one sentence, without its end."""
+        """Return everything in one sentence, without its full stop."""
         lost, back, changed = (
             sum(getattr(table, kind) for table in self.tables) for kind in COUNTED
         )
@@ -109,10 +109,10 @@ def counting_statements(
     kept: Sequence[Column] | None,
     schemas: tuple[str, str],
 ) -> dict[str, str]:
-    """Return the SQL that counts one table's difference, by what it counts.
+    """Return the SQL that counts one table's difference, by the name of each count.
 
-    ``schemas`` are the live one and the one that holds the backup; None says that a table is not
-    in one of them. Tables without a common primary key are counted as "present" and "saved".
+    ``schemas`` are the live one and the one that holds the backup; None says that one of them lacks
+    the table. Tables without a common primary key are counted as "present" and "saved".
     """
     present, saved = (f"{quoted(schema, table)}" for schema in schemas)
     if live is None or kept is None:
@@ -140,7 +140,7 @@ def counting_statements(
 
 
 def table_difference(table: str, counts: Mapping[str, int]) -> TableDifference:
-    """Make the difference of one table from what its statements counted."""
+    """Make the difference of one table from the counts of its statements."""
     if "present" not in counts:
         lost, returning, changed = (counts.get(kind, 0) for kind in COUNTED)
         return TableDifference(table, lost, returning, changed)
@@ -158,7 +158,7 @@ def _absent(tables: str, other: str, same_key: str) -> str:
 
 
 def _common_key(live: Sequence[Column], kept: Sequence[Column]) -> list[str]:
-    """Return the primary key's columns if both have the same; otherwise none."""
+    """Return the primary key's columns if both have the same one; otherwise nothing."""
     keys = [{column for column in columns if column.primary} for columns in (live, kept)]
     return [column.name for column in live if column.primary] if keys[0] == keys[1] else []
 

@@ -1,4 +1,4 @@
-"""Say why a phase failed, how the cloud is left, and what to do next."""
+"""Explain why a phase failed, how the cloud is left, and what to do next."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STILL_SERVING = {
 
 @dataclass(frozen=True)
 class PhaseOutcome:
-    """Hold what one run of a phase left: exit status, log, versions, waits for locks."""
+    """The result of one run of a phase: exit status, log, versions, waits for locks."""
 
     phase: Phase
     status: int
@@ -47,7 +47,7 @@ class PhaseOutcome:
 def describe_failure(outcome: PhaseOutcome, backup: str) -> str:
     """Return one message: measured, limit, cause, consequence, next step.
 
-    ``backup`` is the path of the verified dump, for the case that the schema has to go back.
+    ``backup`` is the path of the verified dump, in case the schema has to be restored.
     """
     phase, found = outcome.phase, database_errors(outcome.errors)
     measured = (
@@ -69,7 +69,7 @@ def describe_failure(outcome: PhaseOutcome, backup: str) -> str:
 
 
 def _measured(outcome: PhaseOutcome) -> str:
-    """Say where the phase stands now, or what stands there that the image cannot place."""
+    """Return the phase's present version, or the recorded versions that the image does not know."""
     state, phase = outcome.after, outcome.phase
     if state.takes_over:
         return f"migrate_version at {state.recorded}, not taken over to alembic_version"
@@ -122,13 +122,13 @@ def _half_done(outcome: PhaseOutcome, number: int, text: str) -> str:
 
 def _ways_out(backup: str) -> str:
     return (
-        "Next, one of two: take back by hand what that migration has done already (its script in "
-        "the image names every statement), then start the upgrade again; or restore the verified "
-        f"backup {backup}, which loses what was written since"
+        "Next, one of two: undo by hand the part that this migration has done already (its "
+        "script in the image names every statement), then start the upgrade again; or "
+        f"restore the verified backup {backup}, which loses what was written since"
     )
 
 
 def _error(line: str) -> str:
-    """Return an error without the values of its statement: they may be somebody's data."""
+    """Return an error without the values of its statement, which may be somebody's data."""
     text = " ".join(line.partition("[parameters:")[0].split()).rstrip(".")
     return text if len(text) <= ERROR_LENGTH else f"{text[: ERROR_LENGTH - 1]}…"

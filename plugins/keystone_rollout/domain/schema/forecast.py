@@ -1,4 +1,4 @@
-"""Foresee what a phase will do to a schema, as data with one sentence for plan, log and report."""
+"""Forecast the effect of a phase on a schema: data, with one sentence for plan, log and report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMED_AT_MOST = 4
 
 
 class Does(StrEnum):
-    """Say what a phase does: it runs, finds nothing to do, or does nothing in this release."""
+    """The effect of a phase: it runs, finds nothing to do, or does nothing in this release."""
 
     RUNS = "runs"
     NOTHING_TO_DO = "nothing to do"
@@ -25,7 +25,7 @@ class Does(StrEnum):
 
 @dataclass(frozen=True)
 class PhaseForecast:
-    """Hold what one phase will do, which migrations it runs, and the sentence that says so.
+    """The effect of one phase, the migrations that it runs, and the sentence that says so.
 
     Whether the phase may start is another question: `migration_state.blocked_by`.
     """
@@ -54,7 +54,7 @@ class PhaseForecast:
 
 
 def forecast(phase: Phase, state: MigrationState) -> PhaseForecast:
-    """Return what a phase does once its predecessors are done."""
+    """Return the effect of a phase once its predecessors are done."""
     name = phase.value
     if not state.image.has(phase):
         return PhaseForecast(
@@ -77,7 +77,7 @@ def forecast(phase: Phase, state: MigrationState) -> PhaseForecast:
 
 
 def forecasts(state: MigrationState) -> list[PhaseForecast]:
-    """Return what the three phases do, in their order."""
+    """Return the effects of the three phases, in their order."""
     return [forecast(phase, state) for phase in Phase]
 
 

@@ -1,4 +1,4 @@
-"""Read what keystone-manage wrote: errors, and doctor's symptoms."""
+"""Read the output of keystone-manage: errors, and doctor's symptoms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SYMPTOM = re.compile(r"^WARNING: (.+)$")
 
 
 def error_lines(lines: Iterable[str]) -> list[str]:
-    """Return the lines that say something went wrong, whatever the exit code says."""
+    """Return the lines that report an error, which may occur with exit status 0, too."""
     return [line for line in lines if _ERROR.match(line) or _UNCAUGHT.match(line)]
 
 
@@ -20,13 +20,13 @@ LOCK_WAIT_TIMEOUT = 1205
 HALF_DONE = frozenset({1022, 1050, 1051, 1060, 1061, 1062, 1091, 1359, 1826})
 """Errors of a statement whose work is done already.
 
-A table, column, key, row, trigger or foreign key that shall be made is there; one that shall be
+A table, column, key, row, trigger or foreign key that should be made exists; one that should be
 dropped is gone.
 """
 
 
 def database_errors(lines: Iterable[str]) -> dict[int, str]:
-    """Return the errors that the database server gave: number and text, in their order."""
+    """Return the database server's errors: number and text, in their order."""
     found: dict[int, str] = {}
     for line in lines:
         for number, _quote, text in _DATABASE_ERROR.findall(line):

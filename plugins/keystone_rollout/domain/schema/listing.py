@@ -1,7 +1,7 @@
 """Read an image's migrations from the files of the Keystone inside it.
 
-Pure: the command that lists them and the parser of what it prints belong together; a hook runs
-the one and hands its output to the other.
+The command that lists them and the parser of its output belong together; a hook runs the one and
+hands its output to the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LISTING_COMMAND = [
 ]  # fmt: skip
 """One `find` prints the numbered scripts, and the few lines that chain alembic's revisions.
 
-It exits with 1 where a file holds none of these lines; its output is judged, not its exit status.
+It exits with 1 if a file holds none of these lines; its output is judged, not its exit status.
 """
 
 _FOLDERS = {
@@ -46,7 +46,7 @@ _QUOTED = re.compile(r"['\"]([^'\"]+)['\"]")
 
 @dataclass
 class _Keystone:
-    """Collect what one installation of Keystone carries."""
+    """The migration files of one installation of Keystone."""
 
     numbered: dict[Phase, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     scripts: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
@@ -55,10 +55,10 @@ class _Keystone:
 
 
 def image_migrations(lines: Iterable[str]) -> ImageMigrations:
-    """Read what ``LISTING_COMMAND`` printed; other lines are passed over.
+    """Read the output of ``LISTING_COMMAND``; other lines are skipped.
 
-    An image built from source holds Keystone twice, which is fine as long as both are alike.
-    Raises ValueError where there is none, where two differ, or where a branch has a gap.
+    An image built from source holds Keystone twice, which is fine if both are alike. Raises
+    ValueError if there is no Keystone, if two differ, or if a branch has a gap.
     """
     found: dict[str, _Keystone] = defaultdict(_Keystone)
     for line in lines:
@@ -93,7 +93,7 @@ def _read(keystone: _Keystone, path: str, line: str) -> None:
 
 
 def _migrations(keystone: _Keystone) -> ImageMigrations:
-    # Yoga ships alembic's folders already and does not look at them: its upgrades.py decides.
+    # Yoga ships alembic's folders already, but does not use them: its upgrades.py decides.
     base = "".join(keystone.constants.get("ALEMBIC_INIT_VERSION", []))
     numbered = _numbered(keystone) if keystone.numbered or not base else ()
     if not base:
@@ -119,7 +119,7 @@ def _numbered(keystone: _Keystone) -> tuple[Migration, ...]:
 def _chain(keystone: _Keystone, base: str, phase: Phase) -> list[Migration]:
     """Put one branch's revisions in order, from the base to the head that the image names.
 
-    Only folders that upgrades.py lists count: 28.0.1 carries one more, and does not run it.
+    Only folders that upgrades.py lists count: 28.0.1 has one more, which it does not run.
     """
     releases = keystone.constants.get("RELEASES", [])
     scripts = [

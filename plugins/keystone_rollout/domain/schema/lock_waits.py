@@ -1,4 +1,4 @@
-"""Follow who queues for metadata locks while a migration runs, and judge for how long."""
+"""Follow the queries that wait for metadata locks while a migration runs, and judge the waits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from keystone_rollout.domain.verdict import Verdict
 
 ALLOWANCE_SECONDS = 2
-"""What a query may wait beyond the migration's own limit: the queue has to drain."""
+"""Seconds that a query may wait beyond the migration's own limit: the queue has to drain."""
 
 KEPT_STATEMENTS = 5
 HEAD_LENGTH = 80
 
-# In one pass, because a comment may stand in a literal, and a quote in a comment.
+# In one pass, because a literal may hold a comment, and a comment a quote.
 _TOKEN = re.compile(
     r"""(?P<name>`[^`]*`)
     |(?P<comment>/\*.*?(?:\*/|\Z)|(?:--\s|\#)[^\n]*)
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class WaitingQuery:
-    """Hold one session that waits, for how many seconds by the server's count, and its query."""
+    """One waiting session, its seconds by the server's count, and its query."""
 
     thread: int
     seconds: float
@@ -37,7 +37,7 @@ class WaitingQuery:
 
 @dataclass(frozen=True)
 class OpenTransaction:
-    """Hold one transaction: never its statement, which may carry somebody's data."""
+    """One transaction, without its statement, which may hold somebody's data."""
 
     thread: int
     user: str
@@ -48,7 +48,7 @@ class OpenTransaction:
 
 
 class LockWaits:
-    """Add up what one phase's polls saw."""
+    """The waits that the polls during one phase saw."""
 
     def __init__(self, phase: str, lock_wait_timeout: int) -> None:
         self.phase = phase
@@ -65,13 +65,14 @@ class LockWaits:
     def look(
         self, t: float, waiting: Sequence[WaitingQuery], transactions: Sequence[OpenTransaction]
     ) -> str | None:
-        """Take one poll at the time ``t``; return a line where waits have begun or ended."""
+        """Take one poll at the time ``t``; return a line if waits have begun or ended."""
         before = bool(self._since)
         self.polls += 1
         self.most_waiting = max(self.most_waiting, len(waiting))
         self._since = {query.thread: self._began(t, query) for query in waiting}
         for began, query in self._since.values():
-            # The server counts whole seconds only, a poll sees a wait late: the longer one holds.
+            # The server counts whole seconds only, and a poll sees a wait late: the longer time
+            # counts.
             self.longest_seconds = max(self.longest_seconds, query.seconds, t - began)
             self._keep(query.statement)
         self._keep_holder(transactions)
@@ -86,7 +87,7 @@ class LockWaits:
         )
 
     def lose_sight(self, reason: str) -> None:
-        """Note that nothing can be seen any more, and why."""
+        """Note that the waits cannot be read any more, and why."""
         self.blind = reason
 
     @property
@@ -100,7 +101,7 @@ class LockWaits:
         return f"longest wait {self.longest_seconds:.1f} s, {self.most_waiting} at once"
 
     def verdict(self) -> Verdict:
-        """Judge the waits; having seen nothing is not having seen no wait."""
+        """Judge the waits; if they could not be read to the end, the check has failed."""
         measured = f"{self.measured}, {self.polls} polls"
         if self.blind is not None:
             measured = f"not measured to the end: {self.blind}"
@@ -148,7 +149,7 @@ class LockWaits:
 
 
 def statement_head(statement: str) -> str:
-    """Return the beginning of a statement without comments and literals: they may be secret."""
+    """Return the beginning of a statement without comments and literals, which may be secret."""
     text = " ".join(_TOKEN.sub(_without_data, statement).split())
     return text if len(text) <= HEAD_LENGTH else f"{text[: HEAD_LENGTH - 1]}…"
 

@@ -1,4 +1,4 @@
-"""Hold the migrations that an upgrade image carries, in the order in which it runs them."""
+"""The migrations of an upgrade image, in the order in which it runs them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,13 @@ class Migration:
 
 @dataclass(frozen=True)
 class ImageMigrations:
-    """Hold what the image's `db_sync` would run, and where it records that.
+    """The migrations that the image's `db_sync` would run, and the table that records them.
 
-    ``table``: where the schema's version stands once this image has migrated it.
-    ``migrations``: those that this table records, in order within each phase.
-    ``base``: with alembic the revision below both branches, with which a database is stamped
-    that is taken over from `migrate_version`; otherwise empty.
-    ``legacy``: with alembic the migrations of the `migrate_version` repositories that the image
-    still carries (Zed and 2023.1 do); where there are none it takes no such database over.
+    ``table``: the table with the schema's version once this image has migrated it. ``migrations``:
+    those that this table records, in order within each phase. ``base``: with alembic the revision
+    below both branches; a database that is taken over from `migrate_version` is stamped with it.
+    Otherwise empty. ``legacy``: with alembic the migrations of the `migrate_version` repositories
+    that the image still carries (Zed and 2023.1 do). Without them it takes no such database over.
     """
 
     table: VersionTable
@@ -51,11 +50,11 @@ class ImageMigrations:
     legacy: tuple[Migration, ...] = ()
 
     def of(self, phase: Phase) -> tuple[Migration, ...]:
-        """Return a phase's migrations in order; none for `migrate` with alembic."""
+        """Return a phase's migrations in order; empty for `migrate` with alembic."""
         return tuple(each for each in self.migrations if each.phase is phase)
 
     def head(self, phase: Phase) -> str:
-        """Return the version a phase ends at; empty where the release has no such migrations."""
+        """Return the version at which a phase ends; empty if the release has no such migrations."""
         own = self.of(phase)
         return own[-1].version if own else ""
 
@@ -64,7 +63,7 @@ class ImageMigrations:
         return {phase.value: self.head(phase) for phase in Phase}
 
     def has(self, phase: Phase) -> bool:
-        """Tell whether a phase does anything in this release: with alembic `migrate` does not."""
+        """Tell whether a phase has migrations in this release: with alembic, `migrate` has none."""
         return bool(self.of(phase))
 
     def legacy_head(self, phase: Phase) -> int:
@@ -82,7 +81,7 @@ class ImageMigrations:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> ImageMigrations:
-        """Rebuild what ``to_dict`` gave; KeyError where a field is missing."""
+        """Rebuild the migrations from ``to_dict``; KeyError if a field is missing."""
         own, legacy = (
             tuple(Migration(Phase(phase), version, name) for phase, version, name in fields[key])
             for key in ("migrations", "legacy")
@@ -98,14 +97,14 @@ class ImageMigrations:
 
 @dataclass(frozen=True)
 class HeadQuestion:
-    """Name a file in include/sql, and the parameters it is asked with."""
+    """A file in include/sql, and the parameters of its query."""
 
     name: str
     parameters: Mapping[str, str | int]
 
 
 def head_question(phase: Phase, image: ImageMigrations) -> HeadQuestion | None:
-    """Return the question whose answer is 1 at the head; None where the phase has no head."""
+    """Return the question whose answer is 1 at the head; None if the phase has no head."""
     if not image.has(phase):
         return None
     if image.table is VersionTable.MIGRATE:
@@ -113,8 +112,8 @@ def head_question(phase: Phase, image: ImageMigrations) -> HeadQuestion | None:
             "count_repository_at_head",
             {"repository": REPOSITORIES[phase], "head": int(image.head(phase))},
         )
-    # An unknown revision, the base or an older one of the same branch is none of the others', so
-    # that the head beside it is no head.
+    # A revision that is not another branch's (unknown, the base, an older one of this branch) means
+    # that the head is not reached.
     others = [each.version for each in image.migrations if each.phase is not phase]
     return HeadQuestion(
         "compare_branch_with_head", {"head": image.head(phase), "others": ",".join(others)}

@@ -1,8 +1,8 @@
 """Place a database's schema against the migrations of an upgrade image.
 
-The exit code of `keystone-manage db_sync` is not believed: before and after each phase the version
-table is compared with the migrations that the upgrade image itself carries, in one model for both
-tables and for the hop from the one to the other (Yoga to Zed or 2023.1).
+The exit status of `keystone-manage db_sync` is not trusted: before and after each phase the version
+table is compared with the migrations of the upgrade image. One model covers both tables, and the
+hop from the one to the other (Yoga to Zed or 2023.1).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BRANCHES = (Phase.EXPAND, Phase.CONTRACT)
 
 @dataclass(frozen=True)
 class MigrationState:
-    """Hold what the version table says together with the image that shall migrate it."""
+    """The recorded versions, together with the image that should migrate the schema."""
 
     recorded: RecordedVersions
     image: ImageMigrations
@@ -47,9 +47,9 @@ class MigrationState:
         return tuple(each for each in own if each in self.recorded.revisions)
 
     def version(self, phase: Phase) -> str:
-        """Return where a phase stands: a number, a revision, or empty where nothing is recorded.
+        """Return a phase's recorded version: a number, a revision, or empty if there is none.
 
-        A branch that no revision of its own represents stands at the base, if that is recorded.
+        A branch without a recorded revision of its own stands at the base, if that is recorded.
         """
         if self.recorded.table is VersionTable.MIGRATE:
             return str(self.recorded.repositories[REPOSITORIES[phase]])
@@ -59,7 +59,7 @@ class MigrationState:
         return self.revisions(phase)[-1] if self.revisions(phase) else base
 
     def head(self, phase: Phase) -> str:
-        """Return where the image takes a phase to; empty where it does nothing in it."""
+        """Return the version to which the image takes a phase; empty if it does nothing in it."""
         return self.image.head(phase)
 
     def is_done(self, phase: Phase) -> bool:
@@ -79,7 +79,7 @@ class MigrationState:
         return own[done:]
 
     def row(self, phase: Phase) -> str:
-        """Name where a phase's progress is recorded: a repository, or a branch of alembic."""
+        """Name the record of a phase's progress: a repository, or a branch of alembic."""
         if self.recorded.table is VersionTable.MIGRATE and not self.takes_over:
             return REPOSITORIES[phase]
         return f"branch {phase.value}"
@@ -89,14 +89,14 @@ class MigrationState:
         return {phase.value: self.version(phase) for phase in Phase}
 
     def __str__(self) -> str:
-        """Return `44/44/24`, or where alembic's branches stand; unexplained rows as they are."""
+        """Return `44/44/24`, or the versions of alembic's branches; unknown rows as they are."""
         if self.recorded.table is VersionTable.MIGRATE or refused(self):
             return str(self.recorded)
         return ", ".join(f"{phase.value} {self.version(phase) or 'none'}" for phase in BRANCHES)
 
 
 def blocked_by(phase: Phase, state: MigrationState) -> str | None:
-    """Say why a phase may not start, or return None where it may.
+    """Say why a phase must not start, or return None if it may.
 
     Keystone before Pike has no guard of its own against phases out of order.
     """

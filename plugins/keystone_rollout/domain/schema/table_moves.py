@@ -37,8 +37,8 @@ def rename_statement(
 def half_moved(live: Iterable[str], kept: Iterable[str], replaced: Iterable[str]) -> str | None:
     """Say which tables are where, if a server crash left a swap half-done; otherwise None.
 
-    Servers before MariaDB 10.6 and MySQL 8 can do that. ``kept`` is what the backup holds; where
-    it has been moved away completely there is nothing to compare with.
+    Servers before MariaDB 10.6 and MySQL 8 can do that. ``kept`` are the tables of the backup; if
+    all of them were moved away, there is nothing to compare with.
     """
     live, kept, replaced = set(live), set(kept), set(replaced)
     if not replaced or not kept or live == kept:

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Phase(StrEnum):
-    """Name the three phases of a rolling upgrade, as `db_sync --PHASE` does."""
+    """The three phases of a rolling upgrade, with the names of `db_sync --PHASE`."""
 
     EXPAND = "expand"
     MIGRATE = "migrate"
@@ -21,7 +21,7 @@ class Phase(StrEnum):
 
 
 class VersionTable(StrEnum):
-    """Name the two tables in which a schema's version can stand."""
+    """The two tables that can hold a schema's version."""
 
     MIGRATE = "migrate_version"
     ALEMBIC = "alembic_version"
@@ -37,10 +37,10 @@ REPOSITORIES = {
 
 @dataclass(frozen=True)
 class RecordedVersions:
-    """Hold what the version table says, before an upgrade image explains it.
+    """The content of the version table, before an upgrade image explains it.
 
     Exactly one side is filled: ``repositories`` (name → number, the legacy `keystone` included)
-    or ``revisions`` (sorted; which branch one belongs to, only an image knows).
+    or ``revisions`` (sorted; only an image knows the branch of each).
     """
 
     repositories: Mapping[str, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class RecordedVersions:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> RecordedVersions:
-        """Rebuild what ``to_dict`` gave; KeyError where a field is missing."""
+        """Rebuild the versions from ``to_dict``; KeyError if a field is missing."""
         return cls(dict(fields["repositories"]), tuple(fields["revisions"]))
 
     def __str__(self) -> str:
@@ -78,15 +78,16 @@ def recorded_versions(
 ) -> RecordedVersions:
     """Decide which table counts, as Keystone does: alembic's, as soon as it has a row.
 
-    None stands for a table that does not exist. Raises ValueError where neither says anything,
-    or where `migrate_version` counts and lacks one of the three repositories.
+    None stands for a table that does not exist. Raises ValueError if neither has a row, or if
+    `migrate_version` counts and lacks one of the three repositories.
     """
     if found := tuple(sorted(revisions or ())):
         return RecordedVersions(revisions=found)
     if repositories is None:
         raise ValueError(
             "the schema has no table migrate_version, and alembic_version "
-            f"{'does not exist' if revisions is None else 'is empty'}: this is no Keystone schema"
+            f"{'does not exist' if revisions is None else 'is empty'}: this is not a Keystone "
+            "schema"
         )
     missing = [name for name in REPOSITORIES.values() if name not in repositories]
     if missing:

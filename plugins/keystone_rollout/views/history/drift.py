@@ -13,14 +13,14 @@ from keystone_rollout.views.history.row import p99_ratio
 BEFORE = 10
 """Rehearsals that the newest one is compared with."""
 ENOUGH = 3
-"""... and how few of them say nothing yet."""
+"""How many are needed for a comparison."""
 
 _Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Name one thing that may drift, how it is read from a row, and from which factor on it has.
+    """A measure that may drift, how it is read from a row, and from which factor on it drifts.
 
     ``words`` is for sentences, ``scale`` for the drawing's axis.
     """
@@ -41,7 +41,7 @@ MEASURES = (RATIO, DURATION)
 
 @dataclass(frozen=True)
 class Drift:
-    """Hold one comparison: ``state`` is "steady", "drifts" or "unknown"."""
+    """The result of one comparison: ``state`` is "steady", "drifts" or "unknown"."""
 
     measure: str
     state: str

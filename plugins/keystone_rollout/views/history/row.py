@@ -18,9 +18,9 @@ _STEPS = {"backup_database": "backup", "expand": "expand", "migrate": "migrate",
 
 
 def row_without_data(rehearsal: str, at: float, problem: str, upgrade: str = "") -> Row:
-    """Return the row of a rehearsal that left no report that can be read.
+    """Return the row of a rehearsal without a readable report.
 
-    ``at`` is when that was found, in epoch seconds; ``problem`` says what is missing, and why.
+    ``at`` is the time of this finding, in epoch seconds; ``problem`` says what is missing, and why.
     """
     return {
         "rehearsal": rehearsal, "upgrade": upgrade, "began": at, "state": NO_DATA,
@@ -31,10 +31,10 @@ def row_without_data(rehearsal: str, at: float, problem: str, upgrade: str = "")
 
 
 def row_of(rehearsal: str, record: RunRecord, report: str = "") -> Row:
-    """Return the row of one report.json; KeyError, TypeError or ValueError where it is broken.
+    """Return the row of one report.json; KeyError, TypeError or ValueError if it is damaged.
 
     ``report`` is the page's path, relative to the history. Times are seconds, latencies
-    milliseconds; None is what was not measured.
+    milliseconds; None stands for a value that was not measured.
     """
     load, plan = record.load, record.plan or Planned()
     began, ended = record.began, record.ended
@@ -88,7 +88,7 @@ def _phases(steps: Sequence[StepTaken]) -> dict[str, float]:
 
 
 def _reason(record: RunRecord) -> str:
-    """Return in short why a run is red: the limit that was violated, or the step that failed."""
+    """Return in short why a run is red: the violated limit, or the failed step."""
     if record.state == "succeeded":
         return ""
     for verdict in record.violated:

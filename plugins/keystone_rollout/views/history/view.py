@@ -1,4 +1,4 @@
-"""Say in words what the history of rehearsals holds: everything its template prints."""
+"""Put the history of rehearsals into words: everything that its template prints."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def _releases(row: Mapping[str, Any]) -> str:
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 64, 408, 30, 150
 UNKNOWN_Y = BOTTOM + 1
-"""What was not measured stands on the axis, as a ring."""
+"""A value that was not measured is a ring on the axis."""
 
 
 def build_trend(
     rows: Sequence[Mapping[str, Any]], measure: Measure, found: Drift
 ) -> dict[str, Any] | None:
-    """Return the drawing of one measure, or None where nothing was measured; newest row first."""
+    """Return the drawing of one measure, or None if nothing was measured; newest row first."""
     series = list(reversed(rows))
     values = [measure.read(row) for row in series]
     known = [value for value in values if value is not None]

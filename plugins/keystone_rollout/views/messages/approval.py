@@ -1,4 +1,4 @@
-"""Say in the approval's question what was measured, so that somebody can answer it."""
+"""Write the approval's question with the measurements that are needed to answer it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keystone_rollout.domain.units import (
 
 @dataclass(frozen=True)
 class NodeEvidence:
-    """Say what one node runs, asked just before the question."""
+    """What one node runs, read just before the question."""
 
     name: str
     report: str
@@ -27,7 +27,7 @@ class NodeEvidence:
 
 @dataclass(frozen=True)
 class LoadEvidence:
-    """Hold what the load has measured since its start; None where too little was measured."""
+    """The measurements of the load since its start; None if too little was measured."""
 
     requests: int
     failures: int
@@ -37,7 +37,7 @@ class LoadEvidence:
 
 @dataclass(frozen=True)
 class BackupEvidence:
-    """Say where the dump is; ``verified`` is when it was restored and compared, None for never."""
+    """The dump; ``verified`` is the time at which it was restored and compared, or None."""
 
     path: str
     size: int
@@ -47,7 +47,7 @@ class BackupEvidence:
 
 @dataclass(frozen=True)
 class ContractEvidence:
-    """Hold everything that the question shows."""
+    """Everything that the question shows."""
 
     cloud: str
     source: str
@@ -64,7 +64,7 @@ class ContractEvidence:
 
 
 def open_points(evidence: ContractEvidence) -> list[str]:
-    """Return what speaks against an approval, a phrase each."""
+    """Return the reasons against an approval, a phrase each."""
     old = [node.name for node in evidence.nodes if not node.done]
     load, backup = evidence.load, evidence.backup
     points = {
@@ -78,7 +78,7 @@ def open_points(evidence: ContractEvidence) -> list[str]:
 
 
 def approval_text(evidence: ContractEvidence) -> str:
-    """Return the question's text, in Markdown: what speaks against it comes first."""
+    """Return the question's text, in Markdown; the reasons against an approval come first."""
     against = open_points(evidence)
     head = (
         f"**Look at this first:** {'; '.join(against)}."
@@ -87,9 +87,9 @@ def approval_text(evidence: ContractEvidence) -> str:
     )
     paragraphs = [
         head,
-        f"{evidence.cloud}: {evidence.source} → {evidence.target}. After contract no node can go "
-        f"back to {evidence.source}; the only way back is the backup, with a downtime and without "
-        "every write since.",
+        f"{evidence.cloud}: {evidence.source} → {evidence.target}. After contract no node can be "
+        f"rolled back to {evidence.source}; the only way back is the backup, with a downtime and "
+        "without every write since.",
         _list("Nodes", [_node(node) for node in evidence.nodes]),
         _list("Clients, since the load began", _load(evidence.load)),
         _list("Backup", _backup(evidence.backup)),

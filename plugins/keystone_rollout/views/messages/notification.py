@@ -1,4 +1,4 @@
-"""Say what happened to a run in a few lines that are read on a phone at 2 a.m."""
+"""Write about a run in a few lines, for a reader with a phone at 2 a.m."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ WORDS: dict[Happening, str] = {
 
 @dataclass(frozen=True)
 class Topic:
-    """Name what a notification is about: a DAG's run on a cloud, and where to look at it.
+    """The subject of a notification: a DAG's run on a cloud, and where to look at it.
 
-    ``page`` is the address of the run in Airflow; empty where Airflow's own is not configured.
+    ``page`` is the address of the run in Airflow; empty if Airflow's base URL is not configured.
     """
 
     cloud: Cloud
@@ -38,7 +38,7 @@ class Topic:
     page: str = ""
 
     def message(self, happening: Happening, about: str, lines: Sequence[str]) -> Message:
-        """Return a message whose subject says what happened to whom, and ``about`` what of it."""
+        """Return a message about an event; ``about`` adds its details to the subject."""
         words = WORDS[happening].format(kind=self.dag.removeprefix("keystone_"))
         title = f"[{self.cloud.name}] Keystone {words}: {about}"
         head = [f"Cloud {self.cloud.name}: {self.way}", f"Run {self.run_id} of {self.dag}"]
@@ -48,13 +48,13 @@ class Topic:
 
     @property
     def way(self) -> str:
-        """Return from which release to which this DAG leads."""
+        """Return the two releases of a run, in the direction in which this DAG leads."""
         way = [str(self.cloud.source_release), str(self.cloud.target_release)]
         return " → ".join(way if self.dag == "keystone_upgrade" else way[::-1])
 
 
 def started(topic: Topic, broken_run: str = "") -> Message:
-    """Say that the lock is taken; ``broken_run`` names the dead run it was taken from."""
+    """Tell that a run has taken the lock; ``broken_run`` names the dead run whose lock it broke."""
     lines = [f"It takes over from run {broken_run}, whose lock was broken."] if broken_run else []
     return topic.message("started", topic.way, [
         *lines, "Nothing to do now: you are told when it halts, asks, or has finished.",
@@ -85,7 +85,7 @@ def ended(
     """Say how a run ended, from its record and the names of its red tasks in it.
 
     :param report: path of the report
-    :param since: what happened up to this time was told before (a run that was resumed)
+    :param since: time up to which everything was told before (of a resumed run)
     :param also: reasons that are not in the record
     """
     if record.state != "succeeded":
@@ -135,14 +135,14 @@ def _named(found: Mapping[str, Any]) -> str:
 
 
 def _only_new(record: RunRecord, since: float) -> RunRecord:
-    """Leave out what was told before, unless nothing has happened after it."""
+    """Leave out the reasons that were told before, unless there are no newer ones."""
     verdicts = [each for each in record.violated if each.t > since]
     steps = [each for each in record.steps if each.began > since]
     return replace(record, verdicts=verdicts, steps=steps) if verdicts or steps else record
 
 
 def _reason(found: Mapping[str, Any]) -> str:
-    """Return what a step said, or a verdict as the log and the report print it."""
+    """Return a step's message, or a verdict as the log and the report print it."""
     if found["text"]:
         return f"{found['title']}: {found['text']}"
     names = ("check", "object", "measured", "limit", "consequence", "next_step")
@@ -164,7 +164,7 @@ def _one_line(text: str) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
-    """Leave the middle out: what happened stands first, and what to do next last."""
+    """Leave the middle out: a message begins with what happened and ends with the next step."""
     text = _one_line(text)
     if len(text) <= length:
         return text
@@ -173,5 +173,5 @@ def _shortened(text: str, length: int) -> str:
 
 
 def _printable(line: str) -> str:
-    """Drop control characters: some of a text comes from other programs' output."""
+    """Drop control characters: parts of a text are the output of other programs."""
     return "".join(sign for sign in line if sign.isprintable())

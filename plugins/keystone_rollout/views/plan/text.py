@@ -32,7 +32,7 @@ def _title(text: str) -> Iterator[str]:
 
 
 def _columns(rows: Sequence[Sequence[str]], widest: Sequence[int]) -> Iterator[str]:
-    """Print rows in columns; what is wider than its column pushes the rest to the next line."""
+    """Print rows in columns; the cells after one that is too wide go to the next line."""
     widths = [
         min(most, max((len(row[place]) for row in rows), default=0))
         for place, most in enumerate(widest)
@@ -84,7 +84,7 @@ def _schema(view: View) -> Iterator[str]:
 
 
 def _conditions(view: View) -> Iterator[str]:
-    yield from _title("What this hop asks for")
+    yield from _title("What this hop needs")
     for each in view["conditions"]:
         yield from _lines(f"{each['term']}: {each['text']}", "  ", 4)
 

@@ -1,4 +1,4 @@
-"""Say in words what a plan found: everything that its page and its text print."""
+"""Put a plan into words: everything that its page and its text print."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = {
     "nodes": "read_nodes",
     "estimate": "estimate_steps",
 }
-"""What a plan is made of, and the task that reads it."""
+"""The parts of a plan, and the task that reads each."""
 
 LARGEST = 10
 """Tables of the schema that have a row each."""
@@ -27,7 +27,7 @@ Data = Mapping[str, Any]
 
 
 def findings(parts: Data) -> list[Verdict]:
-    """Return what stands in the way; a part that nobody read is a finding, too."""
+    """Return the findings against an upgrade; a part that was not read is one, too."""
     found = [
         Verdict(
             False, "plan", task, "it did not finish", "every part is read",
@@ -37,7 +37,7 @@ def findings(parts: Data) -> list[Verdict]:
         if part not in parts
     ]  # fmt: skip
     said = [finding for part in PARTS for finding in parts.get(part, {}).get("findings", [])]
-    # A database that is away is found by whoever asks it.
+    # Each task that reads the database finds one that does not answer.
     return [*(Verdict.from_dict(each) for each in _distinct(said)), *found]
 
 
@@ -46,7 +46,7 @@ def _distinct(said: Sequence[Data]) -> list[Data]:
 
 
 def build_plan_view(parts: Data, run_id: str, planned: float) -> dict[str, Any]:
-    """Return the view of a plan, whatever is missing in it; ``planned`` in epoch seconds."""
+    """Return the view of a plan, which may lack parts; ``planned`` in epoch seconds."""
     hop, migrations = parts.get("hop", {}), parts.get("migrations", {})
     found = findings(parts)
     return {
@@ -82,7 +82,7 @@ def _summary(found: Sequence[Verdict], migrations: Data) -> str:
 
 
 def phase_rows(phases: Sequence[Data] | None) -> list[dict[str, Any]] | None:
-    """Return every phase with its migrations in order; None where they are not known.
+    """Return every phase with its migrations in order; None if they are not known.
 
     Placeholders that follow each other share a row.
     """
@@ -133,7 +133,7 @@ def _extent(measured: Data) -> dict[str, str]:
 
 
 def node_rows(nodes: Sequence[Data] | None) -> list[dict[str, Any]] | None:
-    """Return the nodes in the order in which they are upgraded; None where they are not known."""
+    """Return the nodes in the order in which they are upgraded; None if they are not known."""
     if nodes is None:
         return None
     return [
@@ -150,16 +150,16 @@ def node_rows(nodes: Sequence[Data] | None) -> list[dict[str, Any]] | None:
 
 
 def way_rows(phases: Sequence[Data] | None, nodes: Sequence[Data] | None) -> list[dict[str, Any]]:
-    """Return the way of the upgrade, with what can be undone before and after contract."""
+    """Return the steps of the upgrade, and what can be undone before and after contract."""
     does = {phase["phase"]: phase for phase in phases or []}
     names = [node["name"] for node in nodes] if nodes else []
     over = ", then ".join(names) if names else "the nodes"
     contracts = does.get("contract", {}).get("does", "runs") == "runs"
     after = (
-        "point of no return: after it only keystone_restore goes back, to the verified backup, "
+        "point of no return: after it only keystone_restore leads back, to the verified backup, "
         "with downtime and without the writes since"
         if contracts
-        else "contract has nothing to do: keystone_rollback goes back after it, too"
+        else "contract has nothing to do: keystone_rollback works after it, too"
     )
     rows = [
         (
@@ -168,8 +168,11 @@ def way_rows(phases: Sequence[Data] | None, nodes: Sequence[Data] | None) -> lis
             "to undo",
         ),
         ("migrate", "fills what was added, which stays and does not hurt the old release"),
-        (over, "one by one under load; a node that fails goes back to the old release by itself"),
-        ("verify, approval", "last moment for keystone_rollback: all nodes back, no write lost"),
+        (over, "one by one under load; a node that fails is rolled back to the old release"),
+        (
+            "verify, approval",
+            "last moment for keystone_rollback: all nodes rolled back, no write lost",
+        ),
         ("contract", after),
     ]
     return [
@@ -179,7 +182,7 @@ def way_rows(phases: Sequence[Data] | None, nodes: Sequence[Data] | None) -> lis
 
 
 def estimate_view(part: Data | None) -> dict[str, Any]:
-    """Return how long each step takes as past runs say; a sentence where there is none."""
+    """Return how long each step took in past runs, or a sentence if there are none."""
     if part is None:
         part = {"steps": [], "total": None, "out_of_rotation": None}
         sentence = "Not known: see what could not be read."

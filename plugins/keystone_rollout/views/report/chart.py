@@ -19,7 +19,7 @@ Data = Mapping[str, Any]
 
 
 def time_axis(record: RunRecord, layout: Layout) -> Axis | None:
-    """Return the axis over everything the record knows, or None where it knows no time."""
+    """Return the axis over all times of a record, or None if it has none."""
     times = [t for t in (record.began, record.ended) if t is not None]
     times += [point.t + edge for point in record.load.series for edge in (0, 1)]
     if not times or max(times) - min(times) < 1:
@@ -28,7 +28,7 @@ def time_axis(record: RunRecord, layout: Layout) -> Axis | None:
 
 
 def build_chart(record: RunRecord, steps: Sequence[Data], layout: Layout) -> dict[str, Any] | None:
-    """Return the chart for one layout, or None where there is no time to draw.
+    """Return the chart for one layout, or None if the record has no time.
 
     ``steps`` are those of the report's table: numbered, with name, state, began and ended.
     """
@@ -84,7 +84,7 @@ def _panel(top: float, height: float, values: Sequence[float]) -> dict[str, Any]
 
 
 def nice_ceiling(value: float) -> float:
-    """Return the next round number of which the half is round, too."""
+    """Return the next round number whose half is round, too."""
     if value <= 0:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(value))
@@ -126,7 +126,7 @@ def _of(merge: Any, group: Sequence[Point], key: str) -> float | None:
 
 
 def _runs(points: Sequence[Data], key: str) -> Iterable[list[Data]]:
-    """Split where nothing was measured: a line drawn across would be made up."""
+    """Split a line at a gap in the measurement: a line across it would be made up."""
     run: list[Data] = []
     for point in points:
         broken = point[key] is None or (run and point["from"] - run[-1]["until"] > 1)

@@ -1,4 +1,4 @@
-"""Group a run's verdicts for the report: what was judged, how often, and why the run is red."""
+"""Group a run's verdicts for the report: each check, how often it was made, why the run is red."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Data = Mapping[str, Any]
 def reasons(record: RunRecord) -> list[dict[str, Any]]:
     """Return why the run is red, in the order it happened.
 
-    These are the violated checks, and what failed steps said themselves.
+    These are the violated checks, and the messages of failed steps.
     """
     found = [
         {**check, "title": check["check"], "text": ""} for check in group_checks(record.violated)
     ]
     for step in record.steps:
-        # A closed gate lists the very verdicts that are here already.
+        # A closed gate repeats verdicts that are listed here already.
         if step.failed and not step.gated:
             found.append(
                 {"title": step.name, "object": "step", "times": 1, "text": step.reason,
@@ -29,9 +29,9 @@ def reasons(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def group_checks(verdicts: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Group verdicts by what was asked of what; a violated one speaks for its group.
+    """Group verdicts by check and object; a violated one stands for its group.
 
-    Objects of which the same was measured against the same limit share a row.
+    Objects with the same measured value and the same limit share a row.
     """
     groups: dict[tuple[str, str], list[Finding]] = {}
     for verdict in verdicts:

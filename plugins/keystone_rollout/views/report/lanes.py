@@ -11,7 +11,7 @@ from keystone_rollout.domain.run.events import NodeChanged, Planned
 from keystone_rollout.domain.run.record import RunRecord
 
 OLD, DRAINED, STOPPED, NEW, UNKNOWN = "old", "drained", "stopped", "new", "unknown"
-# What a state of domain.node.cycle means for the clients; "up" and "done" depend on the release.
+# The meaning of a NodeState for the clients; that of "up" and "done" depends on the release.
 _STATES = {
     NodeState.DRAIN: DRAINED,
     NodeState.MAINT: DRAINED,
@@ -24,7 +24,7 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Segment:
-    """Hold one stretch of a node's time, in epoch seconds."""
+    """One stretch of a node's time, in epoch seconds."""
 
     begin: float
     end: float
@@ -45,7 +45,7 @@ class Segment:
 
 
 def node_names(record: RunRecord) -> list[str]:
-    """Return the nodes of a run record: those that were planned, and those that did something."""
+    """Return the nodes of a run record: the planned ones, and those with events."""
     planned = record.plan.nodes if record.plan else {}
     return list(dict.fromkeys([*planned, *record.nodes]))
 

@@ -13,7 +13,7 @@ TICK_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 
 
 @dataclass(frozen=True)
 class Layout:
-    """Hold what a wide screen and a telephone do differently, in pixels of the drawing."""
+    """The differences between a wide screen and a telephone, in pixels of the drawing."""
 
     name: str
     width: int
@@ -40,14 +40,14 @@ COMPACT = Layout("compact", 366, 40, 6, 4, 6.4, 2.0, 34, step_names=False)
 
 @dataclass(frozen=True)
 class Axis:
-    """Map epoch seconds to the horizontal coordinate."""
+    """The time axis: from epoch seconds to the horizontal coordinate."""
 
     begin: float
     end: float
     layout: Layout
 
     def x(self, t: float) -> float:
-        """Return a coordinate; what lies outside is drawn at the edge."""
+        """Return a coordinate; a time outside the axis is drawn at its edge."""
         share = (min(max(t, self.begin), self.end) - self.begin) / (self.end - self.begin)
         return round(self.layout.left + share * self.layout.plot, 1)
 
@@ -70,8 +70,8 @@ def step_bands(
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the shaded steps with the places of their labels, and how many rows these need.
 
-    Where there is no place for all labels, those of failed steps, phases and nodes come first; a
-    band without one still has its title, and its line in the table of steps.
+    If there is no room for all labels, those of failed steps, phases and nodes come first; a band
+    without one still has its title, and its row in the table of steps.
     """
     bands = [band for step in steps if (band := _band(step, axis)) is not None]
     placed: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ def _rank(band: Data, nodes: Sequence[str]) -> tuple[bool, bool, float]:
 
 
 def _place(band: Data, placed: Sequence[Data], layout: Layout) -> dict[str, Any] | None:
-    """Find the lowest row where neither label nor leader line runs into another one."""
+    """Find the lowest row in which neither label nor leader line runs into another one."""
     characters = len(band["label"]) + (0 if band["ok"] else 2)
     half = characters * layout.character / 2 + 3
     line = round(band["x"] + band["width"] / 2, 1)

@@ -1,4 +1,4 @@
-"""Say in words what a restore lost, for how long nobody served, and where the old tables are."""
+"""Put a restore into words: what it lost, for how long nobody served, where the old tables are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Data = Mapping[str, Any]
 
 
 def restore_view(section: RestoreChanged | None) -> dict[str, Any] | None:
-    """Return the rows of the report's section about a restore; None for a run that is none."""
+    """Return the rows of the report's section about a restore; None for any other run."""
     if section is None:
         return None
     loss = _loss(section)
@@ -39,7 +39,7 @@ def restore_view(section: RestoreChanged | None) -> dict[str, Any] | None:
 
 
 def restore_summary(section: RestoreChanged) -> str:
-    """Return in one sentence what came of a restore."""
+    """Return the result of a restore in one sentence."""
     if section.outcome is RestoreOutcome.RESTORED:
         return f"The old release serves again, from {section.backup}."
     if section.outcome is RestoreOutcome.PUT_BACK:
@@ -52,7 +52,7 @@ def restore_summary(section: RestoreChanged) -> str:
 
 
 def restore_tiles(section: RestoreChanged) -> list[dict[str, Any]]:
-    """Return the figures one looks for first."""
+    """Return the most important figures."""
     began = section.began
     first, last = (
         NOT_ENOUGH_DATA if began is None or at is None else duration(at - began)

@@ -21,7 +21,7 @@ Data = Mapping[str, Any]
 
 
 def steps_rows(steps: Sequence[StepTaken], began: float | None) -> list[dict[str, Any]]:
-    """Number the steps; mapped ones of the same kind that follow each other become one."""
+    """Number the steps; consecutive mapped steps of one kind become one."""
     rows: list[dict[str, Any]] = []
     for step in steps:
         kind, _space, subject = step.name.partition(" ")
@@ -54,7 +54,7 @@ def _seconds(value: float) -> str:
 
 
 def node_row(name: str, record: RunRecord) -> dict[str, Any]:
-    """Return one node: what it ran, how long it took no requests, where it was left."""
+    """Return one node: its releases, how long it took no requests, its last state."""
     plan = record.plan
     planned = str(plan.nodes.get(name, "unknown") if plan else "unknown")
     node = record.nodes.get(name)
@@ -74,7 +74,7 @@ def node_row(name: str, record: RunRecord) -> dict[str, Any]:
 
 
 def versions_rows(record: RunRecord) -> list[dict[str, Any]]:
-    """Return the schema versions before, after each phase, and as they shall be in the end."""
+    """Return the schema versions before, after each phase, and as they should be in the end."""
     plan = record.plan
     rows = [_versions_row("before", plan.state)] if plan else []
     rows += [
@@ -91,7 +91,7 @@ def versions_rows(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _versions_row(when: str, versions: Data) -> dict[str, Any]:
-    """Return one row: a cell for each phase, or all in one where no image told them apart."""
+    """Return one row: a cell for each phase, or a single one if no image told the phases apart."""
     row = {"when": when, "triggers": "", "did": "", "together": ""}
     if "repositories" not in versions:
         return row | {phase.value: versions[phase.value] or "–" for phase in Phase}
@@ -102,7 +102,7 @@ def _versions_row(when: str, versions: Data) -> dict[str, Any]:
 
 
 def lock_waits_rows(events: Sequence[LocksWatched]) -> list[dict[str, Any]]:
-    """Return for each run of a phase how long queries queued for its locks, and which."""
+    """Return how long queries queued for the locks of each run of a phase, and which queries."""
     return [
         {
             "phase": event.phase,
@@ -116,7 +116,7 @@ def lock_waits_rows(events: Sequence[LocksWatched]) -> list[dict[str, Any]]:
 
 
 def variable_rows(events: Sequence[VariableChanged]) -> list[dict[str, Any]]:
-    """Return what became of each global variable that was changed."""
+    """Return each changed global variable: its values before, during and after the run."""
     names = dict.fromkeys(event.name for event in events)
     return [_variable([event for event in events if event.name == name]) for name in names]
 
@@ -127,7 +127,7 @@ def _variable(events: Sequence[VariableChanged]) -> dict[str, Any]:
         "name": events[0].name,
         "before": before,
         "during": events[0].value,
-        "after": after if len(events) > 1 else "never restored",
+        "after": after if len(events) > 1 else "never reset",
         "ok": len(events) > 1 and after == before,
     }
 
@@ -140,7 +140,7 @@ def backup_row(backup: BackupTaken | None) -> dict[str, str] | None:
 
 
 def writes_row(writes: WritesChecked | None) -> dict[str, Any] | None:
-    """Return what became of the acknowledged writes, or None where nobody looked."""
+    """Return the result of looking up the acknowledged writes, or None if nobody looked."""
     if writes is None:
         return None
     wrong = {
@@ -159,7 +159,7 @@ def writes_row(writes: WritesChecked | None) -> dict[str, Any] | None:
 
 
 def image_row(plan: Planned | None) -> dict[str, str] | None:
-    """Return which image ran the migrations, or None."""
+    """Return the image that ran the migrations, or None."""
     if plan is None or not plan.image:
         return None
     return {"image": plan.image, "digest": plan.digest}

@@ -1,4 +1,4 @@
-"""Say in words what a run record holds: everything the report's template prints."""
+"""Put a run record into words: everything that the report's template prints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HEADLINES = {
 
 
 def build_view(record: RunRecord) -> dict[str, Any]:
-    """Return the view of a run record (domain.run.record), whatever is missing in it."""
+    """Return the view of a run record (domain.run.record), which may lack parts."""
     state = run_state(record)
     steps = steps_rows(record.steps, record.began)
     checks = group_checks([v for v in record.verdicts if v.look is not Look.PREFLIGHT])
@@ -79,9 +79,10 @@ def build_view(record: RunRecord) -> dict[str, Any]:
 
 
 def run_state(record: RunRecord) -> str:
-    """No requests is not no errors: a run without load proves nothing, even if it went through.
+    """Return the state that the report shows: "unproven" for a success without load.
 
-    A restore is downtime and claims no more than it measured.
+    Without requests there are no errors, which proves nothing. A restore is a downtime, and its
+    report claims only what it measured.
     """
     if record.state == "succeeded" and not record.load.requests and not record.restore:
         return "unproven"

@@ -69,7 +69,8 @@ def test_a_schedule_that_comes_true_is_taken(text: str) -> None:
 )
 def test_a_schedule_that_never_comes_true_is_refused(text: str, problem: str) -> None:
     (found,) = findings(GOOD + STAGING.replace("0 2 * * *", f'"{text}"'))
-    assert found.startswith(f"small.yaml:26: rehearsal.schedule: read {text!r}: no cron expression")
+    read = f"small.yaml:26: rehearsal.schedule: read {text!r}: not a cron expression"
+    assert found.startswith(read)
     assert problem in found
     assert "allowed are five fields, minute hour day month weekday, in UTC" in found
 

@@ -41,5 +41,5 @@ def test_a_half_written_last_line_is_ignored() -> None:
 
 @pytest.mark.parametrize("bad", ["{\n", line("deleted", "u9"), line("renamed")])
 def test_any_other_bad_line_is_named(bad: str) -> None:
-    with pytest.raises(LedgerError, match=r"^l\.jsonl line 2 is no ledger event"):
+    with pytest.raises(LedgerError, match=r"^l\.jsonl line 2 is not a ledger event"):
         parse_ledger(line("created") + bad + line("created", "u3"), "l.jsonl")

@@ -187,8 +187,8 @@ def test_a_node_that_cannot_leave_is_set_ready_again(broken: str) -> None:
 def test_a_node_that_can_neither_leave_nor_return_is_said_to_be_out() -> None:
     cluster = Cluster(broken={"wait_no_sessions": 1, "wait_up": 1})
     assert cluster.failure() == (
-        "wait_no_sessions broke. keystone-1 is NOT back in rotation (wait_up broke), though "
-        "nothing was stopped. Next: start the upgrade again, which brings it back first, or set "
+        "wait_no_sessions broke. keystone-1 was NOT returned to rotation (wait_up broke), "
+        "though nothing was stopped. Next: start the upgrade again, which returns it first, or set "
         "server server-1 ready by hand"
     )
 
@@ -227,7 +227,9 @@ def test_an_interrupt_leaves_the_node_in_rotation() -> None:
     )
     cluster = Interrupted()
     cluster.at = "install 13.0.4"
-    assert "KeyboardInterrupt. keystone-1 is back on 12.0.3, ready and UP" in cluster.failure()
+    assert (
+        "KeyboardInterrupt. keystone-1 is rolled back to 12.0.3, ready and UP" in cluster.failure()
+    )
     assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
 
 
@@ -270,7 +272,7 @@ def test_a_whole_node_that_was_left_out_is_only_set_ready(release: str) -> None:
 )
 def test_a_half_done_node_that_was_left_out_goes_back(half_done: dict[str, Any]) -> None:
     cluster = Cluster(state="maint", **half_done)
-    assert cluster.cycle().recover() == "keystone-1 is back on 12.0.3, ready and UP"
+    assert cluster.cycle().recover() == "keystone-1 is rolled back to 12.0.3, ready and UP"
     assert cluster.acts[-len(BACK) :] == BACK
     assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
 
@@ -280,7 +282,7 @@ def test_a_node_that_cannot_be_brought_back_is_said_to_be_out() -> None:
     with pytest.raises(CycleFailed) as caught:
         cluster.cycle().recover()
     assert str(caught.value) == (
-        "keystone-1, which an interrupted run took out of rotation, cannot be brought back to "
+        "keystone-1, which an interrupted run took out of rotation, cannot be rolled back to "
         "12.0.3: install 12.0.3 broke. It stays OUT of rotation; the others serve. Next: repair "
         "it (is the machine up?), then start the run again"
     )
@@ -294,7 +296,7 @@ def test_each_failing_step_leads_back_to_the_old_release(broken: str) -> None:
     cluster = Cluster(broken={broken: 1})
     message = cluster.failure()
     assert message.startswith(f"keystone-1 could not be taken to 13.0.4: {broken} broke. ")
-    assert "keystone-1 is back on 12.0.3, ready and UP" in message
+    assert "keystone-1 is rolled back to 12.0.3, ready and UP" in message
     assert message.endswith("Remove the cause, then clear this task")
     # Once a balancer was asked to send requests again, the server leaves the rotation first.
     back = ["maint", *BACK] if broken in ("ready", "wait_up") else BACK
@@ -321,9 +323,9 @@ def test_a_service_that_still_runs_the_old_code_leads_back() -> None:
 def test_a_node_that_cannot_go_back_is_out_of_rotation_and_says_so(broken: str) -> None:
     cluster = Cluster(broken={"install 13.0.4": -1, "prove": -1, broken: -1})
     assert cluster.failure() == (
-        "keystone-1 could not be taken to 13.0.4: install 13.0.4 broke. Going back to 12.0.3 "
+        "keystone-1 could not be taken to 13.0.4: install 13.0.4 broke. Rolling back to 12.0.3 "
         f"failed too ({broken} broke): keystone-1 is OUT of rotation, the others serve. Next: "
-        "repair the cause and start the upgrade again, which brings it back first, or set server "
+        "repair the cause and start the upgrade again, which returns it first, or set server "
         "server-1 ready by hand"
     )
     assert cluster.state == "maint"

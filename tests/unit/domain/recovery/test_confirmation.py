@@ -74,7 +74,7 @@ def section(**fields: Any) -> RestoreChanged:
 
 def test_the_refusal_says_all_one_has_to_know_and_ends_with_the_phrase() -> None:
     assert refusal("param confirm is empty", section(), "12.0.3 (Pike)") == (
-        "param confirm is empty. Nothing was touched. Going back to 12.0.3 (Pike) from backup "
+        "param confirm is empty. Nothing was touched. Restoring 12.0.3 (Pike) from backup "
         f"{BACKUP}, taken 2026-03-01 10:00:00 UTC (2 h 5 min ago), undoes 45 writes since the "
         "backup: 43 new rows lost, 0 deleted rows back, 2 rows changed back. By table: user: 40 "
         "lost, 2 changed back; token: 3 lost, no common primary key, only row counts compared. "
@@ -87,7 +87,7 @@ def test_the_refusal_says_all_one_has_to_know_and_ends_with_the_phrase() -> None
 
 def test_the_refusal_admits_what_is_not_known_and_names_the_better_way() -> None:
     text = refusal("no", section(last_downtime=None, hint="Use keystone_rollback"), "12.0.3 (Pike)")
-    assert "Nobody is served meanwhile; for how long has never been measured here. " in text
+    assert "Nobody is served meanwhile; for how long was never measured here. " in text
     assert "measured here. Use keystone_rollback. Next: " in text
 
 

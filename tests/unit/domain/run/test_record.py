@@ -162,7 +162,7 @@ def test_what_did_not_go_the_plain_way_is_kept() -> None:
     events = [
         event(1, "lock", state="taken"),
         event(2, "lock", state="broken", of="run-1", done=["its load was stopped", "reported"]),
-        event(3, "recovered", text="keystone-1 is back on 12.0.3, ready and UP"),
+        event(3, "recovered", text="keystone-1 is rolled back to 12.0.3, ready and UP"),
         event(4, "node", node="keystone-2", state="note", text="session dropped during install"),
         event(5, "notification", happening="started", via="slack", connection="c", state="sent"),
         event(6, "notification", happening="halted", via="smtp", connection="mail",
@@ -170,7 +170,7 @@ def test_what_did_not_go_the_plain_way_is_kept() -> None:
     ]  # fmt: skip
     assert record_of(events, state="succeeded")["deviations"] == [
         {"t": 2, "text": "the lock of run run-1 was broken: its load was stopped; reported"},
-        {"t": 3, "text": "keystone-1 is back on 12.0.3, ready and UP"},
+        {"t": 3, "text": "keystone-1 is rolled back to 12.0.3, ready and UP"},
         {"t": 4, "text": "keystone-2: session dropped during install"},
         {"t": 6, "text": "notification 'halted' by smtp (connection mail) could not be delivered: "
                          "ConnectionRefusedError: [Errno 111]; the run went on"},

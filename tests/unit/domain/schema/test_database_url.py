@@ -98,10 +98,10 @@ def test_what_cannot_be_extended_is_refused_with_what_to_write(command: str) -> 
     [
         ("postgresql://keystone:s3cret@db/keystone", "read driver postgresql; allowed are mysql, "),
         ("mysql+mysqlconnector://keystone:s3cret@db/keystone", "read driver mysql+mysqlconnector;"),
-        ("mysql+pymysql://keystone:s3cret@db", "read something else than driver://"),
-        ("mysql+pymysql://keystone:s3cret@db/keystone\n", "read something else than driver://"),
-        (f"{URL}?a=b@c", "read something else than driver://"),
-        ("s3cret", "read something else than driver://"),
+        ("mysql+pymysql://keystone:s3cret@db", "read another form than driver://"),
+        ("mysql+pymysql://keystone:s3cret@db/keystone\n", "read another form than driver://"),
+        (f"{URL}?a=b@c", "read another form than driver://"),
+        ("s3cret", "read another form than driver://"),
         (f"{URL}?init_command=SET+a=1&init_command=SET+b=1", "read init_command twice"),
     ],
 )

@@ -84,9 +84,9 @@ def test_half_a_migration_in_the_schema_is_recognised(number: int, said: str) ->
     assert describe_failure(outcome(line), "/srv/dump.sql") == (
         f"{MEASURED} Error {number}: {said}. The phase was interrupted half-way before: the schema "
         "holds a part of migration 032_expand_add_expired_at_int_to_trust. All nodes still serve "
-        "the old release. Next, one of two: take back by hand what that migration has done already "
-        "(its script in the image names every statement), then start the upgrade again; or restore "
-        "the verified backup /srv/dump.sql, which loses what was written since"
+        "the old release. Next, one of two: undo by hand the part that this migration has done "
+        "already (its script in the image names every statement), then start the upgrade again; or "
+        "restore the verified backup /srv/dump.sql, which loses what was written since"
     )
 
 

@@ -46,9 +46,9 @@ def test_alembic_counts_as_soon_as_it_has_a_row_and_the_older_table_is_left_asid
         ({}, None, "table migrate_version has no row for keystone_expand, keystone_data_migrate, "
                    "keystone_contract; it has none"),
         (None, None, "the schema has no table migrate_version, and alembic_version does not "
-                     "exist: this is no Keystone schema"),
+                     "exist: this is not a Keystone schema"),
         (None, [], "the schema has no table migrate_version, and alembic_version is empty: this "
-                   "is no Keystone schema"),
+                   "is not a Keystone schema"),
     ],
 )  # fmt: skip
 def test_a_version_table_that_says_too_little_is_refused(

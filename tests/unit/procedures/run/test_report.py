@@ -55,7 +55,7 @@ def test_a_red_run_says_why_and_what_to_do() -> None:
     why = text[text.index("Why it failed") : text.index("The run")]
     for label in ("Measured", "Limit 0", "Consequence", "Next step open http://127.0.0.1:8089"):
         assert label in why
-    assert "keystone-2 is back on 12.0.3, ready and UP" in why
+    assert "keystone-2 is rolled back to 12.0.3, ready and UP" in why
     assert "Red tasks: load.watch_load, nodes.upgrade_node, nodes.verify_nodes" in why
 
 

@@ -40,8 +40,8 @@ def test_all_of_the_evidence_is_there() -> None:
         == """\
 Every node serves 13.0.4 (Queens), no request failed, the backup is verified.
 
-lab: 12.0.3 (Pike) → 13.0.4 (Queens). After contract no node can go back to 12.0.3 (Pike); the \
-only way back is the backup, with a downtime and without every write since.
+lab: 12.0.3 (Pike) → 13.0.4 (Queens). After contract no node can be rolled back to 12.0.3 (Pike); \
+the only way back is the backup, with a downtime and without every write since.
 
 **Nodes**
 

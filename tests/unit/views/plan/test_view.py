@@ -87,7 +87,7 @@ def test_the_point_of_no_return_is_marked_before_contract() -> None:
     parts = example.parts()
     parts["migrations"]["phases"][2] = example.phase("contract", "nothing to do")
     assert "═" not in text_of(parts)
-    assert "contract has nothing to do: keystone_rollback goes back after it" in text_of(parts)
+    assert "contract has nothing to do: keystone_rollback works after it" in text_of(parts)
 
 
 def test_times_come_from_past_runs_and_other_hops_are_named() -> None:

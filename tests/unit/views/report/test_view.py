@@ -288,7 +288,7 @@ def test_a_variable_that_did_not_come_back_is_no_success() -> None:
         return found
 
     assert variable_rows([]) == []
-    assert (row()["before"], row()["after"], row()["ok"]) == ("0", "never restored", False)
+    assert (row()["before"], row()["after"], row()["ok"]) == ("0", "never reset", False)
     assert not row(event("1", None))["ok"]
     assert row(event("0", "0"))["ok"]
 
@@ -347,15 +347,15 @@ def test_numbers_are_put_into_words() -> None:
 def test_what_was_recovered_and_what_stays_is_told() -> None:
     record = {
         **example.succeeded(),
-        "deviations": [{"t": 0.0, "text": "keystone-1 is back on 12.0.3, ready and UP"}],
+        "deviations": [{"t": 0.0, "text": "keystone-1 is rolled back to 12.0.3, ready and UP"}],
         "left_behind": ["The schema stays expanded"],
     }
     view = example.view(record)
     assert [each["text"] for each in view["deviations"]] == [
-        "keystone-1 is back on 12.0.3, ready and UP"
+        "keystone-1 is rolled back to 12.0.3, ready and UP"
     ]
     page = example.page(record)
     assert "Worth knowing" in page
-    assert "keystone-1 is back on 12.0.3, ready and UP" in page
+    assert "keystone-1 is rolled back to 12.0.3, ready and UP" in page
     assert "The schema stays expanded" in page
     assert "Worth knowing" not in example.page(example.succeeded())

@@ -1,4 +1,4 @@
-"""Hold the commands of a node with Debian packages."""
+"""The commands of a node with Debian packages."""
 
 from __future__ import annotations
 

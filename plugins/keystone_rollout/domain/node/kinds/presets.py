@@ -1,8 +1,8 @@
-"""Name the kinds of nodes: Debian packages, or RPM packages under httpd.
+"""The kinds of nodes: Debian packages, or RPM packages under httpd.
 
 `report_release` prints three words: installed version, when it was installed (epoch seconds), and
 when the running service started (epoch seconds, or "stopped"). A process that is older than the
-installation still runs the old release, whatever the package says.
+installation still runs the old release, although the package is new.
 """
 
 from __future__ import annotations

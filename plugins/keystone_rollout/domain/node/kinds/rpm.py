@@ -1,4 +1,4 @@
-"""Hold the commands of a node with RPM packages under httpd: with dnf, and with yum."""
+"""The commands of a node with RPM packages under httpd: with dnf, and with yum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keystone_rollout.domain.node.kinds.texts import (
 
 _FOLDER = "/var/cache/keystone-rollout/{{ release }}"
 _VERSIONED = "{{ packages.split() | join('-' ~ release ~ ' ') }}-{{ release }}"
-# yum says "nothing to do" with exit status 0 where a release is in no enabled repository.
+# yum says "nothing to do" with exit status 0 if no enabled repository has the release.
 _FETCHED = f"""\
 for each in {{{{ packages }}}}; do ls {_FOLDER}/$each-{{{{ release }}}}-*.rpm >/dev/null; done
 """
@@ -28,8 +28,8 @@ _FETCH = f"{{{{ tool }}}} -q -y upgrade {_TO_FOLDER} {_VERSIONED}"
 _DISABLE = "{{ config_manager }} --disable {{ disabled }}"
 _ENABLE = "{{ config_manager }} --enable {{ repository }}"
 # The one star in a command: rpm itself expands it. A package's file name ends in a revision that
-# nobody knows beforehand, and which may differ from package to package. To sudoers it is a star
-# and nothing else, so that this one folder, which only root can write to, is all that is allowed.
+# nobody knows beforehand, and which may differ from package to package. Sudoers takes it as a plain
+# star, so only this one folder is allowed, which only root can write to.
 _INSTALL = rf"/usr/bin/rpm -U --oldpackage --replacepkgs {_FOLDER}/\*.rpm"
 _STOP = "/usr/bin/systemctl stop {{ service }}"
 _START = "/usr/bin/systemctl start {{ service }}"

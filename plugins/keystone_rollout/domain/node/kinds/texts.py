@@ -1,8 +1,8 @@
-"""Hold what all kinds of nodes have in common: how a preset is made, and the steps they share.
+"""The parts that all kinds of nodes have in common: the preset's class, and the shared steps.
 
-A step is rendered for one release. Going back is the same text with the old release, and needs
-neither the repository nor the network: `keep_current` and `stage` put both releases' packages
-and configuration on the node while it still serves.
+A step is rendered for one release. Rolling back is the same text with the old release, and needs
+neither the repository nor the network: `keep_current` and `stage` put both releases' packages and
+configuration on the node while it still serves.
 
 A command that sudo runs is written once, here or in its preset, with the program's absolute path:
 the step and the preset's privileges hold the same text.
@@ -18,7 +18,7 @@ STAGING = "keystone-rollout/{{ release }}"
 
 @dataclass(frozen=True)
 class Preset:
-    """Group a kind of node's steps, the variables they name (None: has to be given) and privileges.
+    """A kind of node: steps, the variables that they name (None: has to be given), and privileges.
 
     ``privileges`` are templates of the commands that the steps run through sudo, complete with all
     arguments. One that names a key of ``loops`` is rendered for each value of that key's variable.
@@ -48,8 +48,8 @@ SHARED_PRIVILEGES = (
 
 _EACH_FILE = "{% for file in configuration_files.split() %}\n"
 
-# What root fetches after it has to be readable for the SSH user, who looks whether it is there;
-# sudo hands the tighter of two umasks on.
+# The SSH user has to read the files that root fetches later; sudo passes the tighter of two umasks
+# on.
 KEEP_CONFIGURATION = f"""\
 set -e; umask 077; mkdir -p {STAGING}
 {_EACH_FILE}\
@@ -88,14 +88,14 @@ printf '%s\\n' "$text" | sed -n '/^\\[cache\\]/,/^\\[/p' |
 {% endif %}
 """
 
-# Needs no privilege: what is missing is found before anything is stopped, not half-way.
+# This needs no privilege: a missing file is found before anything is stopped, not half-way.
 CHECK_CONFIGURATION = f"""\
 {_EACH_FILE}\
 test -s {STAGING}/{{{{ file }}}} || echo "{STAGING}/{{{{ file }}}}"
 {{% endfor %}}
 """
 
-# Rows that a database no longer has must not be served from a cache.
+# Rows that the database no longer has must not be served from a cache.
 FLUSH_CACHE = """\
 set -e
 for each in {{ memcached }}; do
