@@ -75,7 +75,7 @@ def _parts(url: str) -> re.Match[str]:
     match = _URL.fullmatch(url)
     if match is None:
         raise DatabaseUrlError(
-            "read something else than driver://user:password@host/schema?options; @ and / of a "
+            "read another form than driver://user:password@host/schema?options; @ and / of a "
             "password are written %40 and %2F, and an option holds no @"
         )
     return match
