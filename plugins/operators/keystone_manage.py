@@ -22,7 +22,7 @@ from keystone_rollout.hooks.docker.container import (
 from keystone_rollout.hooks.docker.image import DOCKER
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.keystone_configuration import PARENT, PhaseConfiguration
-from keystone_rollout.procedures.run.gate import open_gate
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 
 
@@ -135,7 +135,7 @@ class DoctorOperator(KeystoneManageOperator):
         """Fail on any symptom that the policy does not accept."""
         run = RolloutRun.from_context(context)
         self.settle_earlier(run)
-        open_gate(run, "before doctor")
+        proceed(run, "before doctor")
         with run.step("doctor"):
             status, lines = self.keystone_manage(run, context)
             found = symptoms(lines)
@@ -164,7 +164,7 @@ class TokenFlushOperator(KeystoneManageOperator):
             self.log.info("%s has no token_flush (gone since Stein): nothing to do", release)
             return
         self.settle_earlier(run)
-        open_gate(run, "before token_flush")
+        proceed(run, "before token_flush")
         with run.step("token_flush"):
             status, lines = self.keystone_manage(run, context)
             errors = error_lines(lines)

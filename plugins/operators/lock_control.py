@@ -6,9 +6,9 @@ from typing import Any
 
 from keystone_rollout.domain.run.events import LockChanged, LockState
 from keystone_rollout.hooks.docker.container import PhaseContainer
-from keystone_rollout.procedures.run.end import InterruptedRun
-from keystone_rollout.procedures.run.gate import hold_lock
+from keystone_rollout.procedures.run.end import InterruptedRun, release_lock
 from keystone_rollout.procedures.run.outcome import tell_started
+from keystone_rollout.procedures.run.resume import hold_lock
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
@@ -48,8 +48,7 @@ class ReleaseLockOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Release, or say whose it is by now."""
-        if run.lock.release():
-            run.directory.record(LockChanged(state=LockState.RELEASED))
+        if release_lock(run):
             return
         holder = run.lock.holder()
         self.log.info("The lock was not this run's: %s", holder or "it is free")

@@ -14,13 +14,13 @@ from keystone_rollout.domain.schema.state import blocked_by
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.database.lock_watch import LockWatch, LockWatchError
-from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
 from keystone_rollout.hooks.files.keystone_configuration import (
     PhaseConfigurationError,
     phase_configuration,
 )
 from keystone_rollout.procedures.node.verdicts import before_contract, verify_nodes
-from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.keystone_manage import KeystoneManageOperator
 
@@ -42,8 +42,7 @@ class PhaseOperator(KeystoneManageOperator):
         """Run the phase; AirflowFailException says what was measured against which limit."""
         run = RolloutRun.from_context(context)
         self.settle_earlier(run)
-        held = [FunctionCreators(run.cloud), ReadCommitted(run.cloud)]
-        open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
+        proceed(run, f"before {self.phase.value}")
         database = KeystoneDatabase(run.cloud)
         before = run.state(database.versions())
         blocked = blocked_by(self.phase, before)

@@ -19,7 +19,8 @@ from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
 from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
 from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
-from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import StatisticsLink
 from operators.rollout_operator import RolloutOperator
@@ -58,7 +59,7 @@ class StagePackagesOperator(NodeOperator):
         context["node"] = name = node.name
         machine = NodeMachine(run.cloud, node, self.ssh_hook, CycleNotes(run, node).note)
         StatisticsLink().show_cloud(self, context, run.cloud)
-        open_gate(run, f"before staging {name}")
+        proceed(run, f"before staging {name}")
         cloud = run.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
         on_source = same_build(cloud.source, report.installed)
@@ -112,7 +113,7 @@ class UpgradeNodeOperator(NodeOperator):
         context["node"] = node.name
         StatisticsLink().show_cloud(self, context, run.cloud)
         self._await_turn(context, node.name)
-        open_gate(run, f"before {node.name}")
+        proceed(run, f"before {node.name}")
         cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
         began = time.monotonic()
         with run.step(node.name, Work.NODE):
@@ -191,6 +192,6 @@ class VerifyNodesOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail where one node or server is not known to run the expected release."""
         StatisticsLink().show_cloud(self, context, run.cloud)
-        open_gate(run, "before verifying nodes")
+        proceed(run, "before verifying nodes")
         expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
         settle(run, "all nodes", verify_nodes(run.cloud, expected))

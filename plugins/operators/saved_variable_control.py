@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from keystone_rollout.domain.run.events import VariableChanged
 from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted, SavedVariable
 from keystone_rollout.hooks.docker.container import PhaseContainer
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.witnesses import VariableWitness
 from operators.rollout_operator import RolloutOperator
 
 
@@ -18,14 +18,7 @@ class SetVariableOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Save the original value in the database, then set the variable."""
-        variable = self.variable(run.cloud)
-        name = variable.name
-        if not variable.needed:
-            self.log.info("%s stays at %s: this upgrade needs no other", name, variable.value())
-            return
-        original = variable.set(run.directory.run_id)
-        run.directory.record(VariableChanged(name=name, value=variable.wanted, original=original))
-        self.log.info("%s: %s → %s", name, original, variable.wanted)
+        VariableWitness(run, self.variable).begin()
 
 
 class RestoreVariableOperator(RolloutOperator):
@@ -42,16 +35,7 @@ class RestoreVariableOperator(RolloutOperator):
         try:
             self.log.info(PhaseContainer(run.cloud).settle_earlier())
         finally:
-            self._restore(run)
-
-    def _restore(self, run: RolloutRun) -> None:
-        variable = self.variable(run.cloud)
-        original = variable.restore()
-        name, value = variable.name, variable.value()
-        if variable.needed:
-            run.directory.record(VariableChanged(name=name, value=value, original=original))
-        # Also where this upgrade does not need it: a killed run may have left it changed.
-        self.log.info("%s: %s", name, value if original is None else f"back at {original}")
+            self.log.info(VariableWitness(run, self.variable).end())
 
 
 class SetFunctionCreatorsOperator(SetVariableOperator):

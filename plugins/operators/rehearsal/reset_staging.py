@@ -15,7 +15,8 @@ from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
-from keystone_rollout.procedures.run.gate import hold_lock, settle
+from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.resume import hold_lock
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rehearsal.operator import RehearsalOperator
 

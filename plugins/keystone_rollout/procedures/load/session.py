@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
@@ -12,6 +11,8 @@ from keystone_rollout.domain.load.verdict import (
     WITNESS,
     judge,
     judge_baseline,
+    judge_baseline_again,
+    judge_ended,
     judge_session,
     window_since,
 )
@@ -21,6 +22,7 @@ from keystone_rollout.domain.run.events import (
     LoadStarted,
     LoadStopped,
     Look,
+    undisturbed,
 )
 from keystone_rollout.domain.verdict import Verdict, failed
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
@@ -83,32 +85,50 @@ class LoadSession:
             self.generator.wait_until_serving()
         except BaseException:
             # A setup that fails has no teardown: nothing else would end this process.
-            self.stop()
+            how = self.generator.stop().how
+            self.run.directory.record(LoadStopped(session=self.number, how=how))
             raise
         log.info("Load session %d runs: %s", self.number, self.generator.web)
 
-    def measure_baseline(self) -> Verdict:
-        """Measure the undisturbed cloud for limits.load.baseline_seconds; return the verdict."""
-        start = time.time()
-        time.sleep(self.limits.baseline_seconds)
-        end = time.time()
+    def measure_baseline(self, step: str = "") -> list[Verdict]:
+        """Measure the cloud for limits.load.baseline_seconds; return the verdicts.
+
+        :param step: where a resumed run goes on, in mid-upgrade; empty for the undisturbed cloud
+        """
+        clock = self.run.clock
+        start = clock.now()
+        clock.sleep(self.limits.baseline_seconds)
+        end = clock.now()
         baseline = merge(self.generator.samples(), start=start, end=end)
         self.run.directory.record(BaselineMeasured(
             session=self.number, start=start, end=end, p99=baseline.percentile(99),
             p50=baseline.percentile(50), rate=baseline.rate, requests=baseline.requests,
+            mid_upgrade=bool(step), step=step,
         ))  # fmt: skip
-        return judge_baseline(baseline, self.limits)
+        if step:
+            return judge_baseline_again(baseline, self._undisturbed(), self.limits)
+        return [judge_baseline(baseline, self.limits)]
 
     def baseline(self) -> Window | None:
         """Return the baseline of this session, or None where it was not measured."""
         event = self.run.directory.last(BaselineMeasured)
         if event is None or event.session != self.number:
             return None
-        return merge(self.generator.samples(), start=event.start, end=event.end)
+        return self._window(event)
+
+    def _undisturbed(self) -> Window | None:
+        event = undisturbed(self.run.directory.events(BaselineMeasured))
+        return self._window(event) if event else None
+
+    def _window(self, event: BaselineMeasured) -> Window:
+        samples = self._generator(event.session).samples()
+        return merge(samples, start=event.start, end=event.end)
 
     def judge(self) -> list[Verdict]:
         """Return one verdict for each question about the load since the last look."""
-        now = time.time()
+        if self.ended_on_purpose():
+            return [judge_ended(self.number)]
+        now = self.run.clock.now()
         window = window_since(self.generator.samples(), self._last_look(), now, self.limits)
         session = with_unwritten_failures(merge(self.all_samples()), self.generator.failures())
         return [
@@ -122,24 +142,27 @@ class LoadSession:
 
     def wait_enough_requests(self, seconds: float) -> Verdict:
         """Let the load go on until the session proves enough, at most ``seconds`` longer."""
-        end = time.monotonic() + seconds
+        clock = self.run.clock
+        end = clock.elapsed() + seconds
         while True:
             verdict = judge_session(merge(self.all_samples()), self.limits)
-            if verdict.ok or time.monotonic() > end or not self.generator.is_alive():
+            if verdict.ok or clock.elapsed() > end or not self.generator.is_alive():
                 return verdict
-            time.sleep(2)
+            clock.sleep(2)
 
     def stop(self) -> LoadEnd | None:
-        """End the session on purpose; harmless where none runs."""
+        """End the session on purpose; harmless if none runs."""
         if not self.number or self._stopped():
             return None
         ended = self.generator.stop()
-        self.run.directory.record(LoadStopped(session=self.number, how=ended.how))
+        stopped = LoadStopped(session=self.number, how=ended.how, died=ended.died)
+        self.run.directory.record(stopped)
         return ended
 
-    def was_stopped_on_purpose(self) -> bool:
+    def ended_on_purpose(self) -> bool:
         """Tell whether the newest session was ended by us, rather than having died."""
-        return self.number > 0 and self._stopped()
+        event = self._end()
+        return event is not None and not event.died
 
     def sessions(self) -> list[LoadGeneratorHook]:
         """Return every session of this run, the oldest first."""
@@ -150,8 +173,11 @@ class LoadSession:
         return [sample for session in self.sessions() for sample in session.samples()]
 
     def _stopped(self) -> bool:
+        return self._end() is not None
+
+    def _end(self) -> LoadStopped | None:
         event = self.run.directory.last(LoadStopped)
-        return event is not None and event.session == self.number
+        return event if event is not None and event.session == self.number else None
 
     def _looks(self) -> list[Judged]:
         started = self.run.directory.last(LoadStarted)
@@ -161,7 +187,7 @@ class LoadSession:
     def _last_look(self) -> float:
         # watch_load looks all the time; a boundary judges all since the boundary before.
         looks = [event.t for event in self._looks() if event.look is not Look.WATCH]
-        return max(looks, default=time.time())
+        return max(looks, default=self.run.clock.now())
 
     def _seen_before(self) -> list[Verdict]:
         """Return what an earlier look at this session found violated: it stays violated."""
