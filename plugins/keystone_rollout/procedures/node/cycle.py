@@ -41,6 +41,7 @@ class CycleNotes:
             self.servers.mark(self.node.server, self.run.directory.run_id, self.attempt)
             self._marked = True
         elif self._marked:
+            self._renew_lock()
             self._check_not_taken_over()
         log.info("%s: %s (%s)", self.node.name, state, text)
         self.run.directory.record(node_changed(self.node.name, state, text))
@@ -52,10 +53,15 @@ class CycleNotes:
         log.warning("%s: %s", self.node.name, text)
         self.run.directory.record(node_changed(self.node.name, NodeState.NOTE, text))
 
+    def _renew_lock(self) -> None:
+        try:
+            self.run.lock.keep_alive()
+        except Exception as error:
+            log.warning("%s: the lock was not renewed (%s); going on", self.node.name, error)
+
     def _check_not_taken_over(self) -> None:
         try:
             mark = self.servers.all().get(self.node.server)
-            self.run.lock.keep_alive()
         except Exception as error:
             # A database that is away is no reason to leave a node out of rotation half-way.
             log.warning("%s: the mark could not be read (%s); going on", self.node.name, error)
