@@ -62,10 +62,7 @@ def open_session(environment: Environment, url: str, timeout: float) -> FastHttp
 
 
 class KeystoneCalls:
-    """Send requests to one Keystone, whose address is fixed when the process starts.
-
-    The address in Locust's own web form has no say: the load never goes anywhere else.
-    """
+    """Send requests to one Keystone, whose address is fixed when the process starts."""
 
     def __init__(self, environment: Environment, auth_url: str, timeout: float) -> None:
         self._url = auth_url.rstrip("/")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -36,7 +35,6 @@ from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.hop import HopChecks
-from keystone_rollout.procedures.run.end import InterruptedRun
 
 UNTOUCHED = "nothing was touched"
 NAMED_AT_MOST = 5
@@ -94,7 +92,6 @@ class PreflightChecks:
         yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
-        yield "load", self._load_port
 
     def _lock(self) -> list[Verdict]:
         self.left_out = ServersOut(self.cloud).all()
@@ -254,17 +251,4 @@ class PreflightChecks:
                     f"at least {limit >> 20} MiB", "free space, or choose another directory"),
             finding(missing is None, "client", "mariadb-dump", missing or "installed",
                     "installed", "install a MariaDB or MySQL client on the worker"),
-        ]  # fmt: skip
-
-    def _load_port(self) -> list[Verdict]:
-        port = self.cloud.load.web_port
-        with socket.socket() as probe:
-            free = probe.connect_ex(("127.0.0.1", port)) != 0
-        measured = "free" if free else "occupied"
-        broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
-        if not free and broken is not None and broken.is_alive():
-            free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
-        return [
-            finding(free, "load page", f"127.0.0.1:{port}", measured,
-                    "free", "end the load of an earlier run, or change load.web_port")
         ]  # fmt: skip
