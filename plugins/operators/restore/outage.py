@@ -6,7 +6,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.recovery.restore import downtime_in_words, judge_caches, judge_versions
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession

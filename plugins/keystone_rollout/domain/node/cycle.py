@@ -7,65 +7,13 @@ the rotation leads back to the old release, and to the node serving again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from keystone_rollout.domain.node.release_report import RunningRelease, parse_release_report
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.releases.identity import same_build
-
-
-@dataclass(frozen=True)
-class RunningRelease:
-    """Say what a node has installed, and whether the running service is that release."""
-
-    installed: str
-    running: bool
-    stale: bool = False
-
-    def serves(self, release: str) -> bool:
-        """Tell whether the service runs, and runs this release."""
-        return self.running and not self.stale and same_build(release, self.installed)
-
-    def __str__(self) -> str:
-        if not self.running:
-            return f"{self.installed} installed, service stopped"
-        if self.stale:
-            return f"{self.installed} installed, service still runs what was there before"
-        return f"{self.installed} running"
-
-
-def parse_release_report(text: str) -> RunningRelease:
-    """Read what step `report_release` printed; ValueError quotes anything else."""
-    match = re.fullmatch(r"\s*(\S+)\s+(\d+)\s+(\d+|stopped)\s*", text)
-    if match is None:
-        raise ValueError(f"report_release printed {text.strip()!r}; expected: version epoch epoch")
-    version, installed, started = match.groups()
-    if started == "stopped":
-        return RunningRelease(version, running=False)
-    return RunningRelease(version, running=True, stale=int(started) < int(installed))
-
-
-@dataclass(frozen=True)
-class NodeReport:
-    """What a node said of its release, or why nobody knows."""
-
-    release: RunningRelease | None = None
-    problem: str = ""
-
-    @property
-    def installed(self) -> str:
-        """Return the installed release; empty if it is not known."""
-        return self.release.installed if self.release else ""
-
-    def serves(self, release: str) -> bool:
-        """Tell whether the node is known to run this release."""
-        return self.release is not None and self.release.serves(release)
-
-    def __str__(self) -> str:
-        return str(self.release) if self.release else f"unknown: {self.problem}"
 
 
 class NodeState(StrEnum):
@@ -135,6 +83,8 @@ class NodeCycle:
     machine: Machine
     prover: Prover
     note: Callable[[NodeState, str], None]
+    certain: bool = True
+    """Whether a node is done only if more than file dates says that it runs the target."""
     proof: str = field(default="", init=False)
     _may_serve: bool = field(default=True, init=False)
     """Whether a balancer may send requests to the server: until maint, and from ready on."""
@@ -196,7 +146,8 @@ class NodeCycle:
     def _already_done(self) -> bool:
         report = self._report()
         self.note(NodeState.FOUND, str(report))
-        if not report.serves(self.target) or not self.rotation.is_serving(self.server):
+        serves = report.serves_for_certain if self.certain else report.serves
+        if not serves(self.target) or not self.rotation.is_serving(self.server):
             return False
         self.proof = self.prover.prove()
         self.note(NodeState.DONE, f"already serves {self.target}; {self.proof}")
@@ -256,8 +207,8 @@ class NodeCycle:
     def _prove(self, release: str) -> None:
         self.proof = self.prover.prove()
         report = self._report()
-        if not report.serves(release):
-            raise CycleFailed(f"{self.node} reports {report}; expected {release} running")
+        if not report.serves_for_certain(release):
+            raise CycleFailed(f"{self.node} reports {report.in_full}; expected {release} running")
         self.note(NodeState.PROVED, self.proof)
 
     def _enter_rotation(self) -> None:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Protocol
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import Machine, NodeReport, parse_release_report
+from keystone_rollout.domain.node.cycle import Machine
+from keystone_rollout.domain.node.release_report import NodeReport, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.hooks.node.machine import NodeMachine
 

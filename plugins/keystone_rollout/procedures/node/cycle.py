@@ -95,4 +95,5 @@ def node_cycle(
         machine=NodeMachine(cloud, node, ssh, notes.note),
         prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
         note=notes,
+        certain=not back,  # what it goes back to serves the schema, whichever of the two it is
     )

@@ -11,7 +11,7 @@ from functools import partial
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud, Node
-from keystone_rollout.domain.node.cycle import parse_release_report
+from keystone_rollout.domain.node.release_report import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.schema.state import refused

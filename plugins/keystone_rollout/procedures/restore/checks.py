@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import NodeReport
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.verdict import Verdict

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import Machine, NodeState, parse_release_report
+from keystone_rollout.domain.node.cycle import Machine, NodeState
+from keystone_rollout.domain.node.release_report import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.hooks.haproxy.api import HaproxyError
@@ -96,8 +97,8 @@ class PlannedOutage:
             self.note(name, NodeState.STARTED, release)
             proof = self.provers[name].prove_alone()
             report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
-            if not report.serves(release):
-                raise OutageFailed(f"it reports {report}; expected {release} running")
+            if not report.serves_for_certain(release):
+                raise OutageFailed(f"it reports {report.in_full}; expected {release} running")
             return proof
 
         self._bring_back(names, work)

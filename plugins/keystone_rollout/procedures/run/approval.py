@@ -45,8 +45,8 @@ def _nodes(cloud: Cloud) -> list[NodeEvidence]:
     return [
         NodeEvidence(
             name,
-            str(report),
-            report.serves(cloud.target),
+            report.in_full,
+            report.serves_for_certain(cloud.target),
         )
         for name, report in AllNodes(cloud).reports().items()
     ]

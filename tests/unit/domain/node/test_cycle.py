@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from keystone_rollout.domain.node.cycle import (
-    CycleFailed,
-    NodeCycle,
-    RunningRelease,
-    TakenOver,
-    parse_release_report,
-)
+from keystone_rollout.domain.node.cycle import CycleFailed, NodeCycle, TakenOver
 from keystone_rollout.domain.node.steps import Step
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
@@ -328,42 +322,3 @@ def test_a_node_that_cannot_go_back_is_out_of_rotation_and_says_so(broken: str) 
     )
     assert cluster.state == "maint"
     assert "up" not in cluster.states
-
-
-@pytest.mark.parametrize(
-    ("text", "release", "words"),
-    [
-        ("13.0.4 100 150\n", RunningRelease("13.0.4", True), "13.0.4 running"),
-        ("13.0.4 100 100\n", RunningRelease("13.0.4", True), "13.0.4 running"),
-        (
-            "13.0.4 100 stopped\n",
-            RunningRelease("13.0.4", False),
-            "13.0.4 installed, service stopped",
-        ),
-        (
-            "13.0.4 100 99\n",
-            RunningRelease("13.0.4", True, stale=True),
-            "13.0.4 installed, service still runs what was there before",
-        ),
-    ],
-)  # fmt: skip
-def test_a_release_report_is_read(text: str, release: RunningRelease, words: str) -> None:
-    assert parse_release_report(text) == release
-    assert str(release) == words
-    assert release.serves("13.0.4") == words.endswith("4 running")
-    assert not release.serves("12.0.3")
-
-
-def test_a_node_serves_the_build_that_is_asked_for() -> None:
-    branch, package = RunningRelease("27.0.1.dev7", True), RunningRelease("29.0.0", True)
-    assert branch.serves("27.0.1.dev7")
-    assert not branch.serves("27.0.1")
-    assert package.serves("2:29.0.0-0ubuntu1.2")
-    assert not RunningRelease("29.0.0", False).serves("2:29.0.0-0ubuntu1.2")
-
-
-@pytest.mark.parametrize("text", ["", "13.0.4", "13.0.4 yesterday 150", "a b c d", "13.0.4 1 soon"])
-def test_any_other_report_is_quoted(text: str) -> None:
-    with pytest.raises(ValueError, match="report_release printed") as caught:
-        parse_release_report(text)
-    assert str(caught.value) == (f"report_release printed {text!r}; expected: version epoch epoch")
