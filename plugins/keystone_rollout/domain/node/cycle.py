@@ -38,10 +38,13 @@ class NodeState(StrEnum):
 class Rotation(Protocol):
     """Take a server out of every load balancer and put it back."""
 
+    def taken_out(self, server: str) -> str: ...
     def check_capacity(self, server: str) -> None: ...
+    def lacking_capacity(self, server: str) -> str: ...
     def drain(self, server: str) -> None: ...
     def wait_no_sessions(self, server: str) -> None: ...
     def maint(self, server: str) -> None: ...
+    def keep_out(self, server: str) -> list[str]: ...
     def ready(self, server: str) -> None: ...
     def wait_up(self, server: str) -> None: ...
     def is_serving(self, server: str) -> bool: ...
@@ -61,6 +64,10 @@ class Prover(Protocol):
 
 class CycleFailed(Exception):
     """Say why a node is not on the target release, and where it was left."""
+
+
+class SetByHand(Exception):
+    """A person's decision about a server, with its words; it is not overridden."""
 
 
 class TakenOver(Exception):
@@ -85,6 +92,8 @@ class NodeCycle:
     note: Callable[[NodeState, str], None]
     certain: bool = True
     """Whether a node is done only if more than file dates says that it runs the target."""
+    marked: Callable[[], bool] = lambda: False
+    """Tells, once the node was looked at, whether an upgrade has marked the server as out."""
     proof: str = field(default="", init=False)
     _may_serve: bool = field(default=True, init=False)
     """Whether a balancer may send requests to the server: until maint, and from ready on."""
@@ -98,6 +107,7 @@ class NodeCycle:
         if self._already_done():
             return False
         self._check_kept()
+        self._check_untouched()
         self.rotation.check_capacity(self.server)
         self._leave_rotation()
         try:
@@ -106,6 +116,9 @@ class NodeCycle:
             self._enter_rotation()
         except TakenOver:
             raise
+        except SetByHand as error:
+            done = f"{self.node} runs {self.target}, and is proven"
+            raise CycleFailed(self._stay_out(done, error)) from error
         except BaseException as error:  # an interrupt, too, must not leave the node out
             raise CycleFailed(self._go_back(error)) from error
         return True
@@ -126,12 +139,17 @@ class NodeCycle:
                 return f"{self.node} was whole ({report}) and is ready and UP again"
         except TakenOver:
             raise
+        except SetByHand as error:
+            raise CycleFailed(self._stay_out(f"{self.node} is whole", error)) from error
         except Exception as error:
             self.note(NodeState.GOING_BACK, f"{error}")
         try:
             self._return_to_source()
         except TakenOver:
             raise
+        except SetByHand as error:
+            done = f"{self.node} is back on {self.source}"
+            raise CycleFailed(self._stay_out(done, error)) from error
         except Exception as error:
             raise CycleFailed(
                 f"{self.node}, which an interrupted run took out of rotation, cannot be brought "
@@ -165,16 +183,29 @@ class NodeCycle:
                     "upgrade does), and find out who removed it"
                 )
 
+    def _check_untouched(self) -> None:
+        """Refuse to go on with a server that somebody else has taken out."""
+        found = "" if self.marked() else self.rotation.taken_out(self.server)
+        if found:
+            raise SetByHand(
+                f"{self.server} was taken out by hand, no upgrade did: measured {found}, limit "
+                f"ready. It stays so: {self.node} is not taken to {self.target}, and nothing that "
+                "needs all nodes begins. Next: ask who took it out, set server "
+                f"{self.server} ready when it may serve, then clear this task"
+            )
+
     def _leave_rotation(self) -> None:
         try:
             self.note(NodeState.DRAIN, "no new requests")
             self.rotation.drain(self.server)
             self.rotation.wait_no_sessions(self.server)
-            # Another server may have died meanwhile: this one still serves if it is let.
-            self.rotation.check_capacity(self.server)
+            if self._still_out():
+                self.rotation.wait_no_sessions(self.server)
             self.rotation.maint(self.server)
             self._may_serve = False
             self.note(NodeState.MAINT, "0 sessions, out of rotation")
+            # Another server may have gone meanwhile: this one still serves if it is let.
+            self.rotation.check_capacity(self.server)
         except TakenOver:
             raise
         except BaseException as error:
@@ -186,6 +217,8 @@ class NodeCycle:
             self._enter_rotation()
         except TakenOver:
             raise
+        except SetByHand as error:
+            return self._stay_out("Nothing was stopped", error)
         except Exception as error:
             return (
                 f"{reason}. {self.node} is NOT back in rotation ({error}), though nothing was "
@@ -194,13 +227,41 @@ class NodeCycle:
             )
         return f"{reason}. {self.node} is ready and UP again, nothing was stopped. Clear this task"
 
+    def _stay_out(self, done: str, error: SetByHand) -> str:
+        """Leave the server to the person who took it out: no later run brings it back."""
+        self.note(NodeState.OUT, f"{error}")
+        return (
+            f"{error}. {done}; limit: server {self.server} as the upgrade left it. It stays OUT of "
+            f"rotation as that person wants it. Next: set server {self.server} ready by hand when "
+            "it may serve, then clear this task"
+        )
+
+    def _still_out(self) -> list[str]:
+        """Have the server out of rotation still; note and return in words what was not so."""
+        found = self.rotation.keep_out(self.server)
+        for text in found:
+            self.note(NodeState.NOTE, text)
+        return found
+
+    def _note_capacity(self) -> None:
+        lacking = self.rotation.lacking_capacity(self.server)
+        if lacking:
+            self.note(
+                NodeState.NOTE,
+                f"too few servers serve while {self.node} is out, on {lacking}. It is started all "
+                "the same: nothing else gives capacity back sooner",
+            )
+
     def _replace(self, release: str) -> None:
+        self._still_out()
         self.machine.run(Step.STOP, release)
         self.note(NodeState.STOPPED, "service stopped")
         self.machine.run(Step.ENABLE_REPOSITORY, release)
         self.machine.run(Step.INSTALL, release)
         self.machine.run(Step.CONFIGURE, release)
         self.note(NodeState.INSTALLED, release)
+        self._still_out()
+        self._note_capacity()
         self.machine.run(Step.START, release)
         self.note(NodeState.STARTED, release)
 
@@ -232,6 +293,8 @@ class NodeCycle:
             self._return_to_source()
         except TakenOver:
             raise
+        except SetByHand as error:
+            return self._stay_out(f"{failed}. {self.node} is back on {self.source}", error)
         except Exception as error:
             return (
                 f"{failed}. Going back to {self.source} failed too ({error}): {self.node} is OUT "

@@ -41,6 +41,19 @@ class ServerState:
         return f"{self.name} {self.administrative}/{self.operational}, {self.sessions} sessions"
 
 
+@dataclass(frozen=True)
+class HaproxyProcess:
+    """What `show info` tells of the process that answers: a new one has forgotten what was set."""
+
+    identity: tuple[str, str]
+    """Process id, and when it started; a container's has the same id each time."""
+    uptime: int
+
+    def replaced(self, before: HaproxyProcess) -> bool:
+        """Tell whether it is another one than answered before."""
+        return self.identity != before.identity or self.uptime < before.uptime
+
+
 # srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it
 # stays set after `set server ... state ready`, while the server serves.
 _MAINT = 0x01 | 0x02 | 0x20
@@ -132,6 +145,19 @@ class RuntimeApi:
         """Return the right this connection has: user, operator or admin."""
         answer = self.command("show cli level")
         return answer.strip().splitlines()[-1].rsplit(" ", 1)[-1] if answer.strip() else "none"
+
+    def process(self) -> HaproxyProcess:
+        """Return the process that answers; HaproxyError if it does not say which one it is."""
+        answer = self.command("show info")
+        facts = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+        try:
+            # Start_time_sec is not in old releases; their uptime begins anew.
+            identity = facts["Pid"], facts.get("Start_time_sec", "")
+            return HaproxyProcess(identity, int(facts["Uptime_sec"]))
+        except (KeyError, ValueError) as error:
+            raise HaproxyError(
+                f"HAProxy {self.name} does not say which process it is: {answer.strip()[:200]!r}"
+            ) from error
 
     def servers(self) -> dict[str, ServerState]:
         """Return the backend's servers by name; HaproxyError where there is no such backend."""

@@ -33,6 +33,10 @@ class CycleNotes:
         self.attempt = uuid.uuid4().hex
         self._marked = False
 
+    def marked(self) -> bool:
+        """Tell whether the server has a mark that this attempt has made or taken over."""
+        return self._marked
+
     def __call__(self, state: NodeState, text: str) -> None:
         """Record one change; TakenOver where another attempt works on the node by now."""
         if state is NodeState.DRAIN or (
@@ -44,7 +48,8 @@ class CycleNotes:
             self._check_not_taken_over()
         log.info("%s: %s (%s)", self.node.name, state, text)
         self.run.directory.record(node_changed(self.node.name, state, text))
-        if state in (NodeState.UP, NodeState.DONE) and self._marked:
+        # OUT: a person took the server, so that no run is to bring it back.
+        if state in (NodeState.UP, NodeState.DONE, NodeState.OUT) and self._marked:
             self._clear()
 
     def note(self, text: str) -> None:
@@ -95,5 +100,6 @@ def node_cycle(
         machine=NodeMachine(cloud, node, ssh, notes.note),
         prover=NodeProver(cloud.api.connection, node.url, cloud.limits.node.start_seconds),
         note=notes,
+        marked=notes.marked,
         certain=not back,  # what it goes back to serves the schema, whichever of the two it is
     )

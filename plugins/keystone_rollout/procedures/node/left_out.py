@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.run.events import Recovered
 from keystone_rollout.hooks.database.marks import ServersOut
-from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.procedures.node.cycle import node_cycle
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -25,13 +24,10 @@ def bring_back(run: RolloutRun) -> list[str]:
     A server without a mark was taken out by somebody else, and stays as it is. Each node is tried
     whatever became of the others; then NodesStayOut names those that stay out.
     """
-    marks = ServersOut(run.cloud)
     done, problems = [], []
-    for node in _left_out(run, marks):
+    for node in _left_out(run):
         try:
-            if Servers(run.cloud).is_serving(node.server):
-                marks.clear(node.server)
-                continue
+            # Also one that serves: HAProxy was restarted perhaps, or a person set it ready.
             done.append(node_cycle(run, node).recover())
         except Exception as error:
             problems.append(f"{node.name}: {error}")
@@ -43,6 +39,6 @@ def bring_back(run: RolloutRun) -> list[str]:
     return done
 
 
-def _left_out(run: RolloutRun, marks: ServersOut) -> Iterator[Node]:
-    marked = marks.all()
+def _left_out(run: RolloutRun) -> Iterator[Node]:
+    marked = ServersOut(run.cloud).all()
     return (node for node in run.cloud.nodes if node.server in marked)

@@ -93,6 +93,7 @@ class PlannedOutage:
                     self.note(name, NodeState.STOPPED, "service stopped")
             self.note(name, NodeState.INSTALLED, release)
             self._flush_cache(name, machine, release)
+            self._still_out(name)
             machine.run(Step.START, release)
             self.note(name, NodeState.STARTED, release)
             proof = self.provers[name].prove_alone()
@@ -125,6 +126,8 @@ class PlannedOutage:
 
         Raises OutageFailed at the end, naming each node that stays out; the others serve.
         """
+        # HAProxy was restarted perhaps, or a person set one ready: nothing unproven serves.
+        self.servers.maint(*(self.server[name] for name in names))
         back: list[str] = []
         failures: list[str] = []
         for name, outcome in self.nodes.each(names, work):
@@ -147,6 +150,11 @@ class PlannedOutage:
         self.servers.bring_in(self.server[name])
         self.note(name, NodeState.UP, "ready and UP")
 
+    def _still_out(self, name: str) -> None:
+        """Have the server out of rotation still, and note what was not so."""
+        for text in self.servers.keep_out(self.server[name]):
+            self.note(name, NodeState.NOTE, text)
+
     def _others_serve(self, name: str) -> bool:
         others = [server for server in self.server.values() if server != self.server[name]]
         try:
@@ -158,6 +166,7 @@ class PlannedOutage:
 
     def _stop(self, name: str, machine: Machine) -> str:
         release = self.nodes.cloud.source
+        self._still_out(name)
         machine.run(Step.STOP, release)
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
         if report.running:

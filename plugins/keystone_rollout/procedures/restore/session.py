@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.hooks.database.comparison import SchemaReader, compare_rows, structures_differ
 from keystone_rollout.hooks.database.loader import BackupLoad
+from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.database.restore_history import OpenRestore, RestoreHistory
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.backups import BackupStore
@@ -72,6 +74,15 @@ class RestoreSession:
     def serving(self) -> list[str]:
         """Return the servers that every load balancer sends requests to."""
         return self.outage.servers.serving(self.servers())
+
+    def taken_out_by_hand(self, names: Collection[str]) -> list[str]:
+        """Return in words which nodes' servers a person has taken out: no upgrade, no restore."""
+        if self.history.open() is not None:
+            return []
+        marks = ServersOut(self.cloud).all()
+        servers = {self.cloud.node(name).server for name in names} - marks.keys()
+        found = {server: self.outage.servers.taken_out(server) for server in sorted(servers)}
+        return [f"{server} {words}" for server, words in found.items() if words]
 
     def keep_downtime(self) -> None:
         """Write down that somebody, or everybody, serves again; the first time of each counts."""

@@ -24,6 +24,10 @@ class Cluster:
     running: bool = True
     stale: bool = False
     state: str = "ready"
+    marked: bool = False
+    lacks: str = ""
+    found: list[list[str]] = field(default_factory=list)
+    """What keep_out returns, one after the other."""
     lacking: list[str] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
@@ -39,6 +43,18 @@ class Cluster:
     # Rotation
     def check_capacity(self, server: str) -> None:
         self.act("check_capacity")
+
+    def lacking_capacity(self, server: str) -> str:
+        self.act("lacking_capacity")
+        return self.lacks
+
+    def taken_out(self, server: str) -> str:
+        self.act("taken_out")
+        return "" if self.state == "ready" else f"{self.state} on haproxy"
+
+    def keep_out(self, server: str) -> list[str]:
+        self.act("keep_out")
+        return self.found.pop(0) if self.found else []
 
     def drain(self, server: str) -> None:
         self.act("drain")
@@ -87,7 +103,7 @@ class Cluster:
     def cycle(self) -> NodeCycle:
         return NodeCycle(
             "keystone-1", "server-1", SOURCE, TARGET, self, self, self,
-            lambda state, text: self.notes.append((state, text)),
+            lambda state, text: self.notes.append((state, text)), marked=lambda: self.marked,
         )  # fmt: skip
 
     def failure(self) -> str:
