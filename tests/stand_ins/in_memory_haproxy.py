@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,8 +55,6 @@ class Balancer:
     tells_start: bool = True
     """Whether `show info` has Start_time_sec; old releases have not."""
     uptime: int = 100
-    watch: Callable[[str], None] = lambda command: None
-    """Told every command before it is answered: what another hand does at that moment."""
 
     def restart(self) -> None:
         """Forget what was set, as a new process does; in a container its id is the same."""
@@ -67,7 +65,6 @@ class Balancer:
 
     def answer(self, command: str) -> str:
         """Return what HAProxy prints for one command, without the closing empty line."""
-        self.watch(command)
         self.commands.append(command)
         words = command.split()
         if words[:3] == ["show", "servers", "state"]:

@@ -24,8 +24,6 @@ from tests.structure.source import (
 MOST_MODULES = 15
 SPLINTER_LINES = 40
 SPLINTERS = {
-    f"{PACKAGE}.domain.clock": "what everything that waits is handed",
-    f"{PACKAGE}.hooks.clock.system": "the one place that asks for the time",
     "rollout_plugin": "the file that Airflow loads",
     f"{PACKAGE}.web.plugin": "loaded in every process of Airflow, so it imports nothing that costs",
     f"{PACKAGE}.cli.reference": "a program of its own",
