@@ -35,8 +35,8 @@ class LineFile:
     """Append JSON lines to a file, each with one system call.
 
     A process killed at any moment then leaves whole lines behind. Should a line be cut off all
-    the same (a full disk), opening the file again drops the cut-off rest: what follows would
-    otherwise be glued to it.
+    the same (a full disk), the cut-off rest is dropped, at once or when the file is opened again:
+    what follows would otherwise be glued to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,6 +53,7 @@ class LineFile:
         data = f"{line}\n".encode()
         written = os.write(self._descriptor, data)
         if written != len(data):
+            _drop_cut_off_line(self.path)
             raise OSError(f"{self.path}: wrote {written} of {len(data)} bytes, is the disk full?")
 
     def close(self) -> None:

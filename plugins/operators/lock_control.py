@@ -6,7 +6,7 @@ from typing import Any
 
 from keystone_rollout.domain.run.events import LockChanged, LockState
 from keystone_rollout.hooks.docker.container import PhaseContainer
-from keystone_rollout.procedures.run.end import InterruptedRun
+from keystone_rollout.procedures.run.end import InterruptedRun, remove_leftovers
 from keystone_rollout.procedures.run.gate import hold_lock
 from keystone_rollout.procedures.run.outcome import tell_started
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -32,6 +32,8 @@ class TakeLockOperator(RolloutOperator):
         if dead:
             self.log.warning("The lock of run %s was broken deliberately", dead)
         done = InterruptedRun(dead).clean_up() if dead else []
+        done += [f"removed {path}, which a killed run left unfinished"
+                 for path in remove_leftovers(run.cloud)]  # fmt: skip
         # A killed task leaves its container at work; nothing may start beside it.
         done.append(PhaseContainer(run.cloud).settle_earlier())
         for text in done:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +37,7 @@ class DatabaseClient:
     def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
         """Write what mariadb-dump prints; DatabaseClientFailed where it fails."""
         with self._options() as options:
-            _run([_program(*DUMP), f"--defaults-extra-file={options}", *arguments], stdout=stream)
+            _run(DUMP, options, arguments, stdout=stream)
 
     def load(self, schema: str, stream: IO[bytes]) -> None:
         """Run the statements of a dump in one schema; DatabaseClientFailed at the first error.
@@ -45,21 +45,21 @@ class DatabaseClient:
         Statements that follow a USE of another schema are left out.
         """
         with self._options() as options:
-            command = [_program(*LOAD), f"--defaults-extra-file={options}", "--one-database"]
-            _run([*command, schema], stdin=stream)
+            _run(LOAD, options, ["--one-database", schema], stdin=stream)
 
     @contextmanager
-    def _options(self) -> Iterator[str]:
-        """Hand host and password over in a file that only this user can read."""
+    def _options(self) -> Iterator[int]:
+        """Hand host and password over in a file that is in memory only, and ends with its users."""
         connection = self.hook.get_connection(self.hook.get_conn_id())
-        with tempfile.NamedTemporaryFile("w", prefix="keystone-rollout-", suffix=".cnf") as file:
+        with os.fdopen(os.memfd_create("keystone-rollout"), "w") as file:
+            os.fchmod(file.fileno(), 0o600)  # the client ignores a file that anybody may write
             password = (connection.password or "").replace("\\", "\\\\").replace('"', '\\"')
             file.write(
                 f"[client]\nprotocol=tcp\nhost={connection.host}\nport={connection.port or 3306}\n"
                 f'user={connection.login}\npassword="{password}"\n'
             )
             file.flush()
-            yield file.name
+            yield file.fileno()
 
 
 def client_missing() -> str | None:
@@ -83,11 +83,16 @@ def _program(*names: str) -> str:
 
 
 def _run(
-    command: list[str], stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+    names: tuple[str, ...],
+    options: int,
+    arguments: list[str],
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
 ) -> None:
+    command = [_program(*names), f"--defaults-extra-file=/dev/fd/{options}", *arguments]
     name = Path(command[0]).name
     try:
-        done = LocalPlace().pipe(
+        done = LocalPlace(descriptors=(options,)).pipe(
             shlex.join(command), input=stdin, output=stdout, limit=LIMIT_SECONDS
         )
     except PlaceError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
@@ -22,14 +24,16 @@ class BackupLoad:
         self.admin = MySqlHook(mysql_conn_id=cloud.databases.administrator)
         self.schema = SchemaReader(cloud.databases.administrator, SCRATCH)
 
-    def load(self, path: Path) -> SchemaReader:
+    def load(self, path: Path, opened: Callable[[], IO[bytes]] | None = None) -> SchemaReader:
         """Load a backup afresh; DatabaseClientFailed where it cannot be.
 
         The name of the backup is written into it last: what has no name was not loaded to its end.
+
+        :param opened: opens the backup, if it is not to be read as it is
         """
         self.drop()
         self.admin.run(f"CREATE DATABASE {quoted(SCRATCH)} {self.character_set()}", autocommit=True)
-        with path.open("rb") as stream:
+        with opened() if opened else path.open("rb") as stream:
             DatabaseClient(self.admin).load(SCRATCH, stream)
         marker = quoted(SCRATCH, LOADED)
         self.admin.run(f"CREATE TABLE {marker} (backup VARCHAR(250) NOT NULL)", autocommit=True)

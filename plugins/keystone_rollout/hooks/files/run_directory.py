@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import logging
 import os
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.run.estimate import PastRun, estimate, hop_of, past_run
 from keystone_rollout.domain.run.events import (
-    VERSION,
     Event,
     Kind,
-    Opened,
-    RecordUnreadable,
+    Unwritten,
     last_of,
     of_kind,
     read_event,
 )
+from keystone_rollout.hooks.files.event_log import CUT_OFF, EventLog
+from keystone_rollout.hooks.files.whole_file import whole_file
+
+log = logging.getLogger(__name__)
 
 EVENTS = "events.jsonl"
 
@@ -44,7 +47,12 @@ class RunDirectory:
     def __init__(self, run_id: str, folder: Path | None = None) -> None:
         self.run_id = run_id
         self.path = (folder or runs_folder()) / folder_name(run_id)
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._log = EventLog(self.path / EVENTS)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            # A teardown has more to do than to write that down.
+            log.error("There is no folder for the record of run %s: %s", run_id, error)
 
     @classmethod
     def existing(cls, run_id: str) -> RunDirectory | None:
@@ -57,40 +65,31 @@ class RunDirectory:
         """Return the directory in which the load writes."""
         return self.path / "load"
 
-    def record(self, event: Event) -> None:
-        """Append an event with the time; a line is written whole or not at all."""
-        moment = {"t": round(time.time(), 3)}
-        with (self.path / EVENTS).open("a", encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            if not os.fstat(stream.fileno()).st_size:
-                stream.write(_line({**Opened().to_dict(), **moment}))
-            stream.write(_line({**event.to_dict(), **moment}))
+    def record(self, event: Event) -> bool:
+        """Append an event with the time, see EventLog.append."""
+        return self._log.append(replace(event, t=round(time.time(), 3)))
 
     def all_events(self) -> list[Event]:
-        """Return the events in the order they happened; RecordUnreadable for another version's."""
-        return [read_event(data) for data in self._lines()]
+        """Return the events in the order they happened; RecordUnreadable for another version's.
+
+        Lines that were cut off are no events; the last event says how many there are.
+        """
+        lines, cut_off = self._log.read()
+        events = [read_event(data) for data in lines]
+        if cut_off:
+            last = events[-1].t if events else 0.0
+            events.append(Unwritten(t=last, count=cut_off, reason=CUT_OFF))
+        return events
 
     def events(self, kind: type[Kind]) -> list[Kind]:
         """Return the events of one kind, as `all_events` does."""
-        found = [read_event(data) for data in self._lines() if data["kind"] == kind.kind]
+        lines, _cut_off = self._log.read()
+        found = [read_event(data) for data in lines if data["kind"] == kind.kind]
         return of_kind(found, kind)
 
     def last(self, kind: type[Kind]) -> Kind | None:
         """Return the newest event of a kind."""
         return last_of(self.events(kind), kind)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        path = self.path / EVENTS
-        if not path.exists():
-            return []
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        version = lines[0].get("version", 1) if lines else VERSION
-        if version != VERSION:
-            raise RecordUnreadable(
-                f"{path} was recorded by another version of this project: record version "
-                f"{version}, this one reads {VERSION}. Nothing was changed. Next: start a new run"
-            )
-        return lines
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path:
         """Write data as JSON, see `write_text`."""
@@ -99,14 +98,9 @@ class RunDirectory:
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of this run in one step, so that no reader sees half of it."""
         path = self.path / name
-        part = self.path / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with whole_file(path) as stream:
+            stream.write(text.encode())
         return path
-
-
-def _line(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, sort_keys=True) + "\n"
 
 
 def folder_name(run_id: str) -> str:
@@ -133,6 +127,8 @@ def past_runs() -> tuple[list[PastRun], list[str]]:
         try:
             events = RunDirectory(path.parent.name).all_events()
             run = past_run(events)
+            if events and isinstance(events[0], Unwritten):
+                raise ValueError("nothing of it can be read")
         except (OSError, ValueError, KeyError, TypeError):
             unreadable.append(path.parent.name)
             continue

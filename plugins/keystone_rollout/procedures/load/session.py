@@ -24,7 +24,11 @@ from keystone_rollout.domain.run.events import (
 )
 from keystone_rollout.domain.verdict import Verdict, failed
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
-from keystone_rollout.hooks.locust.generator import LoadEnd, LoadGeneratorHook
+from keystone_rollout.hooks.locust.generator import (
+    LoadEnd,
+    LoadGeneratorError,
+    LoadGeneratorHook,
+)
 from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
@@ -71,7 +75,12 @@ class LoadSession:
             return
         self.number += 1
         self.generator = self._generator(self.number)
-        self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web))
+        if not self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web)):
+            raise LoadGeneratorError(
+                f"the load was not started: session {self.number} could not be written into "
+                f"{self.run.directory.path}, so nobody could find it again to stop it. Next: make "
+                "that folder writable (is its disk full?), then clear this task"
+            )
         load = self.run.cloud.load
         try:
             self.generator.start(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
@@ -31,6 +33,7 @@ from keystone_rollout.hooks.database.marks import Mark, ServersOut
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.docker.image import UpgradeImage
 from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.run_directory import runs_folder
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
 from keystone_rollout.hooks.node.machine import NodeMachine
@@ -94,6 +97,8 @@ class PreflightChecks:
         yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
+        yield "record", partial(self._room, runs_folder())
+        yield "temporary files", partial(self._room, Path(tempfile.gettempdir()))
         yield "load", self._load_port
 
     def _lock(self) -> list[Verdict]:
@@ -254,6 +259,22 @@ class PreflightChecks:
                     f"at least {limit >> 20} MiB", "free space, or choose another directory"),
             finding(missing is None, "client", "mariadb-dump", missing or "installed",
                     "installed", "install a MariaDB or MySQL client on the worker"),
+        ]  # fmt: skip
+
+    def _room(self, folder: Path) -> list[Verdict]:
+        """Check the free space of a folder, and that a file can be written there."""
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free, limit = shutil.disk_usage(existing).free, self.cloud.limits.free_bytes
+        measured = f"{free >> 20} MiB"
+        try:
+            with tempfile.TemporaryFile(dir=existing) as file:
+                file.write(b"whether a file can be written")
+        except OSError as error:
+            free, measured = -1, f"not writable: {error.strerror}"
+        return [
+            finding(free >= limit, "free space", str(folder), measured,
+                    f"writable, at least {limit >> 20} MiB (limits.free_bytes)",
+                    "free space there, or choose another folder with ROLLOUT_RUNS or TMPDIR")
         ]  # fmt: skip
 
     def _load_port(self) -> list[Verdict]:

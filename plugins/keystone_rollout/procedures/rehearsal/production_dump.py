@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -63,7 +62,7 @@ class ProductionDump:
         load = BackupLoad(self.cloud)
         live = SchemaReader(self.cloud.databases.administrator, self.cloud.databases.schema_name)
         try:
-            loaded = self._load_plain(load)
+            loaded = load.load(self.path, self._open)
             settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
                                        self.cloud.source)])  # fmt: skip
             replaced = replaced_schema(time.time())
@@ -107,19 +106,6 @@ class ProductionDump:
                     f"the caches of {name} could not be emptied, and would serve rows that the "
                     f"dump does not have: {answer}. Next: repair it, then clear this task"
                 ) from answer
-
-    def _load_plain(self, load: BackupLoad) -> SchemaReader:
-        """Load it; a gzipped one is a plain file meanwhile, for the database's own client."""
-        if self.path.suffix != ".gz":
-            return load.load(self.path)
-        plain = project_path(self.cloud.backup_directory) / f"{self.path.stem}.rehearsal"
-        try:
-            plain.touch(mode=0o600)
-            with self._open() as source, plain.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            return load.load(plain)
-        finally:
-            plain.unlink(missing_ok=True)
 
     def _open(self) -> IO[bytes]:
         packed = self.path.suffix == ".gz"

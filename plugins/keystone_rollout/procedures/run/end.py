@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
+from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.run.events import (
     Judged,
     LoadStopped,
@@ -12,7 +14,9 @@ from keystone_rollout.domain.run.events import (
     Reported,
 )
 from keystone_rollout.hooks.database.variables import FunctionCreators, ReadCommitted
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.run_directory import RunDirectory, rehearsals_folder, runs_folder
+from keystone_rollout.hooks.files.whole_file import remove_unfinished
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.load.writes import check_writes
@@ -65,6 +69,15 @@ def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
 log = logging.getLogger(__name__)
 
 
+def remove_leftovers(cloud: Cloud) -> list[Path]:
+    """Remove the unfinished files of killed runs, never a living one's; return what was removed."""
+    runs = [path for path in runs_folder().glob("*") if path.is_dir()]
+    sessions = [path for run in runs for path in run.glob("load/*")]
+    histories = rehearsals_folder().glob("*")
+    folders = [project_path(cloud.backup_directory), *runs, *sessions, *histories]
+    return remove_unfinished(folders)
+
+
 class InterruptedRun:
     """Handle what is left of a run whose lock was broken, if it ran on this machine."""
 
@@ -94,8 +107,8 @@ class InterruptedRun:
         return done
 
     def _report(self, directory: RunDirectory) -> str:
-        """Write its report if this version can read its record."""
+        """Write its report if its record can be read, and the disk takes it."""
         try:
             return f"its report was written: {write_run_report(directory, 'interrupted', [])}"
-        except RecordUnreadable as error:
+        except (RecordUnreadable, OSError) as error:
             return f"its report was not written: {error}"

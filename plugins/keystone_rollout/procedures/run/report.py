@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from keystone_rollout.domain.load.samples import under_load
-from keystone_rollout.domain.run.events import Reported
+from keystone_rollout.domain.load.samples import SampleError, under_load
+from keystone_rollout.domain.run.events import Noted, Reported
 from keystone_rollout.domain.run.record import RunRecord, build_record
 from keystone_rollout.hooks.files.project import INCLUDE
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -33,12 +33,15 @@ def write_report_so_far(directory: RunDirectory) -> Path:
 
 def read_record(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> RunRecord:
     """Return the run record as of now, see `write_run_report`."""
-    samples = [
-        sample
-        for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name))
-        for sample in under_load(LoadGeneratorHook(folder).samples())
-    ]
-    return build_record(directory.run_id, directory.all_events(), samples, state, failed_tasks)
+    events, samples = directory.all_events(), []
+    for folder in sorted(directory.load.glob("*"), key=lambda path: int(path.name)):
+        try:
+            samples += under_load(LoadGeneratorHook(folder).samples())
+        except (OSError, SampleError) as error:
+            # Without its numbers a report says more than none does.
+            text = f"the load of session {folder.name} is missing in this report: {error}"
+            events.append(Noted(t=events[-1].t if events else 0.0, text=text))
+    return build_record(directory.run_id, events, samples, state, failed_tasks)
 
 
 def write_run_report(directory: RunDirectory, state: str, failed_tasks: Sequence[str]) -> Path:
