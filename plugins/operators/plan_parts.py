@@ -112,7 +112,7 @@ class WritePlanOperator(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Return the page's path; AirflowFailException lists what stands in the way."""
-        directory = RunDirectory(str(context["run_id"]))
+        directory = RunDirectory.of(context)
         path, text = write_plan(directory)
         for line in text.splitlines():
             self.log.info("%s", line)

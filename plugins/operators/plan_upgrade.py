@@ -115,5 +115,5 @@ class GoOnOperator(BaseOperator):
         """Skip this task, and with it all that follow, where param `action` is `check`."""
         if context["params"].get("action") == "check":
             text = "only checked, as asked for (param action): nothing was changed"
-            RunDirectory(str(context["run_id"])).record(Noted(text=text))
+            RunDirectory.of(context).record(Noted(text=text))
             raise AirflowSkipException(text)

@@ -32,7 +32,7 @@ class WriteReportOperator(BaseOperator):
     def execute(self, context: Any) -> str:
         """Return the report's path."""
         red, stopped = failed_tasks(context)
-        directory = RunDirectory(str(context["run_id"]))
+        directory = RunDirectory.of(context)
         directory.record(DagNamed(dag=str(context["ti"].dag_id)))
         try:
             cloud = RolloutRun.from_context(context, any_hop=True).cloud

@@ -27,7 +27,7 @@ class KeepRehearsalOperator(BaseOperator):
         """Return the path of the history's page."""
         cloud = str(context["params"]["cloud"])
         rehearsal = rehearsal_id(context)
-        started = RunDirectory(rehearsal).last(Rehearsed)
+        started = RunDirectory.of({**context, "run_id": rehearsal}).last(Rehearsed)
         red, _stopped = failed_tasks(context)
         history = RehearsalHistory(cloud, self._bound(cloud))
         row = history.keep(

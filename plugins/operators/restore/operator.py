@@ -20,7 +20,7 @@ class RestoreOperator(RolloutOperator):
     def execute(self, context: Any) -> Any:
         """Run the step; AirflowFailException says why it failed and what stands where."""
         # The report needs neither Airflow nor a readable cloud file to know what kind of run it is.
-        RunDirectory(str(context["run_id"])).record(DagNamed(dag="keystone_restore"))
+        RunDirectory.of(context).record(DagNamed(dag="keystone_restore"))
         try:
             return super().execute(context)
         except AirflowFailException:

@@ -26,7 +26,7 @@ class SettleServersOperator(RestoreOperator):
 
     def execute(self, context: Any) -> Any:
         """Do nothing in a run that took no server out."""
-        events = RunDirectory(str(context["run_id"])).events(RestoreChanged)
+        events = RunDirectory.of(context).events(RestoreChanged)
         if all(event.began is None for event in events):
             self.log.info("This run took no server out")
             return None
@@ -89,8 +89,7 @@ class DropScratchSchemaOperator(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """Drop it, or say that this run made none."""
-        run_id = str(context["run_id"])
-        if not RunDirectory(run_id).events(RestoreChanged):
+        if not RunDirectory.of(context).events(RestoreChanged):
             self.log.info("This run loaded no backup")
             return
         session = RestoreSession(RolloutRun.from_context(context))

@@ -43,7 +43,7 @@ def test_a_phase_that_does_nothing_is_not_waited_for(
     context = {
         "params": {"cloud": "lab"},
         "run_id": "run-1",
-        "ti": SimpleNamespace(task_id="wait_migrate"),
+        "ti": SimpleNamespace(task_id="wait_migrate", dag_id="keystone_upgrade"),
     }
     assert sensor.poke(context) is True
     assert sensor.reschedule

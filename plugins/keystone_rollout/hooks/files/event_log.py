@@ -112,7 +112,7 @@ class _Line:
 
 @contextmanager
 def _locked(path: Path, flags: int, kind: int = fcntl.LOCK_EX) -> Iterator[int]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, kind)
         yield descriptor

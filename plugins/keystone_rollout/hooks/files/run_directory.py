@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,16 @@ from keystone_rollout.domain.run.events import (
     of_kind,
     read_event,
 )
+from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.hooks.files.event_log import CUT_OFF, EventLog
+from keystone_rollout.hooks.files.run_identity import (
+    IDENTITY,
+    RunNotIdentified,
+    claim,
+    find_folder,
+    read_identity,
+    run_folder,
+)
 from keystone_rollout.hooks.files.whole_file import whole_file
 
 log = logging.getLogger(__name__)
@@ -44,21 +53,56 @@ def rehearsals_folder() -> Path:
 class RunDirectory:
     """Append to and read the record of one run; several processes do so at once."""
 
-    def __init__(self, run_id: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, run_id: str, folder: Path | None = None, *, dag: str = "", path: Path | None = None
+    ) -> None:
+        """Make the directory.
+
+        :param folder: of all runs
+        :param dag: whose run it is, so that no other DAG's run of the same id shares the directory;
+            empty for whichever run has its name
+        :param path: the directory itself, if it is known
+        """
         self.run_id = run_id
-        self.path = (folder or runs_folder()) / folder_name(run_id)
-        self._log = EventLog(self.path / EVENTS)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            # A teardown has more to do than to write that down.
-            log.error("There is no folder for the record of run %s: %s", run_id, error)
+        self.dag = dag
+        runs = folder or runs_folder()
+        self._open(path or run_folder(runs, run_id, dag))
+        if dag:
+            with suppress(RunNotIdentified):
+                self.identity()
+            # Another run may have been faster.
+            self._open(run_folder(runs, run_id, dag))
 
     @classmethod
-    def existing(cls, run_id: str) -> RunDirectory | None:
+    def of(cls, context: Mapping[str, Any]) -> RunDirectory:
+        """Return the directory of the run that a task belongs to."""
+        return cls(str(context["run_id"]), dag=str(context["ti"].dag_id))
+
+    @classmethod
+    def existing(cls, run_id: str, token: str = "") -> RunDirectory | None:
         """Return the directory of an earlier run, or None where it left none on this machine."""
-        path = runs_folder() / folder_name(run_id)
-        return cls(run_id) if path.is_dir() else None
+        path = find_folder(runs_folder(), run_id, token)
+        return cls(run_id, path=path) if path else None
+
+    def _open(self, path: Path) -> None:
+        self.path = path
+        self._log = EventLog(path / EVENTS)
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            # A teardown has more to do than to write that down.
+            log.error("There is no folder for the record of run %s: %s", self.run_id, error)
+
+    def identity(self) -> RunIdentity:
+        """Return who this run is among all; RunNotIdentified if that cannot be kept."""
+        try:
+            return read_identity(self.path) or claim(self.path, self.run_id, self.dag)
+        except OSError as error:
+            raise RunNotIdentified(
+                f"{self.path / IDENTITY} cannot be written or read ({error.strerror}), so no "
+                "other task would know this run's lock for its own. Nothing was done. Next: make "
+                "that folder writable (is its disk full?), then clear this task"
+            ) from error
 
     @property
     def load(self) -> Path:
@@ -98,15 +142,9 @@ class RunDirectory:
     def write_text(self, name: str, text: str) -> Path:
         """Write a file of this run in one step, so that no reader sees half of it."""
         path = self.path / name
-        with whole_file(path) as stream:
+        with whole_file(path, 0o666) as stream:
             stream.write(text.encode())
         return path
-
-
-def folder_name(run_id: str) -> str:
-    """Return the name of a run's folder: one name, which never leads out of the folder of all."""
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", run_id)
-    return re.sub(r"^\.+$", lambda dots: "_" * len(dots[0]), name) or "_"
 
 
 def read_estimate(cloud: Cloud) -> dict[str, Any]:

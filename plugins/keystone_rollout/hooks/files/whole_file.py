@@ -23,12 +23,14 @@ UNFINISHED = (f"*{PART}", "*.rehearsal", "*.partial")
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
     """Yield a stream whose content takes the path's place at the block's end, if that is reached.
 
-    Only this user can read it. However the block ends, nothing unfinished is left.
+    However the block ends, nothing unfinished is left.
+
+    :param mode: what the new file allows, less this process's umask
     """
-    part, stream = _unfinished(path)
+    part, stream = _unfinished(path, mode)
     try:
         with stream:
             yield stream
@@ -42,10 +44,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _unfinished(path: Path) -> tuple[Path, IO[bytes]]:
+def _unfinished(path: Path, mode: int) -> tuple[Path, IO[bytes]]:
     while True:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
-        stream = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        stream = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX)
             # Between the two lines above somebody else may have taken it for a dead writer's.

@@ -57,7 +57,9 @@ class LoadSession:
         return self._profile(self.number)
 
     def _profile(self, number: int) -> LoadProfile:
-        return self.run.cloud.load.profile.for_run(f"{self.run.directory.run_id}/{number}")
+        return self.run.cloud.load.profile.for_run(
+            f"{self.run.directory.identity().token}/{number}"
+        )
 
     def name_prefixes(self) -> list[str]:
         """Return how the names of everything start that the sessions of this run made."""

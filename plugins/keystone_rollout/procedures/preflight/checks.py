@@ -16,6 +16,7 @@ from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
+from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
@@ -36,6 +37,7 @@ from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.run_directory import runs_folder
 from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook
+from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.hop import HopChecks
@@ -61,7 +63,7 @@ class PreflightChecks:
 
     def __init__(self, cloud: Cloud, lock: UpgradeLock | None = None) -> None:
         self.cloud = cloud
-        self.lock = lock or UpgradeLock(cloud, run_id="")
+        self.lock = lock or UpgradeLock(cloud, RunIdentity(""))
         self.left_out: dict[str, Mark] = {}
         self.fingerprints: dict[str, str] = {}
         self.releases: dict[str, str] = {}
@@ -282,10 +284,16 @@ class PreflightChecks:
         with socket.socket() as probe:
             free = probe.connect_ex(("127.0.0.1", port)) != 0
         measured = "free" if free else "occupied"
-        broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
-        if not free and broken is not None and broken.is_alive():
+        broken = None if free else self._load_of_broken_run()
+        if broken is not None and broken.is_alive():
             free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
         return [
             finding(free, "load page", f"127.0.0.1:{port}", measured,
                     "free", "end the load of an earlier run, or change load.web_port")
         ]  # fmt: skip
+
+    def _load_of_broken_run(self) -> LoadGeneratorHook | None:
+        holder = self.lock.holder() if self.lock.break_run else None
+        if holder is None or holder.run_id != self.lock.break_run:
+            return None
+        return InterruptedRun(holder.run_id, holder.token).load()

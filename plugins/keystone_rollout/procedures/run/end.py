@@ -81,9 +81,9 @@ def remove_leftovers(cloud: Cloud) -> list[Path]:
 class InterruptedRun:
     """Handle what is left of a run whose lock was broken, if it ran on this machine."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, token: str = "") -> None:
         self.run_id = run_id
-        self.directory = RunDirectory.existing(run_id)
+        self.directory = RunDirectory.existing(run_id, token)
 
     def load(self) -> LoadGeneratorHook | None:
         """Return the run's newest load session, or None where it is not on this machine."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -40,7 +41,12 @@ class RolloutRun:
         self.cloud = cloud
         self.directory = directory
         self.task_id = task_id
-        self.lock = UpgradeLock(cloud, directory.run_id, break_run)
+        self.break_run = break_run
+
+    @cached_property
+    def lock(self) -> UpgradeLock:
+        """Return the cloud's lock as this run sees it; RunNotIdentified if it has no identity."""
+        return UpgradeLock(self.cloud, self.directory.identity(), self.break_run)
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any], *, any_hop: bool = False) -> RolloutRun:
@@ -50,7 +56,7 @@ class RolloutRun:
         """
         cloud = _cloud(context["params"], any_hop=any_hop)
         label = str(context["ti"].task_id)
-        directory = RunDirectory(str(context["run_id"]))
+        directory = RunDirectory.of(context)
         return cls(cloud, directory, label, str(context["params"].get("break_lock") or "").strip())
 
     def record_deviations(self, params: Mapping[str, Any]) -> None:

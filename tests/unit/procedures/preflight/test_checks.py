@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -53,3 +54,28 @@ def test_a_package_of_the_target_on_a_schema_that_is_not_migrated_is_too_early(
     found = preflight("2:13.0.4-0ubuntu1.2")
     found.releases, found.expanded = {"keystone-1": reported}, False
     assert found._no_new_node_on_old_schema().ok is ok
+
+
+def test_the_record_and_temporary_files_need_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: SimpleNamespace(free=(256 << 20) - 1)
+    )  # fmt: skip
+    checks_made = dict(preflight("13.0.4")._checks())
+    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path / "runs"))
+    for subject in ("record", "temporary files"):
+        (verdict,) = checks_made[subject]()
+        assert (verdict.ok, verdict.check, verdict.measured) == (False, "free space", "255 MiB")
+        assert verdict.limit == "writable, at least 256 MiB (limits.free_bytes)"
+
+
+def test_a_folder_that_takes_no_file_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    (verdict,) = preflight("13.0.4")._room(Path("/proc"))
+    assert not verdict.ok
+    assert verdict.measured.startswith("not writable: ")
+
+
+def test_enough_room_is_enough(tmp_path: Path) -> None:
+    (verdict,) = preflight("13.0.4")._room(tmp_path / "not" / "made yet")
+    assert verdict.ok, verdict

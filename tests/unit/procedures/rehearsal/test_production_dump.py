@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.places.exchange import chunks
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
 
 GOOD = (
@@ -50,3 +51,11 @@ def test_a_dump_that_is_not_whole_is_refused(
 def test_a_dump_that_is_not_there_is_named(tmp_path: Path) -> None:
     verdict = str(ProductionDump(load_cloud("lab"), str(tmp_path / "no.sql")).judge())
     assert f"FAILED dump of production ({tmp_path / 'no.sql'}): measured not readable" in verdict
+
+
+@pytest.mark.parametrize("name", ["p.sql", "p.sql.gz"])
+def test_a_dump_is_unpacked_on_its_way_and_never_onto_a_disk(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(GOOD) if name.endswith("gz") else GOOD)
+    with ProductionDump(load_cloud("lab"), str(tmp_path / name))._open() as stream:
+        assert b"".join(chunks(stream)) == GOOD
+    assert [path.name for path in tmp_path.iterdir()] == [name]
