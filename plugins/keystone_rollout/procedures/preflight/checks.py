@@ -22,21 +22,14 @@ from keystone_rollout.hooks.database.keystone import (
     SET_GLOBAL,
 )
 from keystone_rollout.procedures.plan.reader import migration_state
+from keystone_rollout.procedures.preflight.finding import UNTOUCHED, finding
 from keystone_rollout.procedures.preflight.hop import HopChecks
 from keystone_rollout.procedures.preflight.trust import TrustChecks
 from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.run import RolloutRun
 
-UNTOUCHED = "nothing was touched"
 NAMED_AT_MOST = 5
 """Commands that a finding names; more of them say no more."""
-
-
-def finding(
-    ok: bool, check: str, subject: str, measured: str, limit: str, next_step: str
-) -> Verdict:
-    """Return a verdict whose consequence is that the upgrade has not begun."""
-    return Verdict(ok, check, subject, measured, limit, UNTOUCHED, next_step)
 
 
 class PreflightChecks:

@@ -11,8 +11,7 @@ from keystone_rollout.domain.cloud.tls import Peer
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.trust.certificates import TrustError, peer_of, refused
 from keystone_rollout.hooks.trust.databases import database_address
-
-UNTOUCHED = "nothing was touched"
+from keystone_rollout.procedures.preflight.finding import finding
 
 
 class TrustChecks:
@@ -37,16 +36,16 @@ class TrustChecks:
     def _certificate(self, peer: Peer) -> Verdict:
         check, address = "certificate", peer.address
         if not peer.verified:
-            return Verdict(True, check, address, f"not verified, because: {peer.because}",
-                           "trusted, or a reason in the cloud file", UNTOUCHED, "")  # fmt: skip
+            return finding(True, check, address, f"not verified, because: {peer.because}",
+                           "trusted, or a reason in the cloud file", "")  # fmt: skip
         try:
             found = refused(peer)
         except (OSError, TrustError) as error:
-            return Verdict(False, check, address, str(error), peer.allowed, UNTOUCHED,
+            return finding(False, check, address, str(error), peer.allowed,
                            "correct its URL or tls.ca_file, or repair it")  # fmt: skip
         if found is None:
-            return Verdict(True, check, address, "trusted", peer.allowed, UNTOUCHED, "")
-        return Verdict(False, check, address, found.read, peer.allowed, UNTOUCHED, found.next_step)
+            return finding(True, check, address, "trusted", peer.allowed, "")
+        return finding(False, check, address, found.read, peer.allowed, found.next_step)
 
     def _addresses(self, https: list[Peer]) -> list[Verdict]:
         """Return whether something connects to each address that section `tls` names.
@@ -58,9 +57,9 @@ class TrustChecks:
         used = {peer.address for peer in https}
         used |= {database_address(BaseHook.get_connection(name)) for name in databases}
         return [
-            Verdict(address in used, "tls address", address,
+            finding(address in used, "tls address", address,
                     "in use" if address in used else "nothing connects to it",
-                    f"one of {', '.join(sorted(used))}", UNTOUCHED,
+                    f"one of {', '.join(sorted(used))}",
                     "correct it in tls.addresses of the cloud file, or remove it there")
             for address in self.cloud.tls.addresses
         ]  # fmt: skip

@@ -11,7 +11,7 @@ from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.systems import Balancer, NodeMachine, SchemaView
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.procedures.preflight.checks import finding
+from keystone_rollout.procedures.preflight.finding import finding
 from keystone_rollout.procedures.run.run import RolloutRun
 
 ADMINISTRATOR_NEEDS = (
