@@ -24,9 +24,8 @@ NO_SYSTEM = {
 
 LATER = {
     "operators.keystone_manage": {"DeliveringClient"},
-    f"{PACKAGE}.procedures.load.session": {"KeystoneApiHook", "LoadGeneratorHook"},
     f"{PACKAGE}.procedures.rehearsal.production_dump": {
-        "BackupLoad", "SchemaReader", "SchemaSwap", "dump_problems", "inside",
+        "dump_problems", "inside",
     },
     f"{PACKAGE}.procedures.preflight.trust": {"database_address", "peer_of", "refused"},
     f"{PACKAGE}.procedures.run.end": {

@@ -14,7 +14,6 @@ READ_THEMSELVES = {
     f"{PACKAGE}.hooks.locust.generator": "waits for a process of this machine, in the real time "
     "in which Locust works",
     f"{PACKAGE}.hooks.locust.process": "as the generator: how long a real process takes to end",
-    f"{PACKAGE}.procedures.load.session": "takes the run's clock once its gate only looks",
 }
 """Modules that read the time themselves, each with the reason."""
 

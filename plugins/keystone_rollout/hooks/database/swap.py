@@ -99,6 +99,10 @@ class SchemaSwap:
         self._file(self.kept).unlink(missing_ok=True)
         self.admin.run(f"DROP DATABASE IF EXISTS {quoted(self.replaced.schema)}", autocommit=True)
 
+    def drop_replaced(self) -> None:
+        """Drop the tables that were moved aside, which nobody wants back."""
+        self.admin.run(f"DROP DATABASE {quoted(self.replaced.schema)}", autocommit=True)
+
     def _file(self, schema: SchemaReader) -> Path:
         return self.folder / f"{self.replaced.schema}.{schema.schema}.definitions"
 

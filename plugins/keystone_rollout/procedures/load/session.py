@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
 
-from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample, Window, merge, with_unwritten_failures
 from keystone_rollout.domain.load.verdict import (
@@ -22,9 +20,8 @@ from keystone_rollout.domain.run.events import (
     LoadStopped,
     Look,
 )
+from keystone_rollout.domain.run.systems import LoadEnd, LoadGenerator
 from keystone_rollout.domain.verdict import Verdict, failed
-from keystone_rollout.hooks.keystone.api import KeystoneApiHook
-from keystone_rollout.hooks.locust.generator import LoadEnd, LoadGeneratorHook
 from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
@@ -43,9 +40,8 @@ class LoadSession:
         self.number = len(run.directory.events(LoadStarted))
         self.generator = self._generator(self.number)
 
-    def _generator(self, number: int) -> LoadGeneratorHook:
-        folder = self.run.directory.load / str(number)
-        return LoadGeneratorHook(folder, web_port=self.run.cloud.load.web_port)
+    def _generator(self, number: int) -> LoadGenerator:
+        return self.run.load.session(self.run.directory.load / str(number))
 
     @property
     def profile(self) -> LoadProfile:
@@ -59,11 +55,6 @@ class LoadSession:
         """Return how the names of everything start that the sessions of this run made."""
         return [self._profile(number).name_prefix for number in range(1, self.number + 1)]
 
-    def account(self) -> KeystoneAccount:
-        """Return the administrator with whom the load works."""
-        api = KeystoneApiHook(self.run.cloud.api.connection, tls=self.run.cloud.tls)
-        return KeystoneAccount(auth_url=api.url, **api.credentials())
-
     def start(self) -> None:
         """Start a session unless one runs; return once every client is at work."""
         if self.number and not self._stopped() and self.generator.is_alive():
@@ -76,7 +67,7 @@ class LoadSession:
         try:
             self.generator.start(
                 self.profile,
-                self.account(),
+                self.run.keystone.account(),
                 run_time_seconds=load.run_time,
                 allow_host=load.allow_host,
                 tls=self.run.cloud.tls,
@@ -90,9 +81,9 @@ class LoadSession:
 
     def measure_baseline(self) -> Verdict:
         """Measure the undisturbed cloud for limits.load.baseline_seconds; return the verdict."""
-        start = time.time()
-        time.sleep(self.limits.baseline_seconds)
-        end = time.time()
+        start = self.run.clock.now()
+        self.run.clock.sleep(self.limits.baseline_seconds)
+        end = self.run.clock.now()
         baseline = merge(self.generator.samples(), start=start, end=end)
         self.run.directory.record(BaselineMeasured(
             session=self.number, start=start, end=end, p99=baseline.percentile(99),
@@ -109,7 +100,7 @@ class LoadSession:
 
     def judge(self) -> list[Verdict]:
         """Return one verdict for each question about the load since the last look."""
-        now = time.time()
+        now = self.run.clock.now()
         window = window_since(self.generator.samples(), self._last_look(), now, self.limits)
         session = with_unwritten_failures(merge(self.all_samples()), self.generator.failures())
         return [
@@ -123,12 +114,12 @@ class LoadSession:
 
     def wait_enough_requests(self, seconds: float) -> Verdict:
         """Let the load go on until the session proves enough, at most ``seconds`` longer."""
-        end = time.monotonic() + seconds
+        end = self.run.clock.elapsed() + seconds
         while True:
             verdict = judge_session(merge(self.all_samples()), self.limits)
-            if verdict.ok or time.monotonic() > end or not self.generator.is_alive():
+            if verdict.ok or self.run.clock.elapsed() > end or not self.generator.is_alive():
                 return verdict
-            time.sleep(2)
+            self.run.clock.sleep(2)
 
     def stop(self) -> LoadEnd | None:
         """End the session on purpose; harmless where none runs."""
@@ -142,7 +133,7 @@ class LoadSession:
         """Tell whether the newest session was ended by us, rather than having died."""
         return self.number > 0 and self._stopped()
 
-    def sessions(self) -> list[LoadGeneratorHook]:
+    def sessions(self) -> list[LoadGenerator]:
         """Return every session of this run, the oldest first."""
         return [self._generator(number) for number in range(1, self.number + 1)]
 
@@ -162,7 +153,7 @@ class LoadSession:
     def _last_look(self) -> float:
         # watch_load looks all the time; a boundary judges all since the boundary before.
         looks = [event.t for event in self._looks() if event.look is not Look.WATCH]
-        return max(looks, default=time.time())
+        return max(looks, default=self.run.clock.now())
 
     def _seen_before(self) -> list[Verdict]:
         """Return what an earlier look at this session found violated: it stays violated."""

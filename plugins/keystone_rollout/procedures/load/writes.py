@@ -25,7 +25,7 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
     for number, generator in enumerate(session.sessions(), start=1):
         if number in checked:
             continue
-        writes = run.keystone.writes(session.account())
+        writes = run.keystone.writes(run.keystone.account())
         found = writes.check(generator.directory / "ledger.jsonl")
         verdict = found.verdict()
         run.directory.record(WritesChecked(session=number, **asdict(found)))

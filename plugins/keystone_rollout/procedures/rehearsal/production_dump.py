@@ -16,12 +16,9 @@ from pathlib import Path
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.recovery.dump import DumpRefused, judge_dump, judge_dump_release
-from keystone_rollout.domain.schema.difference import quoted
+from keystone_rollout.domain.run.systems import Swap
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.database.comparison import SchemaReader
-from keystone_rollout.hooks.database.loader import BackupLoad
-from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.dumps import dump_problems, inside
 from keystone_rollout.procedures.restore.outage import PlannedOutage
@@ -76,18 +73,15 @@ class ProductionDump:
         It is loaded beside the live schema and moved in whole: a bad one changes nothing.
         """
         project_path(self.cloud.backup_directory).mkdir(parents=True, exist_ok=True, mode=0o700)
-        load = BackupLoad(self.cloud)
-        live = SchemaReader(
-            self.cloud.databases.administrator, self.cloud.databases.schema_name, self.cloud.tls
-        )
-        with load.meanwhile(self.path) as loaded:
-            settle([judge_dump_release(self.path.name, loaded.versions(), live.versions(),
+        live = self.run.schema.live.versions
+        with self.run.scratch.meanwhile(self.path) as loaded:
+            settle([judge_dump_release(self.path.name, loaded.versions(), live(),
                                        self.cloud.source)])  # fmt: skip
-            replaced = replaced_schema(self.run.clock.now())
+            swap = self.run.scratch.swap(replaced_schema(self.run.clock.now()))
             with self._nodes_stopped():
-                self._swap(SchemaSwap(self.cloud, replaced))
+                self._swap(swap)
                 self._flush_caches()
-            load.admin.run(f"DROP DATABASE {quoted(replaced)}", autocommit=True)
+            swap.drop_replaced()
 
     @contextmanager
     def _nodes_stopped(self) -> Iterator[None]:
@@ -103,7 +97,7 @@ class ProductionDump:
         finally:
             outage.put_back(names, [self.cloud.source])
 
-    def _swap(self, swap: SchemaSwap) -> None:
+    def _swap(self, swap: Swap) -> None:
         try:
             swap.move()
         except Exception:

@@ -17,7 +17,6 @@ from airflow.providers.docker.hooks.docker import DockerHook
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
-from keystone_rollout.domain.cloud.notifications import Message, Notification
 from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.run.systems import Outside, Systems
@@ -184,9 +183,7 @@ class RealBackups(BackupStore):
         existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         return shutil.disk_usage(existing).free
 
-    def client_missing(self) -> str | None:
-        """Say which of the database's programs this machine lacks."""
-        return client_missing()
+    client_missing = staticmethod(client_missing)
 
     def verify(self, name: str) -> tuple[Path, Verdict]:
         """Dump and compare, see DatabaseBackup."""
@@ -318,13 +315,8 @@ class RealSystems:
 class RealNotifiers:
     """Airflow's notifiers."""
 
-    def make(self, settings: Notification, message: Message, seconds: int) -> Any:
-        """Return a notifier, see make_notifier."""
-        return make_notifier(settings, message, seconds)
-
-    def problem(self, settings: Notification) -> str:
-        """Return what will keep a message from arriving, or an empty text."""
-        return problem(settings)
+    make = staticmethod(make_notifier)
+    problem = staticmethod(problem)
 
 
 class RealOutside:
@@ -333,25 +325,12 @@ class RealOutside:
     clock: Clock = SYSTEM_CLOCK
     notifiers = RealNotifiers()
 
-    def cloud(
-        self,
-        name: str,
-        source: str = "",
-        target: str = "",
-        *,
-        any_hop: bool = False,
-        overrides: Mapping[str, Any] | None = None,
-    ) -> Cloud:
-        """Read a cloud file; CloudFileError with all findings."""
-        return load_cloud(name, source, target, any_hop=any_hop, overrides=overrides)
+    cloud = staticmethod(load_cloud)
+    estimate = staticmethod(read_estimate)
 
     def record(self, run_id: str, folder: Path | None = None) -> RunDirectory:
         """Return a run's folder."""
         return RunDirectory(run_id, folder, self.clock)
-
-    def estimate(self, cloud: Cloud) -> dict[str, Any]:
-        """Return what earlier upgrades took."""
-        return read_estimate(cloud)
 
     def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Systems:
         """Return the real systems of a cloud."""
