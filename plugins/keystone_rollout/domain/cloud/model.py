@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
     ValidationInfo,
@@ -27,6 +25,7 @@ from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.node.steps import NodeSteps
 from keystone_rollout.domain.releases.identity import Identity, parse_identity
 from keystone_rollout.domain.releases.release import check_hop, read_committed_reasons
+from keystone_rollout.domain.section import Section
 
 
 def _known_release(text: str) -> str:
@@ -42,12 +41,6 @@ ANY_HOP = "any_hop"
 
 UNIQUE = {"nodes": ("name", "ssh", "server", "url"), "load_balancers": ("name",)}
 """Sections whose entries have to differ from each other, and in which keys."""
-
-
-class Section(BaseModel):
-    """Refuse keys nobody reads, so that a typo is an error and not a silent default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class UpgradeContainer(Section):

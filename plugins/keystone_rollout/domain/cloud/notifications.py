@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from keystone_rollout.domain.section import Section
 
 Happening = Literal["started", "halted", "approval_needed", "rolled_back", "finished"]
 HAPPENINGS: tuple[Happening, ...] = get_args(Happening)
 Way = Literal["apprise", "smtp", "slack"]
 
 
-class Notification(BaseModel):
+class Notification(Section):
     """One receiver; the secret that it needs stays in the Airflow connection."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     via: Way = Field(description="Airflow provider whose notifier is used")
     connection: str = Field(

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from croniter import CroniterError, croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from keystone_rollout.domain.section import Section
 from keystone_rollout.domain.verdict import Verdict
 
 CRON_FIELDS = 5
@@ -37,10 +38,8 @@ def check_schedule(text: str) -> str:
     )
 
 
-class Rehearsal(BaseModel):
+class Rehearsal(Section):
     """When a staging cloud is reset and upgraded, and how it is reset."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schedule: Annotated[str, AfterValidator(check_schedule)] = Field(
         description="cron expression, in UTC"

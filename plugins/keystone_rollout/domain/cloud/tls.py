@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
     field_validator,
     model_validator,
 )
+
+from keystone_rollout.domain.section import Section
 
 HTTPS_PORT = 443
 _ADDRESS = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?")
@@ -50,10 +50,8 @@ def canonical_address(text: str) -> str:
     return f"{match[1]}:{match[2] or HTTPS_PORT}"
 
 
-class TrustedAddress(BaseModel):
+class TrustedAddress(Section):
     """Say what the certificate of one address has to show."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str | None = Field(
         None,
@@ -115,10 +113,8 @@ class Peer:
         return f"the certificate of {self.address} is not verified, because: {self.because}"
 
 
-class Tls(BaseModel):
+class Tls(Section):
     """Say whose certificates are trusted. Plain HTTP needs nothing of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ca_file: str | None = Field(
         None,

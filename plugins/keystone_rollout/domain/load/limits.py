@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from keystone_rollout.domain.section import Section
 
 
-class LoadLimits(BaseModel):
+class LoadLimits(Section):
     """How much the load may suffer before the upgrade stops.
 
     The defaults fit two cores that do everything: clients, proxy, database, three nodes and the
@@ -13,8 +15,6 @@ class LoadLimits(BaseModel):
     rest, 32/s and 1.5 s while packages are unpacked, 8/s and 4 s when other builds take the cores
     as well. Tighten them for a cloud with machines of its own.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     failure_budget: int = Field(
         default=0, ge=0, description="failed requests allowed over the whole run, not per window"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from keystone_rollout.domain.section import Section
 
 Action = Literal[
     "issue_token",
@@ -38,10 +40,8 @@ DEFAULT_WEIGHTS: dict[Action, int] = {
 }
 
 
-class LoadProfile(BaseModel):
+class LoadProfile(Section):
     """The amount of load; the load's process reads it as JSON."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rate: float = Field(
         default=60.0, gt=0, le=5000, description="actions per second of all clients together"

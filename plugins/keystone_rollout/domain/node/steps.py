@@ -13,11 +13,12 @@ from itertools import product
 from typing import Literal
 
 from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.privileges import privilege_problem, unlisted_commands
 from keystone_rollout.domain.releases.identity import Identity, parse_identity
+from keystone_rollout.domain.section import Section
 
 
 class Step(StrEnum):
@@ -46,10 +47,8 @@ _ANY_FACTS = {
 """Stand-ins for Cloud.node_facts: a template has to render before the whole cloud is known."""
 
 
-class NodeSteps(BaseModel):
+class NodeSteps(Section):
     """A preset, its variables, and replacements for single steps."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: Literal["apt", "dnf", "yum"] = Field(description="kind of node")
     variables: dict[str, str] = Field({}, description="values the preset's templates name")

@@ -7,17 +7,15 @@ from functools import cache
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from keystone_rollout.domain.section import Section
 
 Number = Annotated[int, Field(ge=10)]
 VersionTable = Literal["migrate_version", "alembic_version"]
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Series(_Row):
+class Series(Section):
     """The facts about all versions of one release, such as 13 (Queens)."""
 
     number: Number
@@ -41,7 +39,7 @@ class Series(_Row):
         return self.name or (self.codename.lower() if self.codename.isalpha() else None)
 
 
-class Option(_Row):
+class Option(Section):
     """An option of the target's keystone.conf that a hop depends on."""
 
     section: str
@@ -53,7 +51,7 @@ class Option(_Row):
         return f"[{self.section}] {self.option}" + (f" = {self.value}" if self.value else "")
 
 
-class HopNeeds(_Row):
+class HopNeeds(Section):
     """The needs of one hop beyond the procedure that all hops share."""
 
     source: Number
@@ -66,7 +64,7 @@ class HopNeeds(_Row):
     remarks: list[str] = []
 
 
-class Catalogue(_Row):
+class Catalogue(Section):
     """Every release, in order, and the hops with needs of their own."""
 
     releases: list[Series]
