@@ -167,7 +167,7 @@ def test_a_connection_that_cannot_lead_to_a_copy_is_refused_without_a_secret(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_COPY_OWNER", OWNER)
     write(tmp_path / "keystone.conf", "mysql://somebody:s3cret@database")
-    with pytest.raises(PhaseConfigurationError, match="read something else than") as caught:
+    with pytest.raises(PhaseConfigurationError, match="read another form than") as caught:
         phase_configuration(cloud(tmp_path), COPY)
     assert "s3cret" not in str(caught.value)
 
