@@ -14,7 +14,7 @@ from keystone_rollout.dag_parts.trigger_form import (
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.restore.outage import RestoreNodesOperator, StopKeystoneOperator
 from operators.restore.plan import PlanRestoreOperator
-from operators.restore.settle import DropScratchSchemaOperator, SettleServersOperator
+from operators.restore.settle import DropScratchSchemaOperator, ReturnServersOperator
 from operators.restore.swap import ConfirmRestoreOperator, SwapSchemasOperator
 from operators.restore.verify import VerifyRestoreOperator
 from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_run
@@ -43,7 +43,7 @@ with DAG(
 
     # The run's state needs a leaf that follows every step and no teardown.
     restore_succeeded = EndRunOperator(task_id="restore_succeeded")
-    settle_servers = SettleServersOperator(task_id="settle_servers")
+    settle_servers = ReturnServersOperator(task_id="settle_servers")
     drop_scratch = DropScratchSchemaOperator(task_id="drop_scratch_schema")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")

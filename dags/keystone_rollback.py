@@ -13,7 +13,7 @@ from keystone_rollout.dag_parts.trigger_form import (
     lock_params,
 )
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
-from operators.nodes import RecoverNodesOperator, UpgradeNodeOperator, VerifyNodesOperator
+from operators.nodes import ReturnNodesOperator, UpgradeNodeOperator, VerifyNodesOperator
 from operators.plan_upgrade import ListNodesOperator, PlanUpgradeOperator, PreflightOperator
 from operators.rollback_control import CheckWayBackOperator, TellLeftBehindOperator
 from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_run
@@ -36,7 +36,7 @@ with DAG(
     check_way_back = CheckWayBackOperator(task_id="check_way_back")
     preflight = PreflightOperator(task_id="preflight")
     take_lock = TakeLockOperator(task_id="take_lock").as_setup()
-    recover_nodes = RecoverNodesOperator(task_id="recover_nodes")
+    recover_nodes = ReturnNodesOperator(task_id="recover_nodes")
     load = load_group()
 
     with TaskGroup("nodes"):
@@ -52,7 +52,7 @@ with DAG(
         tell_left_behind = TellLeftBehindOperator(task_id="tell_left_behind")
 
     rollback_succeeded = EndRunOperator(task_id="rollback_succeeded")
-    return_nodes = RecoverNodesOperator(task_id="return_nodes")
+    return_nodes = ReturnNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 

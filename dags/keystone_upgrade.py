@@ -23,7 +23,7 @@ from operators.keystone_manage import ImageCheckOperator, TokenFlushOperator
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.migrate_schema import PhaseOperator
 from operators.nodes import (
-    RecoverNodesOperator,
+    ReturnNodesOperator,
     StagePackagesOperator,
     UpgradeNodeOperator,
     VerifyNodesOperator,
@@ -36,8 +36,8 @@ from operators.plan_upgrade import (
 )
 from operators.run_end import EndRunOperator, WriteReportOperator, end_resumed_run
 from operators.saved_variable_control import (
-    RestoreFunctionCreatorsOperator,
-    RestoreIsolationOperator,
+    ResetFunctionCreatorsOperator,
+    ResetIsolationOperator,
     SetFunctionCreatorsOperator,
     SetReadCommittedOperator,
 )
@@ -62,14 +62,14 @@ with DAG(
     preflight = PreflightOperator(task_id="preflight")
     go_on = GoOnOperator(task_id="go_on")
     take_lock = TakeLockOperator(task_id="take_lock").as_setup()
-    recover_nodes = RecoverNodesOperator(task_id="recover_nodes")
+    recover_nodes = ReturnNodesOperator(task_id="recover_nodes")
     backup = BackupDatabaseOperator(task_id="backup_database")
     load = load_group()
 
     set_creators = SetFunctionCreatorsOperator(task_id="set_function_creators").as_setup()
-    restore_creators = RestoreFunctionCreatorsOperator(task_id="restore_function_creators")
+    restore_creators = ResetFunctionCreatorsOperator(task_id="restore_function_creators")
     set_isolation = SetReadCommittedOperator(task_id="set_read_committed").as_setup()
-    restore_isolation = RestoreIsolationOperator(task_id="restore_isolation")
+    restore_isolation = ResetIsolationOperator(task_id="restore_isolation")
 
     with TaskGroup("packages"):
         list_nodes = ListNodesOperator(task_id="list_nodes")
@@ -117,7 +117,7 @@ with DAG(
     # A teardown whose failure counts hides the failures before it, so the run's state needs a
     # leaf of its own that follows every step and no teardown.
     upgrade_succeeded = EndRunOperator(task_id="upgrade_succeeded")
-    return_nodes = RecoverNodesOperator(task_id="return_nodes")
+    return_nodes = ReturnNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
     report = WriteReportOperator(task_id="write_report")
 

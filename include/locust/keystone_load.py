@@ -102,7 +102,7 @@ def _task(name: Action, run: Run) -> Callable[[Any], None]:
 
 
 class KeystoneUser(User):
-    """Draw an action by weight, at the user's share of the profile's rate."""
+    """A client that draws actions by weight, at its share of the profile's rate."""
 
     host = AUTH_URL
     wait_time = constant_throughput(PROFILE.rate / PROFILE.users)

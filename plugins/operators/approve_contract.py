@@ -17,7 +17,7 @@ from keystone_rollout.web.links import ReportLink
 
 
 class ApproveContractOperator(ApprovalOperator):
-    """Show the evidence and wait; no answer within the cloud file's time is a rejection."""
+    """A question with its evidence; no answer within the cloud file's time is a rejection."""
 
     operator_extra_links = (ReportLink(),)
 
@@ -30,7 +30,7 @@ class ApproveContractOperator(ApprovalOperator):
         )
 
     def execute(self, context: Any) -> None:
-        """Put what was measured into the question, then wait for the answer."""
+        """Put the measurements into the question, then wait for the answer."""
         run = RolloutRun.from_context(context)
         open_gate(run, "before approval")
         self.response_timeout = timedelta(seconds=run.cloud.limits.approval_seconds)
@@ -39,7 +39,7 @@ class ApproveContractOperator(ApprovalOperator):
         try:
             write_report_so_far(run.directory)
             ReportLink().show_run(self, context)
-        except Exception:  # the question itself holds what has to be known
+        except Exception:  # the question itself holds the evidence
             self.log.exception("There is no report so far")
         tell_approval_needed(run, self.body)
         super().execute(context)

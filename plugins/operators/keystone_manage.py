@@ -25,12 +25,12 @@ from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class KeystoneManageOperator(DockerOperator):
-    """Run one keystone-manage command, with keystone.log as the task's log.
+    """One keystone-manage command, with keystone.log as the task's log.
 
     Image, network and configuration come from the cloud file. The configuration holds the
     database password; it is mounted read-only, so no secret is in the command or environment.
 
-    :param arguments: what follows `keystone-manage`
+    :param arguments: arguments of `keystone-manage`
     """
 
     interruptible = True
@@ -42,7 +42,7 @@ class KeystoneManageOperator(DockerOperator):
             command=arguments,
             docker_url=DOCKER,
             mount_tmp_dir=False,
-            # Removed by us, once its end is known: a task that dies before has to leave it.
+            # We remove it once its end is known: a task that dies before has to leave it.
             auto_remove="never",
             xcom_all=True,
             **kwargs,
@@ -58,10 +58,10 @@ class KeystoneManageOperator(DockerOperator):
             return client
         return DeliveringClient(client, PARENT, self.configuration.archive)
 
-    def settle_earlier(self, run: RolloutRun) -> None:
+    def wait_for_earlier(self, run: RolloutRun) -> None:
         """Wait for the container of an earlier attempt, so that nothing runs beside it."""
         try:
-            self.log.info(run.engine.container.settle_earlier())
+            self.log.info(run.engine.container.wait_for_earlier())
         except PhaseContainerError as error:
             with run.step("settle_earlier_container"):  # the report says why by its failed steps
                 raise AirflowFailException(str(error)) from error
@@ -125,7 +125,7 @@ class KeystoneManageOperator(DockerOperator):
 
 
 class ImageCheckOperator(KeystoneManageOperator):
-    """Run one check of the target release, and hold its findings against the cloud file.
+    """One check of the target release, its findings compared with the cloud file's policy.
 
     :param check: name of a row of domain.releases.image_checks
     """
@@ -140,7 +140,7 @@ class ImageCheckOperator(KeystoneManageOperator):
         if not check.is_in(run.cloud.target_release):
             self.log.info("%s has no %s: nothing to do", run.cloud.target_release, check.name)
             return
-        self.settle_earlier(run)
+        self.wait_for_earlier(run)
         open_gate(run, f"before {check.name}")
         with run.step(check.name):
             status, lines = self.keystone_manage(run, context)
@@ -151,7 +151,7 @@ class ImageCheckOperator(KeystoneManageOperator):
 
 
 class TokenFlushOperator(KeystoneManageOperator):
-    """Run `keystone-manage token_flush` where the target release still has it."""
+    """`keystone-manage token_flush`, if the target release still has it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(arguments=["token_flush"], **kwargs)
@@ -163,7 +163,7 @@ class TokenFlushOperator(KeystoneManageOperator):
         if not release.series.token_flush:
             self.log.info("%s has no token_flush (gone since Stein): nothing to do", release)
             return
-        self.settle_earlier(run)
+        self.wait_for_earlier(run)
         open_gate(run, "before token_flush")
         with run.step("token_flush"):
             status, lines = self.keystone_manage(run, context)

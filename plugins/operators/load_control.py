@@ -6,7 +6,7 @@ from typing import Any
 
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.load.writes import check_writes
-from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.gate import open_gate, require
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import LoadLink
 from operators.rollout_operator import RolloutOperator
@@ -15,7 +15,7 @@ ENOUGH_REQUESTS_SECONDS = 300.0
 
 
 class StartLoadOperator(RolloutOperator):
-    """Start Locust as a process of its own, and wait until its clients are served."""
+    """The start of Locust as a process of its own, until its clients are served."""
 
     operator_extra_links = (LoadLink(),)
 
@@ -29,19 +29,19 @@ class StartLoadOperator(RolloutOperator):
 
 
 class MeasureBaselineOperator(RolloutOperator):
-    """Measure the undisturbed cloud, with which every later window is compared."""
+    """The measurement of the undisturbed cloud, with which every later window is compared."""
 
     operator_extra_links = (LoadLink(),)
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail where the cloud does not serve the load even before anything changes."""
+        """Fail if the cloud does not serve the load even before anything changes."""
         session = LoadSession(run)
         LoadLink().show(self, context, session.generator.web)
-        settle(run, "baseline", [session.measure_baseline()])
+        require(run, "baseline", [session.measure_baseline()])
 
 
 class JudgeLoadOperator(RolloutOperator):
-    """Judge the load at the end: clean, and enough of it to prove anything."""
+    """The judgement of the load at the end: is it clean, and enough to prove anything?"""
 
     operator_extra_links = (LoadLink(),)
 
@@ -51,11 +51,11 @@ class JudgeLoadOperator(RolloutOperator):
         LoadLink().show(self, context, session.generator.web)
         enough = session.wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
         open_gate(run, "end")
-        settle(run, "end", [enough])
+        require(run, "end", [enough])
 
 
 class StopLoadOperator(RolloutOperator):
-    """End the load, however the run went."""
+    """The end of the load, in a good run and in a bad one."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Stop Locust; its own HTML report stays in the run's directory."""
@@ -64,8 +64,8 @@ class StopLoadOperator(RolloutOperator):
 
 
 class CheckWritesOperator(RolloutOperator):
-    """Look up every user whose creation was acknowledged, and authenticate as each."""
+    """The check of every user whose creation was acknowledged, with a login as each."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail where one write is missing; where none is, remove what the load made."""
-        settle(run, "acknowledged writes", check_writes(run))
+        """Fail if a write is missing; otherwise remove the load's objects."""
+        require(run, "acknowledged writes", check_writes(run))

@@ -1,4 +1,4 @@
-"""Take the cloud's lock before anything is changed, and give it back whatever happens."""
+"""Take the cloud's lock before anything is changed, and release it in every case."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from operators.rollout_operator import RolloutOperator
 
 
 class TakeLockOperator(RolloutOperator):
-    """Take the lock; after a deliberate break, clean up what the dead run left behind."""
+    """The taking of the lock; after a deliberate break it cleans up after the dead run."""
 
     def run_step(self, run: RolloutRun, context: Any) -> str:
-        """Return who held the lock before, or an empty text; fail where another run holds it."""
+        """Return the former holder of the lock, or an empty text; fail if another run holds it."""
         broken = hold_lock(run, "upgrade lock")
         try:
-            dead = self._settle(run, broken.run_id if broken else "")
+            dead = self._clean_up(run, broken.run_id if broken else "")
             tell_started(run, str(context["ti"].dag_id), dead)
         except BaseException:
             # A setup that fails has no teardown: nobody else would release the lock.
@@ -27,12 +27,12 @@ class TakeLockOperator(RolloutOperator):
             raise
         return dead
 
-    def _settle(self, run: RolloutRun, dead: str) -> str:
+    def _clean_up(self, run: RolloutRun, dead: str) -> str:
         if dead:
             self.log.warning("The lock of run %s was broken deliberately", dead)
         done = InterruptedRun(dead).clean_up() if dead else []
         # A killed task leaves its container at work; nothing may start beside it.
-        done.append(run.engine.container.settle_earlier())
+        done.append(run.engine.container.wait_for_earlier())
         for text in done:
             self.log.info(text)
         taken = LockChanged(state=LockState.TAKEN)
@@ -43,10 +43,10 @@ class TakeLockOperator(RolloutOperator):
 
 
 class ReleaseLockOperator(RolloutOperator):
-    """Give the lock back, however the run went."""
+    """The release of the lock, in a good run and in a bad one."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Release, or say whose it is by now."""
+        """Release the lock, or log its present holder."""
         if run.lock.release():
             run.directory.record(LockChanged(state=LockState.RELEASED))
             return

@@ -19,13 +19,13 @@ from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.lock_watch import LockWatchError
 from keystone_rollout.hooks.files.keystone_configuration import PhaseConfigurationError
 from keystone_rollout.procedures.node.verdicts import before_contract, verify_nodes
-from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.gate import open_gate, require
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.keystone_manage import KeystoneManageOperator
 
 
 class PhaseOperator(KeystoneManageOperator):
-    """Take the database through one phase: expand, migrate or contract.
+    """One phase of the database: expand, migrate or contract.
 
     Compares the version table with the image's migrations before and after: a phase that is done,
     or does nothing in this release, is not run; nor is one whose predecessor is not done.
@@ -46,7 +46,7 @@ class PhaseOperator(KeystoneManageOperator):
     def execute(self, context: Any) -> None:
         """Run the phase; AirflowFailException says what was measured against which limit."""
         run = RolloutRun.from_context(context)
-        self.settle_earlier(run)
+        self.wait_for_earlier(run)
         held = [run.variables.function_creators, run.variables.read_committed]
         open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
         database = run.schema_of(self.target(run.cloud))
@@ -84,10 +84,10 @@ class PhaseOperator(KeystoneManageOperator):
             raise AirflowFailException(describe_failure(outcome, path))
         if not verdict.ok:
             self._record_versions(run, database, f"{phase.value} ran")
-        settle(run, f"after {phase.value}", [verdict])
+        require(run, f"after {phase.value}", [verdict])
 
     def _watched(self, run: RolloutRun, context: Any) -> tuple[int, list[str], LockWaits]:
-        """Run keystone-manage beside a watch; return how it ended, and who waited."""
+        """Run keystone-manage beside a watch; return its outcome, and the waits."""
         phase = self.phase
         try:
             target = self.target(run.cloud)
@@ -124,4 +124,4 @@ def refuse_anything_old(run: RolloutRun) -> None:
     Between the verification and this moment there is an approval, which may take an hour, and
     perhaps a rollback, after which somebody clears the failed tasks of this run.
     """
-    settle(run, "all nodes, at contract", verify_nodes(run, before_contract(run.cloud)))
+    require(run, "all nodes, at contract", verify_nodes(run, before_contract(run.cloud)))

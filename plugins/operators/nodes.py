@@ -16,16 +16,16 @@ from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.events import Work
 from keystone_rollout.hooks.node.machine import StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
-from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
+from keystone_rollout.procedures.node.left_out import NodesStayOut, return_nodes
 from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
-from keystone_rollout.procedures.run.gate import open_gate, settle
+from keystone_rollout.procedures.run.gate import open_gate, require
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import StatisticsLink
 from operators.rollout_operator import RolloutOperator
 
 
 class NodeOperator(SSHOperator):
-    """Work on one node of the cloud; the SSH connection comes from the cloud file.
+    """Work on one node of the cloud; its SSH connection comes from the cloud file.
 
     :param node: the node's name in the cloud file; None means the first one, the canary
     """
@@ -45,9 +45,9 @@ class NodeOperator(SSHOperator):
 
 
 class StagePackagesOperator(NodeOperator):
-    """Fetch the target's packages and configuration onto a node that goes on serving.
+    """The target's packages and configuration, fetched onto a node that goes on serving.
 
-    The present packages and configuration are kept there too, so that going back needs neither
+    The present packages and configuration are kept there, too, so that a rollback needs neither
     repository nor network.
     """
 
@@ -74,13 +74,13 @@ class StagePackagesOperator(NodeOperator):
             old = cloud.source if on_source else report.installed
             raise AirflowFailException(
                 f"{error}. {name} still serves {report.installed}, nothing was installed"
-                f"{self._repository_back(machine, old)}. Next: repair the package "
+                f"{self._reset_repository(machine, old)}. Next: repair the package "
                 "repository, then start the upgrade again or clear this task"
             ) from error
         return name
 
-    def _repository_back(self, machine: Machine, release: str) -> str:
-        """Point the node at the old release's packages again; say so where that fails too."""
+    def _reset_repository(self, machine: Machine, release: str) -> str:
+        """Point the node at the old release's packages again; return the outcome in words."""
         try:
             machine.run(Step.ENABLE_REPOSITORY, release)
         except StepFailed as error:
@@ -89,9 +89,9 @@ class StagePackagesOperator(NodeOperator):
 
 
 class UpgradeNodeOperator(NodeOperator):
-    """Take one node through its whole cycle, as one task, so that nothing can interleave.
+    """One node's whole cycle, as one task, so that nothing can interleave.
 
-    Nodes go in the order of the list that is mapped over, whatever Airflow starts first.
+    Nodes go in the order of the mapped list, even if Airflow starts another one first.
 
     :param siblings: ids of the tasks that upgrade nodes, this one's included: none begins before
         the earlier ones have ended, or after one of them that failed
@@ -106,7 +106,7 @@ class UpgradeNodeOperator(NodeOperator):
         self.back = back
 
     def execute(self, context: Any = None) -> str:
-        """Run the cycle; AirflowFailException says where the node was left, and what to do."""
+        """Run the cycle; AirflowFailException says how the node was left, and what to do."""
         run = RolloutRun.from_context(context)
         node = self.chosen(run)
         context["node"] = node.name
@@ -133,8 +133,8 @@ class UpgradeNodeOperator(NodeOperator):
     def _await_turn(self, run: RolloutRun, context: Any, name: str) -> None:
         """Return if the node may begin; otherwise let Airflow ask again, or refuse.
 
-        Asking again takes no worker's place, and `dags test`, where nothing runs beside this task,
-        comes to the node whose turn it is.
+        A task that is asked again takes no worker's place, and under `dags test`, which runs one
+        task at a time, the node whose turn it is comes next.
         """
         decision = self._turn(context["ti"])
         if decision.turn is Turn.LATER:
@@ -157,28 +157,28 @@ class UpgradeNodeOperator(NodeOperator):
         return decide_turn(found.get(instance.run_id, {}), before)
 
 
-class RecoverNodesOperator(RolloutOperator):
-    """Restore full capacity: only servers that an upgrade marked as out.
+class ReturnNodesOperator(RolloutOperator):
+    """The return of the servers that an upgrade marked as out.
 
-    At the start that is what a killed run left. At the end it is the node of a task that was
-    stopped or marked as failed: Airflow kills a task that does not end within seconds.
+    At the start these are a killed run's. At the end it is the node of a task that was stopped or
+    marked as failed: Airflow kills a task that does not end within seconds.
     """
 
     operator_extra_links = (StatisticsLink(),)
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
-        """Return what was done; AirflowFailException names the nodes that stay out."""
+        """Return a sentence for each node; AirflowFailException names those that stay out."""
         StatisticsLink().show_cloud(self, context, run.cloud)
         try:
-            done = bring_back(run)
+            done = return_nodes(run)
         except NodesStayOut as error:
             raise AirflowFailException(str(error)) from error
-        self.log.info("%d node(s) brought back", len(done))
+        self.log.info("%d node(s) returned", len(done))
         return done
 
 
 class VerifyNodesOperator(RolloutOperator):
-    """Ask every node and every server for its release, and let tokens cross between all.
+    """The verification of every node and server: releases, and tokens that cross between all.
 
     :param back: whether the source release is expected (after a rollback), not the target
     """
@@ -190,8 +190,8 @@ class VerifyNodesOperator(RolloutOperator):
         self.back = back
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail where one node or server is not known to run the expected release."""
+        """Fail unless every node and server is known to run the expected release."""
         StatisticsLink().show_cloud(self, context, run.cloud)
         open_gate(run, "before verifying nodes")
         expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
-        settle(run, "all nodes", verify_nodes(run, expected))
+        require(run, "all nodes", verify_nodes(run, expected))

@@ -21,9 +21,9 @@ from operators.rollout_operator import RolloutOperator
 
 
 class PlanPartOperator(RolloutOperator):
-    """Read one part of the plan; what could not be read is a finding of it, and no failure.
+    """One part of the plan; if it cannot be read, that is a finding and not a failure.
 
-    So that one page shows it together with all the rest, and then the run is red.
+    So one page shows it together with all the rest, and task write_plan is red.
     """
 
     any_hop = True
@@ -44,7 +44,7 @@ class PlanPartOperator(RolloutOperator):
 
 
 class PlanHopOperator(PlanPartOperator):
-    """Say whether the hop exists and what it asks for."""
+    """The hop: whether it exists, and what it needs."""
 
     part = "hop"
 
@@ -62,7 +62,7 @@ class PlanHopOperator(PlanPartOperator):
 
 
 class ReadMigrationsOperator(PlanPartOperator):
-    """Read what each phase would run from image and version table."""
+    """The migrations of each phase, from image and version table."""
 
     part = "migrations"
 
@@ -72,7 +72,7 @@ class ReadMigrationsOperator(PlanPartOperator):
 
 
 class ReadSchemaOperator(PlanPartOperator):
-    """Measure the tables of the schema."""
+    """The sizes of the schema's tables."""
 
     part = "schema"
 
@@ -82,7 +82,7 @@ class ReadSchemaOperator(PlanPartOperator):
 
 
 class ReadNodesOperator(PlanPartOperator):
-    """Ask every node for its release and every HAProxy for its servers."""
+    """The release of every node and the servers of every HAProxy."""
 
     part = "nodes"
 
@@ -92,7 +92,7 @@ class ReadNodesOperator(PlanPartOperator):
 
 
 class EstimateStepsOperator(PlanPartOperator):
-    """Look up what earlier upgrades took."""
+    """The times of earlier upgrades."""
 
     part = "estimate"
 
@@ -102,10 +102,10 @@ class EstimateStepsOperator(PlanPartOperator):
 
 
 class WritePlanOperator(BaseOperator):
-    """Write the page from what was read, and be red with what stands in the way.
+    """The page of the plan; the task is red if anything stands in the way.
 
-    Runs whatever became of the others; a part that is missing is a finding, so that it cannot
-    turn a failed run green.
+    It runs even if other tasks failed; a missing part is a finding, so that it cannot turn a failed
+    run green.
     """
 
     operator_extra_links = (PlanLink(),)

@@ -1,4 +1,4 @@
-"""Read both sides of an upgrade, and everything that is wrong, before anything is touched."""
+"""Read both sides of an upgrade, and find everything that is wrong, before anything is touched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keystone_rollout.domain.run.events import DagNamed, Look, Noted, Planned
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.procedures.plan.reader import migration_fields, migration_state
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.notification import warn_unreachable
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.procedures.run.systems import outside
@@ -19,9 +19,9 @@ from operators.rollout_operator import RolloutOperator
 
 
 class PlanUpgradeOperator(RolloutOperator):
-    """Read migrations, schema versions and the nodes' releases; change nothing.
+    """The plan: migrations, schema versions and the nodes' releases; it changes nothing.
 
-    Its XCom holds what templates of later tasks need: heads, connections, node names.
+    Its XCom holds the values that templates of later tasks name: heads, connections, node names.
     """
 
     def execute(self, context: Any) -> Any:
@@ -40,7 +40,7 @@ class PlanUpgradeOperator(RolloutOperator):
             plan = Planned(**self._read(run))
         except Exception as error:
             # One unreadable side is seldom alone: list everything that is wrong at once.
-            settle(run, "preflight", PreflightChecks(run).run(), Look.PREFLIGHT)
+            require(run, "preflight", PreflightChecks(run).run(), Look.PREFLIGHT)
             raise AirflowFailException(f"the plan could not be made: {error}") from error
         run.directory.record(plan)
         self._log(run, plan)
@@ -49,7 +49,7 @@ class PlanUpgradeOperator(RolloutOperator):
     def _read(self, run: RolloutRun) -> dict[str, Any]:
         cloud = run.cloud
         state = migration_state(run)
-        # What cannot be asked is a word in the plan: preflight judges it with all the rest.
+        # A node without an answer is a word in the plan: preflight judges it with all the rest.
         reports = run.nodes.reports()
         return {
             "cloud": cloud.name,
@@ -72,10 +72,10 @@ class PlanUpgradeOperator(RolloutOperator):
 
 
 class ListNodesOperator(RolloutOperator):
-    """Return nodes to map over, in the cloud file's order.
+    """The nodes to map over, in the cloud file's order.
 
     :param skip_first: leave the canary out
-    :param newest_first: turn the order round, so that what was upgraded last goes back first
+    :param newest_first: reverse the order, so that the node upgraded last is rolled back first
     """
 
     def __init__(
@@ -86,29 +86,29 @@ class ListNodesOperator(RolloutOperator):
         self.newest_first = newest_first
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
-        """Return the names; an empty list cannot be, the cloud file's model refuses it."""
+        """Return the names, at least one: the cloud file's model refuses an empty list."""
         names = run.cloud.node_names[1:] if self.skip_first else run.cloud.node_names
         return names[::-1] if self.newest_first else names
 
 
 class PreflightOperator(RolloutOperator):
-    """Make every check, and fail with all findings in one list."""
+    """All checks before an upgrade; the task fails with all findings in one list."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Run the checks; AirflowFailException lists each violated one."""
         checks = PreflightChecks(run)
         warn_unreachable(run.cloud, run.directory)
-        settle(run, "preflight", checks.run(), Look.PREFLIGHT)
+        require(run, "preflight", checks.run(), Look.PREFLIGHT)
         for note in checks.hop.notes:
             self.log.warning(note)
             run.directory.record(Noted(text=note))
 
 
 class GoOnOperator(BaseOperator):
-    """Go on after preflight, unless the run was only to check: then nothing else runs."""
+    """The end of a run that was started only to check: all later tasks are skipped."""
 
     def execute(self, context: Any) -> None:
-        """Skip this task, and with it all that follow, where param `action` is `check`."""
+        """Skip this task, and with it all that follow, if param `action` is `check`."""
         if context["params"].get("action") == "check":
             text = "only checked, as asked for (param action): nothing was changed"
             outside().record(str(context["run_id"])).record(Noted(text=text))

@@ -11,14 +11,14 @@ from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class RolloutOperator(BaseOperator):
-    """Run one step of the upgrade; subclasses say what it does in `run_step`."""
+    """One step of the upgrade; subclasses define `run_step`."""
 
     needs_lock = False
     """Whether the step changes the cloud without a gate that holds the lock: a cleared task finds
     the lock as its teardown left it."""
 
     any_hop = False
-    """Whether the step also takes a pair of releases that is no hop: a plan shows what is wrong."""
+    """Whether the step also takes an unsupported pair of releases: a plan shows what is wrong."""
 
     def execute(self, context: Any) -> Any:
         """Load the cloud, record the step, and hand over to `run_step`."""
@@ -30,5 +30,5 @@ class RolloutOperator(BaseOperator):
             return self.run_step(run, context)
 
     def run_step(self, run: RolloutRun, context: Any) -> Any:
-        """Do the work; what it returns is the task's XCom."""
+        """Do the work; return the task's XCom."""
         raise NotImplementedError

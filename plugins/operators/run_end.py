@@ -1,4 +1,4 @@
-"""End the run: green only after every step, and safely also where it was resumed."""
+"""End the run: green only after every step, and safely even if it was resumed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def failed_tasks(context: Any) -> tuple[list[str], bool]:
 
 
 class WriteReportOperator(BaseOperator):
-    """Tell how the run ended and write the report; that needs neither the cloud nor its file."""
+    """The notification of the run's end, and the report; both work without the cloud file."""
 
     operator_extra_links = (ReportLink(),)
 
@@ -36,7 +36,7 @@ class WriteReportOperator(BaseOperator):
         directory.record(DagNamed(dag=str(context["ti"].dag_id)))
         try:
             cloud = RolloutRun.from_context(context, any_hop=True).cloud
-        except Exception as error:  # whatever it is, the report is written
+        except Exception as error:  # the report is written after any error
             cloud = None
             self.log.warning("Whom to tell stands in the cloud file, so nobody is told: %s", error)
         path = end_with_report(cloud, directory, "failed" if stopped else "succeeded", red)
@@ -45,13 +45,13 @@ class WriteReportOperator(BaseOperator):
 
 
 class EndRunOperator(RolloutOperator):
-    """Be the leaf on which the run's state hangs.
+    """The leaf on which the run's state hangs.
 
     After "clear failed tasks" the teardowns do not run again, so a resumed run is ended here.
     """
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """End what resumed tasks took and started; nothing where the teardowns did it."""
+        """End the lock, load and variables of resumed tasks, if no teardown has."""
         if was_resumed(run):
             end_safely(run, "succeeded", [])
 

@@ -1,4 +1,4 @@
-"""Change the database server's global variables before the phases, and restore them afterwards."""
+"""Set the database server's global variables before the phases, and reset them afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from operators.rollout_operator import RolloutOperator
 
 
 class VariableOperator(RolloutOperator):
-    """Work on one variable; subclasses say which."""
+    """Work on one variable; a subclass names it."""
 
     def variable(self, run: RolloutRun) -> HeldVariable:
         """Return the variable as the run holds it."""
@@ -19,7 +19,7 @@ class VariableOperator(RolloutOperator):
 
 
 class SetVariableOperator(VariableOperator):
-    """Set one variable as database administrator."""
+    """The setting of one variable as database administrator."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Save the original value in the database, then set the variable."""
@@ -33,55 +33,55 @@ class SetVariableOperator(VariableOperator):
         self.log.info("%s: %s → %s", name, original, variable.wanted)
 
 
-class RestoreVariableOperator(VariableOperator):
-    """Bring one variable's original value back, whatever ended the run."""
+class ResetVariableOperator(VariableOperator):
+    """The reset of one variable to its original value, in every run."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Restore, or say that nothing was set.
+        """Reset the variable, or say that nothing was set.
 
-        A migration that outlived its task still needs the variable, so its end is waited for; if
-        that does not come in time, the variable is restored all the same.
+        A migration that outlived its task still needs the variable, so this waits for its end; if
+        that does not come in time, the variable is reset all the same.
         """
         try:
-            self.log.info(run.engine.container.settle_earlier())
+            self.log.info(run.engine.container.wait_for_earlier())
         finally:
             self._restore(run)
 
     def _restore(self, run: RolloutRun) -> None:
         variable = self.variable(run)
-        original = variable.restore()
+        original = variable.reset()
         name, value = variable.name, variable.value()
         if variable.needed:
             run.directory.record(VariableChanged(name=name, value=value, original=original))
         # Also where this upgrade does not need it: a killed run may have left it changed.
-        self.log.info("%s: %s", name, value if original is None else f"back at {original}")
+        self.log.info("%s: %s", name, value if original is None else f"reset to {original}")
 
 
 class FunctionCreatorsOperator(VariableOperator):
-    """Name log_bin_trust_function_creators."""
+    """Work on log_bin_trust_function_creators."""
 
     def variable(self, run: RolloutRun) -> HeldVariable:
         return run.variables.function_creators
 
 
 class ReadCommittedOperator(VariableOperator):
-    """Name the server's transaction isolation."""
+    """Work on the server's transaction isolation."""
 
     def variable(self, run: RolloutRun) -> HeldVariable:
         return run.variables.read_committed
 
 
 class SetFunctionCreatorsOperator(FunctionCreatorsOperator, SetVariableOperator):
-    """Set log_bin_trust_function_creators, rather than granting SUPER to Keystone."""
+    """The setting of log_bin_trust_function_creators, instead of granting SUPER to Keystone."""
 
 
-class RestoreFunctionCreatorsOperator(FunctionCreatorsOperator, RestoreVariableOperator):
-    """Restore log_bin_trust_function_creators."""
+class ResetFunctionCreatorsOperator(FunctionCreatorsOperator, ResetVariableOperator):
+    """The reset of log_bin_trust_function_creators."""
 
 
 class SetReadCommittedOperator(ReadCommittedOperator, SetVariableOperator):
-    """Set the server's transaction isolation to READ COMMITTED, if the hop needs it."""
+    """The setting of transaction isolation READ COMMITTED, if the hop needs it."""
 
 
-class RestoreIsolationOperator(ReadCommittedOperator, RestoreVariableOperator):
-    """Restore the server's transaction isolation."""
+class ResetIsolationOperator(ReadCommittedOperator, ResetVariableOperator):
+    """The reset of the server's transaction isolation."""

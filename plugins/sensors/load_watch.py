@@ -9,7 +9,7 @@ from airflow.sdk import BaseSensorOperator
 from keystone_rollout.domain.run.events import Look
 from keystone_rollout.domain.verdict import failed
 from keystone_rollout.procedures.load.session import LoadSession
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import LoadLink
 
@@ -17,11 +17,12 @@ ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
 
 class LoadWatchSensor(BaseSensorOperator):
-    """Judge the load again and again until the last task of the upgrade has ended.
+    """A watch that judges the load again and again until the last task of the upgrade has ended.
 
-    Reschedules rather than blocks, so that it runs beside the upgrade in `airflow dags test` too.
+    It reschedules rather than blocks, so that it runs beside the upgrade in `airflow dags test`
+    too.
 
-    :param until: id of the task after whose end there is nothing left to watch
+    :param until: id of the task whose end ends the watch
     """
 
     operator_extra_links = (LoadLink(),)
@@ -45,7 +46,7 @@ class LoadWatchSensor(BaseSensorOperator):
         if failed(verdicts) and self._is_over(context):
             # Judged too late: the load may just have been stopped on purpose.
             return True
-        settle(run, "watch", verdicts, Look.WATCH)
+        require(run, "watch", verdicts, Look.WATCH)
         return False
 
     def _is_over(self, context: Any) -> bool:

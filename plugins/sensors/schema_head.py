@@ -16,10 +16,10 @@ from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class SchemaHeadSensor(SqlSensor):
-    """Poll `migrate_version` or `alembic_version`, whichever the hop ends in, as the reader.
+    """A poll of `migrate_version` or `alembic_version`, whichever the target release records in.
 
-    A phase that does nothing in the target release has no head: the sensor says so and does not
-    ask.
+    A phase that does nothing in the target release has no head: the sensor logs that and does not
+    poll.
 
     :param phase: expand, migrate or contract
     :param target: says of a cloud which schema is asked; the live one by default

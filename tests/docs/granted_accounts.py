@@ -147,7 +147,7 @@ def _held(cloud: Cloud) -> Iterator[None]:
         yield
     finally:
         for each in variables:
-            each.restore()
+            each.reset()
         marks.clear("keystone-1")
         lock.keep_alive()
         assert lock.release()

@@ -34,7 +34,7 @@ from keystone_rollout.hooks.files.run_directory import RunDirectory
 from operators.lock_control import ReleaseLockOperator, TakeLockOperator
 from operators.restore.outage import RestoreNodesOperator, StopKeystoneOperator
 from operators.restore.plan import PlanRestoreOperator
-from operators.restore.settle import DropScratchSchemaOperator, SettleServersOperator
+from operators.restore.settle import DropScratchSchemaOperator, ReturnServersOperator
 from operators.restore.swap import ConfirmRestoreOperator, SwapSchemasOperator
 from operators.restore.verify import VerifyRestoreOperator
 from tests.integration.local_sshd import local_sshd
@@ -170,7 +170,7 @@ class Stage:
             (ConfirmRestoreOperator, False),
             (StopKeystoneOperator, False), (SwapSchemasOperator, False),
             (RestoreNodesOperator, False), (VerifyRestoreOperator, False),
-            (SettleServersOperator, True), (DropScratchSchemaOperator, True),
+            (ReturnServersOperator, True), (DropScratchSchemaOperator, True),
             (ReleaseLockOperator, True),
         ):  # fmt: skip
             if task.__name__ == until:

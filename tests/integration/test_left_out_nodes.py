@@ -8,11 +8,11 @@ from pathlib import Path
 import docker
 import pytest
 
-from keystone_rollout.domain.run.events import Recovered
+from keystone_rollout.domain.run.events import Returned
 from keystone_rollout.hooks.database.marks import ServersOut
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.node.left_out import NodesStayOut, bring_back
+from keystone_rollout.procedures.node.left_out import NodesStayOut, return_nodes
 from keystone_rollout.procedures.run.run import RolloutRun
 from lab.cloud import balancer, database
 from lab.topology import BACKEND
@@ -44,7 +44,7 @@ def administrative_states() -> dict[str, str]:
 
 
 def test_only_what_an_upgrade_left_out_comes_back(run: RolloutRun) -> None:
-    done = bring_back(run)
+    done = return_nodes(run)
     assert done == [f"{LEFT_OUT} was whole (12.0.3 running) and is ready and UP again"]
     assert administrative_states() == {
         "keystone-1": "ready",
@@ -52,8 +52,8 @@ def test_only_what_an_upgrade_left_out_comes_back(run: RolloutRun) -> None:
         TAKEN_OUT: "maint",
     }
     assert ServersOut(run.cloud).all() == {}
-    assert [event.text for event in run.directory.events(Recovered)] == done
-    assert bring_back(run) == [], "nothing is left to be done"
+    assert [event.text for event in run.directory.events(Returned)] == done
+    assert return_nodes(run) == [], "nothing is left to be done"
 
 
 def test_a_node_that_cannot_be_reached_is_named(
@@ -61,5 +61,5 @@ def test_a_node_that_cannot_be_reached_is_named(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LAB_HAPROXY", "http://127.0.0.1:1")
     with pytest.raises(NodesStayOut, match=f"{LEFT_OUT}: .*does not answer"):
-        bring_back(run)
+        return_nodes(run)
     assert LEFT_OUT in ServersOut(run.cloud).all(), "its mark stays for the next run"

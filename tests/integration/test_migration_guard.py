@@ -42,8 +42,8 @@ from keystone_rollout.procedures.run.run import RolloutRun
 from operators.keystone_manage import ImageCheckOperator
 from operators.migrate_schema import PhaseOperator
 from operators.saved_variable_control import (
-    RestoreFunctionCreatorsOperator,
-    RestoreIsolationOperator,
+    ResetFunctionCreatorsOperator,
+    ResetIsolationOperator,
     SetReadCommittedOperator,
 )
 
@@ -202,10 +202,10 @@ def test_a_killed_tasks_container_is_waited_for_and_leaves_no_secret(
         assert password
         assert password not in json.dumps(container.attrs)
         assert password not in json.dumps(container.top())
-        found = PhaseContainer(cloud).settle_earlier()
+        found = PhaseContainer(cloud).wait_for_earlier()
     assert "(db_sync --expand) of an earlier attempt was waited for" in found
     assert "exit status 1" in found
-    assert PhaseContainer(cloud).settle_earlier() == f"no earlier container of cloud {cloud.name}"
+    assert PhaseContainer(cloud).wait_for_earlier() == f"no earlier container of cloud {cloud.name}"
     expand().run_phase(run, {})
     assert run.state(KeystoneDatabase(cloud).versions()).is_done(Phase.EXPAND)
 
@@ -241,7 +241,7 @@ def test_every_earlier_container_is_settled(
     cloud: Cloud, engine: docker.DockerClient, script: str, start: bool, found: str
 ) -> None:
     leave_container(cloud, engine, script, start)
-    assert found in PhaseContainer(cloud).settle_earlier()
+    assert found in PhaseContainer(cloud).wait_for_earlier()
     assert engine.containers.list(all=True, filters={"name": PhaseContainer(cloud).name}) == []
 
 
@@ -252,7 +252,7 @@ def test_a_container_that_does_not_end_is_left_and_nothing_is_started(
     data["limits"]["phase_seconds"] = 1
     leave_container(cloud, engine, "sleep 60", start=True)
     with pytest.raises(PhaseContainerError, match=r"limit 1 s \(limits.phase_seconds\)") as caught:
-        PhaseContainer(cloud_from_data(data)).settle_earlier()
+        PhaseContainer(cloud_from_data(data)).wait_for_earlier()
     assert "still runs: measured" in str(caught.value)
     assert "nothing was started" in str(caught.value)
     assert engine.containers.get(PhaseContainer(cloud).name).status == "running"
@@ -270,7 +270,7 @@ def test_a_phase_that_takes_too_long_is_not_cut_in_two(
         assert engine.containers.get(PhaseContainer(run.cloud).name).status == "running"
     assert "measured more than 3 s, the limit (limits.phase_seconds)" in str(caught.value)
     assert "It is left running in container keystone-rollout-phase-" in str(caught.value)
-    assert "exit status 0" in PhaseContainer(run.cloud).settle_earlier()
+    assert "exit status 0" in PhaseContainer(run.cloud).wait_for_earlier()
     assert run.state(KeystoneDatabase(run.cloud).versions()).is_done(Phase.EXPAND)
 
 
@@ -307,7 +307,7 @@ def test_a_variable_outlives_the_migration_that_needs_it_but_not_for_ever(
     leave_container(run.cloud, engine, f"sleep {seconds}", start=True)
     began = time.monotonic()
     with nullcontext() if settled else pytest.raises(PhaseContainerError, match="still runs"):
-        RestoreFunctionCreatorsOperator(task_id="restore").run_step(bounded, {})
+        ResetFunctionCreatorsOperator(task_id="restore").run_step(bounded, {})
     assert time.monotonic() - began > 1
     assert creators.value() == original
     assert creators.original() is None
@@ -317,7 +317,7 @@ def test_the_isolation_is_left_alone_where_the_hop_does_not_need_it(run: Rollout
     isolation = ReadCommitted(run.cloud)
     before = isolation.value()
     SetReadCommittedOperator(task_id="set").run_step(run, {})
-    RestoreIsolationOperator(task_id="restore").run_step(run, {})
+    ResetIsolationOperator(task_id="restore").run_step(run, {})
     assert isolation.value() == before
     assert run.directory.events(VariableChanged) == []
 
@@ -333,9 +333,9 @@ def test_a_variable_is_held_and_its_first_original_restored(
     assert variable.set("first") == original
     assert variable.judge().ok
     assert variable.set("second") == original
-    assert variable.restore() == original
+    assert variable.reset() == original
     assert variable.value() == original
-    assert variable.restore() is None
+    assert variable.reset() is None
 
 
 def test_read_committed_is_not_set_where_every_write_would_fail(cloud: Cloud) -> None:

@@ -19,7 +19,7 @@ from keystone_rollout.hooks.database.restore_history import RestoreHistory
 from keystone_rollout.hooks.database.swap import SchemaSwap
 from keystone_rollout.procedures.restore.checks import RestoreChecks
 from operators.restore.outage import StopKeystoneOperator
-from operators.restore.settle import SettleServersOperator
+from operators.restore.settle import ReturnServersOperator
 from operators.restore.swap import SwapSchemasOperator
 from tests.integration.restore_stage import (
     LIVE,
@@ -184,7 +184,7 @@ def test_more_loss_than_agreed_stops_it_and_everything_is_put_back(upgraded: Sta
     assert upgraded.serving() == []
     with pytest.raises(AirflowFailException, match="measured 12 writes since the backup"):
         SwapSchemasOperator(task_id="task").execute(context)
-    SettleServersOperator(task_id="task").execute(context)
+    ReturnServersOperator(task_id="task").execute(context)
     assert_as_before(upgraded, users=7)
 
 
@@ -291,7 +291,7 @@ def test_before_contract_the_plan_names_the_better_way(stage: Stage) -> None:
         "('keystone_expand', 'keystone_data_migrate')"
     )
     refusal = stage.run()
-    assert "Contract has not run: DAG keystone_rollback takes the nodes back without losing" in (
+    assert "Contract has not run: DAG keystone_rollback rolls the nodes back without losing" in (
         refusal
     )
 
@@ -322,7 +322,7 @@ def test_a_server_crash_half_way_through_the_move_is_told_and_not_made_worse(
         "run_id": "killed",
         "ti": SimpleNamespace(task_id="task"),
     }
-    for task in (SwapSchemasOperator, SettleServersOperator):
+    for task in (SwapSchemasOperator, ReturnServersOperator):
         with pytest.raises(AirflowFailException) as caught:
             task(task_id="task").execute(context)
         assert str(caught.value).startswith(

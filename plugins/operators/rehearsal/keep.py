@@ -1,4 +1,4 @@
-"""Keep a rehearsal's report, and write the history anew, however the rehearsal went."""
+"""Keep a rehearsal's report, and write the history anew, for green and red rehearsals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_BOUND = int(Rehearsal.model_fields["history"].default)
 
 
 class KeepRehearsalOperator(BaseOperator):
-    """Copy the upgrade's report into the cloud's history; it needs no cloud that can be reached."""
+    """A copy of the upgrade's report in the cloud's history; it does not need the cloud itself."""
 
     operator_extra_links = (HistoryLink(),)
 

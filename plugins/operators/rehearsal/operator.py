@@ -17,7 +17,7 @@ def rehearsal_id(context: Any) -> str:
 
 
 class RehearsalOperator(RolloutOperator):
-    """Run one step of a rehearsal in the rehearsal's name; see RolloutOperator."""
+    """One step of a rehearsal, recorded in the rehearsal's name; see RolloutOperator."""
 
     def execute(self, context: Any) -> Any:
         """Record the step under the rehearsal's name."""
@@ -25,8 +25,8 @@ class RehearsalOperator(RolloutOperator):
 
 
 class TakeRehearsalLockOperator(RehearsalOperator, TakeLockOperator):
-    """Have the cloud's lock while it is reset: nothing is taken away from a running upgrade."""
+    """The cloud's lock while it is reset, so that no running upgrade loses its cloud."""
 
 
 class ReleaseRehearsalLockOperator(RehearsalOperator, ReleaseLockOperator):
-    """Give the lock back, for the upgrade to take; a reset may have taken it away already."""
+    """The release of the lock for the upgrade; a reset may have dropped it already."""

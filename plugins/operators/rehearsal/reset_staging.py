@@ -1,4 +1,4 @@
-"""Put a staging cloud back to the source release, and a dump of production into it."""
+"""Reset a staging cloud to the source release, and load a dump of production into it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.processes.command import CommandFailed
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
-from keystone_rollout.procedures.run.gate import hold_lock, settle
+from keystone_rollout.procedures.run.gate import hold_lock, require
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rehearsal.operator import RehearsalOperator
 
@@ -22,20 +22,20 @@ log = logging.getLogger(__name__)
 
 
 def declared(run: RolloutRun) -> Rehearsal:
-    """Return how a staging cloud rehearses; AirflowFailException for every other cloud.
+    """Return the section rehearsal of a staging cloud; AirflowFailException for any other cloud.
 
-    Asked by each step itself: a task may be cleared on its own, with another file than before.
+    Each step asks for itself: a task may be cleared on its own, with another file than before.
     """
     cloud = run.cloud
     verdict = judge_staging(cloud.name, cloud.staging, cloud.rehearsal is not None)
     if not verdict.ok or cloud.rehearsal is None:
-        settle(run, "staging", [verdict])
+        require(run, "staging", [verdict])
         raise AirflowFailException(str(verdict))
     return cloud.rehearsal
 
 
 class CheckStagingOperator(RehearsalOperator):
-    """Refuse every cloud that is not marked as staging, and a dump that is not whole."""
+    """The check that the cloud is marked as staging, and that the dump is whole."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Change nothing; AirflowFailException names what is missing."""
@@ -43,19 +43,19 @@ class CheckStagingOperator(RehearsalOperator):
         run.directory.record(DagNamed(dag="keystone_rehearsal"))
         name = dump_name(rehearsal, context)
         dump = [ProductionDump(run, name).judge()] if name else []
-        settle(run, "staging", [judge_staging(run.cloud.name, run.cloud.staging, True), *dump])
+        require(run, "staging", [judge_staging(run.cloud.name, run.cloud.staging, True), *dump])
 
 
 def dump_name(rehearsal: Rehearsal, context: Any) -> str:
-    """Return the dump that is to be upgraded; empty for the data that the reset leaves."""
+    """Return the dump to upgrade; empty for the data that the reset leaves."""
     return str(context["params"].get("dump") or rehearsal.dump or "").strip()
 
 
 class ResetStagingOperator(RehearsalOperator):
-    """Run the cloud's reset command, and believe the nodes rather than its exit status."""
+    """The cloud's reset command; the nodes, not its exit status, say whether it worked."""
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Reset; AirflowFailException where the command fails or a node is not at the source."""
+        """Reset; AirflowFailException if the command fails or a node has another release."""
         rehearsal = declared(run)
         with locked(run, "before the reset"):
             try:
@@ -66,15 +66,15 @@ class ResetStagingOperator(RehearsalOperator):
                     "the command by hand in the project's folder, repair what it says, then clear "
                     "this task"
                 ) from error
-            settle(run, "reset", at_source(run))
+            require(run, "reset", at_source(run))
 
 
 @contextmanager
 def locked(run: RolloutRun, gate: str) -> Iterator[None]:
-    """Have the cloud's lock for a block, and keep it for the next step unless the block fails.
+    """Take the cloud's lock for a block, and keep it for the next step unless the block fails.
 
-    Taken anew, because a reset that makes the database anew takes the lock away with it, and a
-    cleared task finds it released; given back on failure, because clearing runs no teardown.
+    It is taken again, because a reset that makes the database anew drops the lock, and a cleared
+    task finds it released. It is released on failure, because clearing runs no teardown.
     """
     hold_lock(run, gate)
     try:
@@ -83,12 +83,12 @@ def locked(run: RolloutRun, gate: str) -> Iterator[None]:
         try:
             run.lock.release()
         except Exception:
-            log.exception("Could not give the lock back")
+            log.exception("Could not release the lock")
         raise
 
 
 def at_source(run: RolloutRun) -> list[Verdict]:
-    """Return for each node whether it runs the source release."""
+    """Judge for each node whether it runs the source release."""
     source = run.cloud.source
     return [
         judge_reset(
@@ -102,13 +102,13 @@ def at_source(run: RolloutRun) -> list[Verdict]:
 
 
 class LoadDumpOperator(RehearsalOperator):
-    """Put a dump of production into the place of the data that the reset left, if one is named."""
+    """A dump of production that replaces the data that the reset left, if one is named."""
 
     def run_step(self, run: RolloutRun, context: Any) -> str:
-        """Return the dump's path, or an empty text where none is named.
+        """Return the dump's path, or an empty text if none is named.
 
-        AirflowFailException where it does not stand where the source release does: staging then
-        holds the data that the reset left.
+        AirflowFailException if it is not of the source release: staging then holds the data that
+        the reset left.
         """
         rehearsal = declared(run)
         name = dump_name(rehearsal, context)
@@ -117,8 +117,8 @@ class LoadDumpOperator(RehearsalOperator):
             return ""
         with locked(run, "before the dump"):
             dump = ProductionDump(run, name)
-            settle(run, "before the dump", [dump.judge(), *at_source(run)])
-            dump.load(lambda verdicts: settle(run, "release of the dump", verdicts))
+            require(run, "before the dump", [dump.judge(), *at_source(run)])
+            dump.load(lambda verdicts: require(run, "release of the dump", verdicts))
             self._adopt(run, rehearsal)
         return str(dump.path)
 

@@ -16,14 +16,14 @@ from operators.rehearsal.reset_staging import declared
 
 POLL_SECONDS = 15
 DAGS_TEST = "dag_test"
-"""Whom Airflow names as the one who started a run of `airflow dags test`."""
+"""Airflow's name for the starter of a run of `airflow dags test`."""
 
 
 class RehearseUpgradeOperator(TriggerDagRunOperator):
-    """Trigger the upgrade with auto_approve, and take its outcome for this task's.
+    """An upgrade that is triggered with auto_approve; its outcome is this task's.
 
-    While it waits, it takes no worker's place. In `airflow dags test` nobody would run what is
-    triggered, so the upgrade runs in a process of its own there, in the same way.
+    While it waits, it takes no worker's place. Under `airflow dags test` nobody would run a
+    triggered DAG, so the upgrade runs in a process of its own there, in the same way.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -39,9 +39,9 @@ class RehearseUpgradeOperator(TriggerDagRunOperator):
         self._here: UpgradeProcess | None = None
 
     def execute(self, context: Any) -> None:
-        """Start the upgrade and wait; AirflowFailException where it ends red.
+        """Start the upgrade and wait; AirflowFailException if it ends red.
 
-        Its run id is written down first: whatever happens, the report is found by it.
+        Its run id is written down first, so that the report is found in every case.
         """
         params = context["params"]
         run = self.rollout_run(context)

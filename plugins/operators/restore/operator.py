@@ -1,4 +1,4 @@
-"""Give every operator of a restore the same end: whatever fails, it is said what stands where."""
+"""Give every operator of a restore the same end: a failure says what state the cloud is in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from operators.rollout_operator import RolloutOperator
 
 
 class RestoreOperator(RolloutOperator):
-    """Run one step of a restore."""
+    """One step of a restore."""
 
     standing: ClassVar[str]
-    """What holds when this step fails for a reason that it does not explain itself."""
+    """The state and the next step for a failure that the step itself does not explain."""
 
     def execute(self, context: Any) -> Any:
-        """Run the step; AirflowFailException says why it failed and what stands where."""
+        """Run the step; AirflowFailException says why it failed and what state the cloud is in."""
         # The report needs neither Airflow nor a readable cloud file to know what kind of run it is.
         outside().record(str(context["run_id"])).record(DagNamed(dag="keystone_restore"))
         try:

@@ -1,4 +1,4 @@
-"""The downtime of a restore: Keystone stopped everywhere, then taken back, node by node."""
+"""The downtime of a restore: Keystone stopped everywhere, then the old release on each node."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from keystone_rollout.domain.node.cycle import NodeReport, NodeState
 from keystone_rollout.domain.recovery.restore import downtime_in_words, judge_caches, judge_versions
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import StatisticsLink
 from operators.restore.operator import RestoreOperator
 
 
 class StopKeystoneOperator(RestoreOperator):
-    """Drain every server, wait for its sessions, and stop Keystone on all nodes at once."""
+    """The drain of every server, and the stop of Keystone on all nodes at once."""
 
     needs_lock = True
     operator_extra_links = (StatisticsLink(),)
@@ -66,7 +66,7 @@ class StopKeystoneOperator(RestoreOperator):
 
 
 class RestoreNodesOperator(RestoreOperator):
-    """Install and start the old release everywhere at once, from what each node has kept."""
+    """The old release, installed everywhere at once from the files that each node has kept."""
 
     needs_lock = True
     operator_extra_links = (StatisticsLink(),)
@@ -76,13 +76,13 @@ class RestoreNodesOperator(RestoreOperator):
     )
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
-        """Return the nodes that were taken back; those that serve the old release are left alone.
+        """Return the restored nodes; those that serve the old release already are left alone.
 
         AirflowFailException names each node that stays out, after all others serve.
         """
         StatisticsLink().show_cloud(self, context, run.cloud)
         session = RestoreSession(run)
-        settle(run, "before the nodes", [judge_versions(
+        require(run, "before the nodes", [judge_versions(
             session.live.versions(), session.backup_versions(), session.live.schema
         )])  # fmt: skip
         source, outage = run.cloud.source, session.outage
@@ -98,7 +98,7 @@ class RestoreNodesOperator(RestoreOperator):
         session.keep_downtime()
         self.log.info("Downtime: %s", downtime_in_words(session.section()))
         if names:
-            settle(run, "caches", [judge_caches(outage.stale_caches)])
+            require(run, "caches", [judge_caches(outage.stale_caches)])
         return names
 
     def _to_replace(self, session: RestoreSession) -> list[str]:

@@ -1,4 +1,4 @@
-"""Find out what going back would take and what it would lose, while everything serves."""
+"""Find out what a restore would need and lose, while everything serves."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.units import duration, moment
 from keystone_rollout.procedures.restore.checks import RestoreChecks
 from keystone_rollout.procedures.restore.session import RestoreSession
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.notification import warn_unreachable
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.restore.operator import RestoreOperator
 
 NOT_CONTRACTED = (
-    "Contract has not run: DAG keystone_rollback takes the nodes back without losing a write"
+    "Contract has not run: DAG keystone_rollback rolls the nodes back without losing a write"
 )
 
 
 class PlanRestoreOperator(RestoreOperator):
-    """Choose the backup, check it, load it beside the live schema, and count the difference."""
+    """The plan: a backup, checked and loaded beside the live schema, and the difference to that."""
 
     standing = "Nothing was touched"
 
@@ -41,7 +41,7 @@ class PlanRestoreOperator(RestoreOperator):
         session.record(backup=backup.name, taken=facts.taken, age_seconds=age)
         run.record_unverified()
         warn_unreachable(cloud, run.directory)
-        settle(run, "preflight", RestoreChecks(run).run(backup, reports), Look.PREFLIGHT)
+        require(run, "preflight", RestoreChecks(run).run(backup, reports), Look.PREFLIGHT)
         plan = self._compare(session, backup)
         session.record(**plan)
         self._log(session, plan)

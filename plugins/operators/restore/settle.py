@@ -16,8 +16,8 @@ from keystone_rollout.procedures.run.systems import outside
 from operators.restore.operator import RestoreOperator
 
 
-class SettleServersOperator(RestoreOperator):
-    """Start again what was stopped for nothing; after the swap there is only the way forward."""
+class ReturnServersOperator(RestoreOperator):
+    """The restart of nodes that were stopped for nothing; after the swap, only their names."""
 
     standing = (
         "Not every server may be in rotation. Next: look at each on the load balancers, then clear "
@@ -33,7 +33,7 @@ class SettleServersOperator(RestoreOperator):
         return super().execute(context)
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Look at the truth; AirflowFailException names every server that stays out."""
+        """Read the present state; AirflowFailException names every server that stays out."""
         session = RestoreSession(run)
         restore = session.history.open()
         if restore is None:
@@ -41,7 +41,7 @@ class SettleServersOperator(RestoreOperator):
             return
         moved = session.moved(restore)
         if not moved:
-            self._put_back(session, restore)
+            self._start_again(session, restore)
         out = session.outage.servers.not_serving(session.servers())
         if out:
             raise AirflowFailException(
@@ -51,12 +51,12 @@ class SettleServersOperator(RestoreOperator):
         if moved:
             self.log.warning("Every server serves. %s", self._after(session, restore))
 
-    def _put_back(self, session: RestoreSession, restore: OpenRestore) -> None:
+    def _start_again(self, session: RestoreSession, restore: OpenRestore) -> None:
         session.swap(restore).undo()
         cloud, servers = session.cloud, session.outage.servers
         names = [node.name for node in cloud.nodes if not servers.serving([node.server])]
         try:
-            session.outage.put_back(names, self._releases(session))
+            session.outage.start_again(names, self._releases(session))
         except OutageFailed as error:
             self.log.error(str(error))
             return
@@ -85,7 +85,7 @@ class SettleServersOperator(RestoreOperator):
 
 
 class DropScratchSchemaOperator(BaseOperator):
-    """Drop the schema that the backup was loaded into; its tables are in the live one by now."""
+    """The removal of the schema that the backup was loaded into."""
 
     def execute(self, context: Any) -> None:
         """Drop it, or say that this run made none."""

@@ -11,13 +11,13 @@ from keystone_rollout.domain.recovery.restore import OpenRestore, judge_loss, ju
 from keystone_rollout.domain.run.events import VersionsRead
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.procedures.restore.session import RestoreSession
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.restore.operator import RestoreOperator
 
 
 class SwapSchemasOperator(RestoreOperator):
-    """Count once more without a writer, move all tables in one statement, keep the old ones."""
+    """The move of all tables in one statement, counted once more without a writer."""
 
     needs_lock = True
     standing = (
@@ -27,7 +27,7 @@ class SwapSchemasOperator(RestoreOperator):
     )
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Look first whether the tables are moved; AirflowFailException says what stands where."""
+        """Move the tables unless they are moved; AirflowFailException says which are where."""
         session = RestoreSession(run)
         restore, needed = session.history.open(), session.section().swap_needed
         if restore is None:
@@ -66,14 +66,14 @@ class SwapSchemasOperator(RestoreOperator):
                 f"no table was moved: measured {', '.join(serving)} serving, limit 0 servers. "
                 "Next: clear task stop_keystone"
             )
-        settle(run, "before the swap", [
+        require(run, "before the swap", [
             judge_writers(session.live.schema, run.schema.writers()),
         ])  # fmt: skip
         if session.load.loaded() != backup.name:
             session.load.load(backup)
         lost = session.loss()
         bound = agreed_bound(confirm, backup.name)
-        settle(run, "before the swap", [judge_loss(backup.name, lost, bound or 0)])
+        require(run, "before the swap", [judge_loss(backup.name, lost, bound or 0)])
         session.history.keep_lost(restore.replaced, lost)
         swap = session.swap(restore)
         try:
@@ -90,12 +90,12 @@ class SwapSchemasOperator(RestoreOperator):
 
 
 class ConfirmRestoreOperator(RestoreOperator):
-    """Compare param `confirm` with what the plan has found."""
+    """The comparison of param `confirm` with the plan."""
 
     standing = "Nothing was touched"
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Refuse with everything one has to know to agree, and how."""
+        """Refuse with everything one should know before agreeing, and how to agree."""
         section = RestoreSession(run).section()
         loss = Difference.from_list(section.planned or [])
         reason = objection(context["params"]["confirm"] or "", section.backup or "", loss.total)

@@ -1,4 +1,4 @@
-"""Prove that the old release serves everywhere from what the backup held."""
+"""Prove that the old release serves everywhere from the backup's tables."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from keystone_rollout.domain.run.events import RestoreOutcome
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.procedures.node.verdicts import Expectation, verify_nodes
 from keystone_rollout.procedures.restore.session import RestoreSession
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.restore.operator import RestoreOperator
 
 
 class VerifyRestoreOperator(RestoreOperator):
-    """Compare schema versions with the backup's, ask every node, let tokens cross between all."""
+    """The verification of a restore: schema versions, releases, and tokens between all nodes."""
 
     standing = "Everything before this task is done. Next: repair, then clear this task"
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail where something is not as it was; otherwise the restore is over."""
+        """Fail if schema or nodes are not as expected; otherwise the restore is over."""
         session = RestoreSession(run)
         source = run.cloud.source
         expected = Expectation(
@@ -31,7 +31,7 @@ class VerifyRestoreOperator(RestoreOperator):
         versions = judge_versions(
             session.live.versions(), session.backup_versions(), session.live.schema
         )
-        settle(run, "restored", [versions, *verify_nodes(run, expected)])
+        require(run, "restored", [versions, *verify_nodes(run, expected)])
         restore, section = session.history.open(), session.section()
         if restore is not None:
             session.history.close(restore.replaced, RestoreOutcome.RESTORED)

@@ -41,7 +41,7 @@ def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run_check(status: int, *lines: str, name: str = "policy", target: str = "13.0.4") -> None:
     check = ImageCheckOperator(task_id=name, check=name)
-    check.settle_earlier = lambda run: None  # type: ignore[method-assign]
+    check.wait_for_earlier = lambda run: None  # type: ignore[method-assign]
     check.keystone_manage = lambda run, context: (status, list(lines))  # type: ignore[method-assign]
     source = {"12.0.3": "11.0.4"}.get(target, "12.0.3")
     params = {"cloud": "lab", "source": source, "target": target}

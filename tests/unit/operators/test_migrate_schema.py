@@ -149,7 +149,7 @@ def test_only_contract_of_the_live_schema_asks_the_nodes(
     monkeypatch.setattr(migrate_schema, "open_gate", lambda *_: None)
     RunDirectory("run-1").record(Planned(migrations=image_of("13.0.4").to_dict()))
     contract = PhaseOperator(task_id="contract", phase="contract", **options)
-    for name in ("settle_earlier", "run_phase"):
+    for name in ("wait_for_earlier", "run_phase"):
         monkeypatch.setattr(contract, name, lambda *_: None)
     contract.execute({
         "params": {"cloud": "lab"}, "run_id": "run-1", "ti": SimpleNamespace(task_id="contract"),

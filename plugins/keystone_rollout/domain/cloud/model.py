@@ -44,7 +44,7 @@ UNIQUE = {"nodes": ("name", "ssh", "server", "url"), "load_balancers": ("name",)
 
 
 class UpgradeContainer(Section):
-    """Say where `keystone-manage` of the target release runs, outside the nodes."""
+    """The container in which `keystone-manage` of the target release runs, outside the nodes."""
 
     image: str = Field(description="image of the target release")
     network: str = Field("host", description="Docker network from which the database is reached")
@@ -60,7 +60,7 @@ class UpgradeContainer(Section):
 
 
 class Databases(Section):
-    """Name the connections to the database, by the right each of them needs."""
+    """The connections to the database, by the right that each of them needs."""
 
     reader: Name = Field(description="may SELECT the keystone schema")
     keystone: Name = Field(description="Keystone's own account, with which migrations run")
@@ -69,7 +69,7 @@ class Databases(Section):
 
 
 class LoadBalancer(Section):
-    """Name one HAProxy in front of the nodes; every one of them is drained and set ready."""
+    """One HAProxy in front of the nodes; servers are drained and returned on every one."""
 
     name: Name = Field(description="as it is called in logs and reports")
     connection: Name = Field(description="host and port of the runtime API (level admin)")
@@ -82,13 +82,13 @@ class LoadBalancer(Section):
 
 
 class Api(Section):
-    """Say how clients reach Keystone."""
+    """The way on which clients reach Keystone."""
 
     connection: Name = Field(description="URL past the load balancer, and an administrator")
 
 
 class Node(Section):
-    """Describe one Keystone node."""
+    """One Keystone node."""
 
     name: Name = Field(description="as it is called in logs and reports")
     ssh: Name = Field(description="SSH connection; its extra pins the host key")
@@ -97,7 +97,7 @@ class Node(Section):
 
 
 class Tokens(Section):
-    """Say how tokens are made; keys have to be identical on all nodes."""
+    """The kind of tokens; keys have to be identical on all nodes."""
 
     provider: Literal["fernet"] = Field("fernet", description="kind of tokens")
     key_repository: str = Field(
@@ -106,7 +106,7 @@ class Tokens(Section):
 
 
 class Doctor(Section):
-    """Hold the policy for `keystone-manage doctor`, which exits 1 on any symptom."""
+    """The policy for `keystone-manage doctor`, which exits 1 on any symptom."""
 
     accepted_symptoms: list[str] = Field(
         [],
@@ -115,7 +115,7 @@ class Doctor(Section):
 
 
 class Load(Section):
-    """Describe the load that proves the upgrade, and where its page is."""
+    """The load that proves the upgrade, and the port of its page."""
 
     profile: LoadProfile = Field(
         default_factory=LoadProfile, description="which actions, how often, by how many clients"
@@ -131,7 +131,7 @@ class Load(Section):
 
 
 class NodeLimits(Section):
-    """Bound what one node's cycle may take, in seconds."""
+    """The limits of one node's cycle, in seconds."""
 
     drain_seconds: float = Field(60.0, gt=0, description="for the sessions to reach 0")
     up_seconds: float = Field(60.0, gt=0, description="for HAProxy to see the server UP")
@@ -146,7 +146,7 @@ class NodeLimits(Section):
 
 
 class Limits(Section):
-    """Bound what the run tolerates."""
+    """The limits of a run."""
 
     load: LoadLimits = Field(default_factory=LoadLimits, description="what the load may suffer")
     node: NodeLimits = Field(
@@ -168,7 +168,7 @@ class Limits(Section):
 
 
 class Cloud(Section):
-    """Hold everything an upgrade has to know about one cloud."""
+    """Everything that an upgrade has to know about one cloud."""
 
     name: Name = Field(description="as the cloud is called in logs, reports and its lock")
     source: ReleaseVersion = Field(
@@ -217,7 +217,7 @@ class Cloud(Section):
 
     @property
     def node_facts(self) -> dict[str, str]:
-        """Return what the templates of node steps may name of their cloud."""
+        """Return the facts of a cloud that templates of node steps may name."""
         return {
             "name": self.name,
             "source": self.source,
@@ -255,14 +255,14 @@ class Cloud(Section):
 
 @dataclass(frozen=True)
 class Inconsistency:
-    """Say what does not fit together in a cloud file, and where in it."""
+    """A contradiction in a cloud file, and its place."""
 
     location: tuple[str | int, ...]
     message: str
 
 
 def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[Inconsistency]:
-    """Return what does not fit together, also where single values are wrong.
+    """Return the contradictions, even if single values are wrong.
 
     Works on plain data, so that a file's findings come in one list and not in two rounds.
     ``any_hop`` leaves it to the caller whether the hop exists: a plan shows that with the rest.

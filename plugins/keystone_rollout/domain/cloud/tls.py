@@ -51,7 +51,7 @@ def canonical_address(text: str) -> str:
 
 
 class TrustedAddress(Section):
-    """Say what the certificate of one address has to show."""
+    """The certificate that one address has to show."""
 
     name: str | None = Field(
         None,
@@ -114,7 +114,7 @@ class Peer:
 
 
 class Tls(Section):
-    """Say whose certificates are trusted. Plain HTTP needs nothing of it."""
+    """The trusted certificates. Plain HTTP needs none."""
 
     ca_file: str | None = Field(
         None,

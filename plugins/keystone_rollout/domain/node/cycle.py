@@ -159,7 +159,7 @@ class NodeCycle:
             raise CycleFailed(self._roll_back_after(error)) from error
         return True
 
-    def recover(self) -> str:
+    def return_left_out(self) -> str:
         """Return a node that an interrupted run left out to rotation; return how, in a sentence.
 
         A node whose service is whole and proven is only set ready. Any other one is rolled back to

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ServerState:
-    """Hold one server's line of `show stat`."""
+    """One server's line of `show stat`."""
 
     name: str
     operational: str
-    """UP, DOWN, ... as HAProxy's health check sees it; DRAIN and MAINT show here as well."""
+    """UP, DOWN, ... by HAProxy's health check, or DRAIN or MAINT."""
     administrative: str
-    """ready, drain or maint: what an operator or this tool asked for."""
+    """ready, drain or maint: the state that an operator or this tool has set."""
     sessions: int
 
     @property

@@ -14,7 +14,7 @@ from keystone_rollout.domain.verdict import Verdict
 
 @dataclass(frozen=True)
 class OpenRestore:
-    """Hold a restore of which nothing has come yet; times are epoch seconds."""
+    """A restore that has not finished; times are epoch seconds."""
 
     replaced: str
     backup: str
@@ -27,7 +27,7 @@ class OpenRestore:
 
 @dataclass(frozen=True)
 class Downtime:
-    """Hold for how long nobody served, in seconds."""
+    """The downtime of a restore, in seconds."""
 
     until_first: float
     until_all: float

@@ -2,7 +2,7 @@
 
 The run's folder appends them and reads them back by their type; views turn them into words. What
 a person reads in an event (`text`, `reason`, `gate`, and a verdict's `check` and `measured`) means
-nothing to the code: whatever is decided by has a field of its own.
+nothing to the code: every fact that decides something has a field of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Work(StrEnum):
 
 
 class Look(StrEnum):
-    """On what occasion verdicts were asked for."""
+    """The occasion on which verdicts were asked for."""
 
     PREFLIGHT = "preflight"
     BACKUP = "backup"
@@ -173,7 +173,7 @@ def node_changed(node: str, state: NodeState, text: str) -> NodeChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recovered(Event):
+class Returned(Event):
     """A node that serves again after a run had left it out."""
 
     kind = "recovered"
@@ -293,7 +293,7 @@ class VersionsRead(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class BackupTaken(Event):
-    """A dump; whether it is good is what the look after it says."""
+    """A dump; the look after it says whether it is good."""
 
     kind = "backup"
     path: str
@@ -302,7 +302,7 @@ class BackupTaken(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notified(Event):
-    """What became of one notification to one receiver."""
+    """The outcome of one notification to one receiver."""
 
     kind = "notification"
     happening: Happening
@@ -371,7 +371,7 @@ _ADAPTERS = {name: TypeAdapter[Any](kind) for name, kind in KINDS.items()}
 
 
 def read_event(data: Mapping[str, Any]) -> Event:
-    """Return an event from plain data; RecordUnreadable quotes what is not one."""
+    """Return an event from plain data; RecordUnreadable quotes other data."""
     kind = KINDS.get(str(data.get("kind")))
     if kind is None:
         raise RecordUnreadable(f"read kind {data.get('kind')!r}, allowed are {', '.join(KINDS)}")

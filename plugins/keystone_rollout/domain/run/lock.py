@@ -26,7 +26,7 @@ class LockHolder:
 
 @dataclass(frozen=True)
 class Mark:
-    """Say which attempt of which run took a server out, and since when."""
+    """The run and attempt that took a server out, and since when."""
 
     run_id: str
     attempt: str

@@ -29,8 +29,8 @@ from keystone_rollout.domain.run.events import (
     Notified,
     Planned,
     RecordUnreadable,
-    Recovered,
     RestoreChanged,
+    Returned,
     StepChanged,
     StepState,
     VariableChanged,
@@ -108,7 +108,7 @@ class StepTaken:
 
 @dataclass(frozen=True)
 class NodeTaken:
-    """What became of one node; ``since`` is when it left rotation, if it has not come back."""
+    """The outcome of one node; ``since`` is when it left rotation, unless it was returned."""
 
     out_of_rotation: float = 0.0
     since: float | None = None
@@ -242,7 +242,7 @@ def _point(sample: Sample) -> Point:
 
 
 def _writes(events: Iterable[WritesChecked]) -> WritesChecked | None:
-    """Add up what became of every load session's writes; None if nobody looked."""
+    """Add up the checked writes of every load session; None if nobody looked."""
     total: WritesChecked | None = None
     for event in {event.session: event for event in events}.values():
         total = _added(total, event) if total else event
@@ -262,7 +262,7 @@ def _sum(one: Any, other: Any) -> Any:
 def _deviations(events: Iterable[Event]) -> Iterable[Deviation]:
     for event in events:
         text = ""
-        if isinstance(event, Recovered | Noted):
+        if isinstance(event, Returned | Noted):
             text = event.text
         elif isinstance(event, NodeChanged) and event.state is NodeState.NOTE:
             text = f"{event.node}: {event.text}"

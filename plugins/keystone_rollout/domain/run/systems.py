@@ -1,7 +1,7 @@
-"""What a run finds outside of itself: one Protocol for each system, in this domain's words.
+"""The systems outside of a run: one Protocol for each, in this domain's words.
 
-`Systems` are those of one cloud, made once a run; `Outside` is what is there before a cloud is
-known. procedures.run.systems has the real ones, and the one place to put others in.
+`Systems` are those of one cloud, made once a run; `Outside` are those that exist before a cloud is
+known. procedures.run.systems makes the real ones, and is the only place to replace them.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Balancers(Rotation, Protocol):
     def drain(self, *servers: str) -> None: ...
     def maint(self, *servers: str) -> None: ...
     def sessions_left(self, servers: Collection[str]) -> int: ...
-    def bring_in(self, server: str) -> None: ...
+    def return_to_rotation(self, server: str) -> None: ...
     def wait_stable(self, servers: Collection[str]) -> None: ...
     def serving(self, servers: Collection[str]) -> list[str]: ...
     def not_serving(self, servers: Collection[str]) -> list[str]: ...
 
 
 class NodeMachine(Machine, Protocol):
-    """Run steps on a node, and say which of them its account may not run."""
+    """A node that runs steps, and knows the privileges that its account lacks."""
 
     def privileges(self) -> list[str]: ...
     def missing_privileges(self) -> list[str]: ...
@@ -62,20 +62,20 @@ class NodeMachine(Machine, Protocol):
 
 
 Work = Callable[[str, NodeMachine], str]
-"""What is done on a node: its name and its machine in, what it printed out."""
+"""Work on a node: a function of its name and its machine that returns the output."""
 
 
 class Nodes(Protocol):
     """The nodes of a cloud (hooks.node.all_nodes.AllNodes)."""
 
     def connection(self, node: Node) -> Any:
-        """Return what SSHOperator works with, an SSHHook."""
+        """Return an SSHHook, for SSHOperator."""
         ...
 
     def machine(
         self, node: Node, note: Callable[[str], None] | None = None, connection: Any = None
     ) -> NodeMachine:
-        """Return one node; ``note`` is told what happened on the way to it."""
+        """Return one node; ``note`` is called with each event on the way to it."""
         ...
 
     def each(self, names: Collection[str], work: Work) -> Iterator[tuple[str, str | Exception]]: ...
@@ -93,7 +93,7 @@ class SchemaView(Protocol):
 
 
 class LockWatch(Protocol):
-    """What was seen of clients that queue; complete once the watch has ended."""
+    """The waits of clients; complete once the watch has ended."""
 
     @property
     def waits(self) -> LockWaits: ...
@@ -115,7 +115,7 @@ class Schema(Protocol):
 
     @property
     def reader(self) -> Any:
-        """Return what SqlSensor works with, a DbApiHook."""
+        """Return a DbApiHook, for SqlSensor."""
         ...
 
     def writers(self) -> list[str]:
@@ -126,7 +126,7 @@ class Schema(Protocol):
 
 
 class Accounts(Protocol):
-    """What the accounts of the database's connections may do, by SHOW GRANTS."""
+    """The rights of the accounts of the database's connections, by SHOW GRANTS."""
 
     def lacking(self, connection: str, needed: tuple[str, ...], schema: str) -> list[str]: ...
     def has_any(self, connection: str, any_of: tuple[str, ...]) -> bool: ...
@@ -145,7 +145,7 @@ class HeldVariable(Protocol):
     def value(self) -> str: ...
     def original(self) -> str | None: ...
     def set(self, run_id: str) -> str: ...
-    def restore(self) -> str | None: ...
+    def reset(self) -> str | None: ...
     def judge(self) -> Verdict: ...
 
 
@@ -184,7 +184,7 @@ class PhaseContainer(Protocol):
     @property
     def name(self) -> str: ...
     def labels(self, arguments: list[str]) -> dict[str, str]: ...
-    def settle_earlier(self) -> str: ...
+    def wait_for_earlier(self) -> str: ...
     def remove(self) -> int: ...
     def discard(self) -> None: ...
 
@@ -199,11 +199,11 @@ class Image(Protocol):
 
 
 class Engine(Protocol):
-    """What runs containers of the target release."""
+    """The engine that runs containers of the target release."""
 
     @property
     def hook(self) -> Any:
-        """Return what DockerOperator works with, a DockerHook."""
+        """Return a DockerHook, for DockerOperator."""
         ...
 
     @property
@@ -213,13 +213,13 @@ class Engine(Protocol):
 
 
 class NodeProver(Prover, Protocol):
-    """Prove a node with real tokens (hooks.keystone.api.NodeProver)."""
+    """The proof of a node with real tokens (hooks.keystone.api.NodeProver)."""
 
     def prove_alone(self) -> str: ...
 
 
 class WritesFound(Protocol):
-    """What became of the writes that Keystone acknowledged."""
+    """The result of looking up the acknowledged writes."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -228,7 +228,7 @@ class WritesFound(Protocol):
 
 
 class Writes(Protocol):
-    """Compare a load's ledger with Keystone (hooks.keystone.acknowledged_writes)."""
+    """The comparison of a load's ledger with Keystone (hooks.keystone.acknowledged_writes)."""
 
     def check(self, ledger: Path) -> WritesFound: ...
     def remove(self, name_prefix: str) -> dict[str, int]: ...
@@ -246,14 +246,14 @@ class Keystone(Protocol):
         ...
 
     def prover(self, node: Node, start_seconds: float, elsewhere: str | None = None) -> NodeProver:
-        """Return what proves a node; ``elsewhere`` is another one's URL."""
+        """Return the prover of a node; ``elsewhere`` is another one's URL."""
         ...
 
     def writes(self, account: KeystoneAccount) -> Writes: ...
 
 
 class LoadEnd(Protocol):
-    """How a load ended."""
+    """The end of a load."""
 
     @property
     def how(self) -> str: ...
@@ -286,7 +286,7 @@ class LoadGenerator(Protocol):
 
 
 class Load(Protocol):
-    """What sends requests."""
+    """The load, which sends requests."""
 
     def session(self, folder: Path) -> LoadGenerator:
         """Return the session that writes into a folder, whether it runs or not."""
@@ -319,7 +319,7 @@ class Backups(Protocol):
 
 
 class Swap(Protocol):
-    """Move the live tables aside and the loaded ones in (hooks.database.swap.SchemaSwap)."""
+    """The exchange of the live tables for the loaded ones (hooks.database.swap.SchemaSwap)."""
 
     def done(self) -> bool: ...
     def move(self) -> None: ...
@@ -339,11 +339,11 @@ class Scratch(Protocol):
     def drop(self) -> None: ...
 
     def differing(self, triggers: bool) -> list[str]:
-        """Return what is not built as in the live schema; ``triggers``: these, too."""
+        """Return the differences in structure from the live schema; ``triggers``: of these, too."""
         ...
 
     def loss(self) -> Difference:
-        """Count the rows that are not the live schema's."""
+        """Count the rows that differ from the live schema's."""
         ...
 
     def swap(self, replaced: str) -> Swap: ...
@@ -363,7 +363,7 @@ class Restores(Protocol):
 
 
 class PhaseConfiguration(Protocol):
-    """What a phase adds to the configuration."""
+    """A phase's additions to the configuration."""
 
     @property
     def arguments(self) -> list[str]: ...
@@ -460,7 +460,7 @@ class Record(Protocol):
 
 
 class Notifiers(Protocol):
-    """What delivers messages (hooks.notifiers.choice)."""
+    """The notifiers, which deliver messages (hooks.notifiers.choice)."""
 
     def make(self, settings: Notification, message: Message, seconds: int) -> Any:
         """Return an Airflow notifier that is ready to be called."""
@@ -470,7 +470,7 @@ class Notifiers(Protocol):
 
 
 class Outside(Protocol):
-    """What is there before a run knows its cloud, and where the cloud's systems come from."""
+    """The systems that exist before a run knows its cloud, and the maker of the cloud's systems."""
 
     @property
     def clock(self) -> Clock: ...
@@ -497,9 +497,9 @@ class Outside(Protocol):
         ...
 
     def estimate(self, cloud: Cloud) -> dict[str, Any]:
-        """Return what earlier upgrades took, as the plan's part."""
+        """Return the times of earlier upgrades, as the plan's part."""
         ...
 
     def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Systems:
-        """Return a cloud's systems for one run; ``break_run`` is whose lock may be broken."""
+        """Return a cloud's systems for one run; ``break_run``: its lock may be broken."""
         ...

@@ -6,14 +6,14 @@ import time
 
 
 class SystemClock:
-    """Ask the operating system (keystone_rollout.domain.clock.Clock)."""
+    """The operating system's clock (keystone_rollout.domain.clock.Clock)."""
 
     def now(self) -> float:
         """Return the seconds since the epoch."""
         return time.time()
 
     def elapsed(self) -> float:
-        """Return seconds that only grow, whatever is done to the machine's date."""
+        """Return seconds that only grow, even if somebody sets the machine's date."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

@@ -16,11 +16,11 @@ from keystone_rollout.hooks.database.loader import BackupLoad
 
 
 class BackupFailed(RuntimeError):
-    """Say which program failed, and what it printed."""
+    """A program that failed, and its output."""
 
 
 class DatabaseBackup:
-    """Make one verified dump.
+    """One verified dump.
 
     The dump reads one consistent snapshot (--single-transaction) and never blocks clients.
     """
@@ -53,7 +53,7 @@ class DatabaseBackup:
     def verify(self, name: str) -> tuple[Path, Verdict]:
         """Dump, restore into the scratch schema, compare, and drop the scratch schema again.
 
-        Raises BackupFailed where dumping or restoring fails.
+        Raises BackupFailed if dumping or restoring fails.
         """
         try:
             return self._verify(name)

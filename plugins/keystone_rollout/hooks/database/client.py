@@ -37,15 +37,15 @@ REFUSED_AT_THE_DOOR = {1040, 1045, 1130}
 
 HELP_SECONDS = 30.0
 LIMIT_SECONDS = 24 * 3600.0
-"""Nobody knows here how large a database is, but a client that hangs for ever is ended."""
+"""Seconds for the largest database; a client that hangs for ever is ended."""
 
 
 class DatabaseClientFailed(RuntimeError):
-    """Say which program failed, and what it printed."""
+    """A program that failed, and its output."""
 
 
 class DatabaseClient:
-    """Dump and load with the account of an Airflow connection.
+    """The database's own programs, with the account of an Airflow connection.
 
     :param hook: connection with host, port, login and password
     """
@@ -54,7 +54,7 @@ class DatabaseClient:
         self.hook = hook
 
     def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
-        """Write what mariadb-dump prints; DatabaseClientFailed where it fails."""
+        """Write the output of mariadb-dump; DatabaseClientFailed if it fails."""
         with self._options() as options:
             _run([_program(*DUMP), f"--defaults-extra-file={options}", *arguments], stdout=stream)
 

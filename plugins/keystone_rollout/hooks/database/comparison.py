@@ -1,4 +1,4 @@
-"""Compare two schemas on one server: where they stand, how they are built, which rows they have."""
+"""Compare two schemas on one server: their versions, definitions and rows."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ from keystone_rollout.hooks.database.sql import sql
 
 
 class SchemaReader:
-    """Read one schema as administrator.
-
-    The table that marks a loaded backup is left out: it is ours.
-    """
+    """One schema, read as administrator, without our table that marks a loaded backup."""
 
     def __init__(self, connection: str, schema: str, tls: Tls = SYSTEM_TRUST) -> None:
         self.schema = schema
@@ -35,7 +32,7 @@ class SchemaReader:
         self.connection = connection
 
     def tables(self) -> list[str]:
-        """Return the names of the base tables; none where the schema does not exist."""
+        """Return the names of the base tables; empty if the schema does not exist."""
         return [name for (name,) in self._rows("select_table_names") if name != LOADED]
 
     def views(self) -> list[str]:
@@ -47,7 +44,7 @@ class SchemaReader:
         return [name for (name,) in self._rows("select_trigger_names")]
 
     def versions(self) -> RecordedVersions:
-        """Return where the schema stands, by the table that records it."""
+        """Return the versions that the schema's version table records."""
         within = DatabaseHook(self.connection, self.hook.tls, self.schema)
         return read_versions(within, self.schema)
 
@@ -60,7 +57,7 @@ class SchemaReader:
         return tables
 
     def structure(self, triggers: bool = True) -> dict[str, str]:
-        """Return how each table and trigger is made, without counters that only grow."""
+        """Return the definition of each table and trigger, without counters that only grow."""
         made = {}
         with self.cursor() as cursor:
             for table in self.tables():
@@ -84,15 +81,16 @@ class SchemaReader:
 
 
 def structures_differ(live: SchemaReader, kept: SchemaReader, triggers: bool = True) -> list[str]:
-    """Return the tables and triggers that are not made alike, or not in both schemas."""
+    """Return the tables and triggers that differ, or that one of the schemas lacks."""
     here, there = live.structure(triggers), kept.structure(triggers)
     return sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
 
 
 def compare_rows(live: SchemaReader, kept: SchemaReader) -> Difference:
-    """Count, table by table, the rows that are not the same in both schemas.
+    """Count, table by table, the rows that differ between the schemas.
 
-    Each table is one moment of its own while clients write; without writers the numbers are exact.
+    While clients write, each table is read at another moment; without writers the numbers are
+    exact.
     """
     here, there = live.columns(), kept.columns()
     schemas = (live.schema, kept.schema)

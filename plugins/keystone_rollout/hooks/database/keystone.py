@@ -1,4 +1,4 @@
-"""Ask the cloud's database where the schema stands, and what the accounts may do."""
+"""Ask the cloud's database for the schema's versions, and for the rights of the accounts."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from keystone_rollout.hooks.database.sql import sql
 
 
 def read_versions(hook: MySqlHook, schema: str) -> RecordedVersions:
-    """Return what the version table says; ``hook`` is connected to that schema.
+    """Return the recorded versions; ``hook`` is connected to that schema.
 
-    Raises ValueError where the schema has no version table that says anything.
+    Raises ValueError if no version table has a row.
     """
     tables = {text(name) for (name,) in hook.get_records(sql("select_version_tables"),
                                                          {"schema": schema})}  # fmt: skip
@@ -50,7 +50,7 @@ SEE_SESSIONS = ("PROCESS",)
 
 
 class KeystoneDatabase:
-    """Read one schema of a cloud's database server.
+    """One schema of a cloud's database server.
 
     :param target: says which one; by default the live one
     """
@@ -62,7 +62,7 @@ class KeystoneDatabase:
         self.administrator = DatabaseHook(target.administrator, cloud.tls)
 
     def versions(self) -> RecordedVersions:
-        """Return where the schema stands, by the table that records it."""
+        """Return the versions that the schema's version table records."""
         return read_versions(self.reader, self.schema)
 
     def triggers(self) -> int:
@@ -130,8 +130,8 @@ def wait_no_writers(
 ) -> list[str]:
     """Wait until no session but the reader's is left in the schema; return the rest in words.
 
-    A stopped service's connections end a moment after it. Only this database server's sessions
-    are seen: with Galera the other members' are not.
+    A stopped service's connections end a moment after it. Only this database server's sessions are
+    seen, not those of Galera's other members.
     """
     reader = DatabaseHook(cloud.databases.reader, cloud.tls)
     login = reader.get_connection(cloud.databases.reader).login or ""

@@ -1,4 +1,4 @@
-"""Load a dump into the scratch schema, beside the live one, and know what is in it."""
+"""Load a dump into the scratch schema, beside the live one, and read which one is loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keystone_rollout.hooks.files.dumps import open_dump
 
 
 class BackupLoad:
-    """Handle the scratch schema of one cloud's database server, whoever needs a dump loaded."""
+    """The scratch schema of one cloud's database server, for everyone who loads a dump."""
 
     def __init__(self, cloud: Cloud) -> None:
         target = scratch_target(cloud)
@@ -28,9 +28,9 @@ class BackupLoad:
         self.schema = SchemaReader(target.administrator, target.schema, cloud.tls)
 
     def load(self, path: Path) -> SchemaReader:
-        """Load a dump afresh, plain or packed; DatabaseClientFailed if it cannot be.
+        """Load a dump afresh, plain or packed; DatabaseClientFailed if that fails.
 
-        The name of the dump is written into it last: what has no name was not loaded to its end.
+        The name of the dump is written into it last: without a name, the load did not end.
         """
         name = self.schema.schema
         self.drop()
@@ -48,14 +48,14 @@ class BackupLoad:
 
     @contextmanager
     def meanwhile(self, path: Path) -> Iterator[SchemaReader]:
-        """Have a dump loaded for a block, however that ends."""
+        """Load a dump for a block, and drop it at the block's end."""
         try:
             yield self.load(path)
         finally:
             self.drop()
 
     def loaded(self) -> str | None:
-        """Return the name of the dump that was loaded completely; None if none was."""
+        """Return the name of the dump that was loaded completely; None without one."""
         name = self.schema.schema
         tables = self.admin.get_records(sql("select_table_names"), {"schema": name})
         names = [text(table) for (table,) in tables]

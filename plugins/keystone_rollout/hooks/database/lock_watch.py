@@ -1,4 +1,4 @@
-"""Watch, beside a running migration, who queues for a metadata lock."""
+"""Watch, beside a running migration, the queries that wait for a metadata lock."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from keystone_rollout.hooks.database.sql import sql
 
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0
-"""A poll that takes longer is given up: the check has failed then."""
+"""A poll that takes longer is given up, and the check has failed."""
 
 log = logging.getLogger(__name__)
 
 
 class LockWatchError(RuntimeError):
-    """Say why nobody would see whether clients queue; the phase is not started then."""
+    """Why waiting clients would not be seen; the phase is not started then."""
 
 
 class LockWatch:
-    """Poll the server's sessions in a thread of its own, with a connection of its own.
+    """A thread that polls the server's sessions over a connection of its own.
 
-    A context manager: ``waits`` holds what was seen, and is complete once the block is left.
+    It is a context manager: ``waits`` is complete once the block is left.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LockWatch:
         self._thread = threading.Thread(target=self._watch, name=f"lock-watch-{phase}", daemon=True)
 
     def __enter__(self) -> Self:
-        """Connect and begin; LockWatchError where nothing could be seen."""
+        """Connect and begin; LockWatchError if other sessions cannot be seen."""
         if not has_global_right(self.admin, SEE_SESSIONS):
             raise LockWatchError(
                 f"connection {self.admin.get_conn_id()} does not see other accounts' sessions: "
@@ -80,10 +80,10 @@ class LockWatch:
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS) and self._look():
             pass
-        self._look()  # once more: does anything still wait, now that the migration has ended?
+        self._look()  # once more, because a query may still wait after the migration's end
 
     def _look(self) -> bool:
-        """Poll once; False where nothing can be seen any more."""
+        """Poll once; return False if the sessions cannot be read any more."""
         if self.waits.blind is not None:
             return False
         try:

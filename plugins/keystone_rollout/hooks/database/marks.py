@@ -1,7 +1,7 @@
 """Remember which servers an upgrade has taken out of rotation, so that one is never forgotten.
 
 HAProxy's administrative state outlives an aborted run, and does not say who set it: a server that
-an operator put into maint stays there, one that an upgrade left behind is brought back.
+an operator put into maint stays there, one that an upgrade left behind is returned.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from keystone_rollout.hooks.database.own_schema import RolloutTable
 
 
 class ServersOut:
-    """Mark servers in the cloud's own database."""
+    """The marks of servers, in the cloud's own database."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.marks = RolloutTable(cloud, "server_out")

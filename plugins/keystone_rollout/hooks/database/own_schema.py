@@ -12,10 +12,10 @@ SCHEMA = "keystone_rollout"
 
 
 class RolloutTable:
-    """Read and write one table of schema `keystone_rollout`, as administrator.
+    """One table of schema `keystone_rollout`, read and written as administrator.
 
-    It is there for every Airflow and for people: what only one Airflow knows would be lost with
-    it. Reading never creates anything.
+    Every Airflow and people can read it; knowledge of a single Airflow would be lost with it.
+    Reading never creates anything.
 
     :param table: the table's name; include/sql/create_<table>.sql makes it
     """
@@ -26,7 +26,7 @@ class RolloutTable:
         self.table = table
 
     def rows(self, question: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Return a question's rows; none where the table was never made."""
+        """Return a question's rows; empty if the table was never made."""
         if not self._exists():
             return []
         administrator = self.database.administrator

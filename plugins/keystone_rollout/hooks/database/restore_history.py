@@ -1,4 +1,4 @@
-"""Keep each restore in the cloud's own database, so that any later run can go on with it."""
+"""Keep each restore in the cloud's own database, so that any later run can resume it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from keystone_rollout.hooks.database.own_schema import RolloutTable
 
 
 class RestoreHistory:
-    """Write and read the restores of one cloud's schema."""
+    """The restores of one cloud's schema."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.live = cloud.databases.schema_name
         self.table = RolloutTable(cloud, "schema_restore")
 
     def open(self) -> OpenRestore | None:
-        """Return the restore that was begun last and has not ended."""
+        """Return the newest restore that has not finished, or None."""
         rows = self.table.rows("select_open_restore", live=self.live)
         if not rows:
             return None
@@ -35,7 +35,7 @@ class RestoreHistory:
         )
 
     def last_downtime(self) -> Downtime | None:
-        """Return what was measured the last time; None where no restore was."""
+        """Return the last measured downtime; None without one."""
         rows = self.table.rows("select_last_downtime", live=self.live)
         if not rows or None in rows[0]:
             return None
@@ -43,26 +43,26 @@ class RestoreHistory:
         return Downtime(served - began, ended - began)
 
     def begin(self, replaced: str, backup: str, run_id: str, began: float) -> None:
-        """Write down that the first server leaves now; it is the open restore from here on."""
+        """Open a restore, because the first server leaves now."""
         self.table.write("insert_schema_restore", replaced=replaced, live=self.live, backup=backup,
                          run_id=run_id, began=began)  # fmt: skip
 
     def keep_lost(self, replaced: str, lost: Difference) -> None:
-        """Write down what moving the tables undoes."""
+        """Record the number of writes that moving the tables undoes."""
         self.table.write("update_restore_lost", replaced=replaced, lost=json.dumps(lost.to_list()))
 
     def keep_swapped(self, replaced: str, at: float) -> None:
-        """Write down that the tables were moved; the first time counts."""
+        """Record the time at which the tables were moved; the first time counts."""
         self.table.write("update_restore_swapped", replaced=replaced, at=at)
 
     def keep_served(self, replaced: str, at: float) -> None:
-        """Write down that a server serves again; the first time counts."""
+        """Record the time at which a server serves again; the first time counts."""
         self.table.write("update_restore_served", replaced=replaced, at=at)
 
     def keep_ended(self, replaced: str, at: float) -> None:
-        """Write down that all servers serve again; the first time counts."""
+        """Record the time at which all servers serve again; the first time counts."""
         self.table.write("update_restore_ended", replaced=replaced, at=at)
 
     def close(self, replaced: str, outcome: RestoreOutcome) -> None:
-        """Write down what came of a restore; no later run goes on with it."""
+        """Record the outcome of a restore; no later run resumes it."""
         self.table.write("update_restore_outcome", replaced=replaced, outcome=outcome)

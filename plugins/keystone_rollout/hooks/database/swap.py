@@ -1,7 +1,8 @@
-"""Put a loaded backup into the live schema's place; the live tables stay, in a schema aside.
+"""Replace the live tables by a loaded backup's; the live ones stay in another schema.
 
-RENAME TABLE refuses tables with triggers, and views. Their definitions are written to files beside
-the backups first, so that they outlive a crash, and made again where their tables have gone.
+RENAME TABLE refuses tables with triggers, and views. Their definitions are first written to files
+beside the backups, so that they outlive a crash. They are made again in the schema to which their
+tables were moved.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from keystone_rollout.hooks.files.cloud_file import project_path
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 30
-"""For the tables' metadata locks; whoever holds one has no business here while nobody serves."""
+"""Seconds for the tables' metadata locks; no session should hold one while nobody serves."""
 
 _DEFINITIONS = ["--no-data", "--skip-lock-tables", "--skip-comments"]
 
 
 class SchemaSwap:
-    """Move the live tables aside and the restored ones in, for one restore.
+    """The exchange of the live tables for the restored ones, for one restore.
 
     :param replaced: schema that takes the live tables; its name identifies the restore
     """
@@ -46,7 +47,7 @@ class SchemaSwap:
     def done(self) -> bool:
         """Tell whether the tables were moved, by the tables themselves.
 
-        Raises RuntimeError, naming what is where, if a crash left some of them half-way.
+        Raises RuntimeError, which says which tables are where, if a crash left the move half-done.
         """
         replaced = self.replaced.tables()
         mixed = half_moved(self.live.tables(), self.kept.tables(), replaced)
@@ -78,9 +79,9 @@ class SchemaSwap:
         )
 
     def finish(self) -> None:
-        """Make triggers and views again, each kind where its tables are now.
+        """Make triggers and views again, in the schema of their tables.
 
-        Those of the tables that were moved aside are nothing that anybody has to wait for.
+        Failing to recreate them for the moved tables only logs a warning.
         """
         self._make_definitions(self._file(self.kept), self.live)
         try:
@@ -92,7 +93,7 @@ class SchemaSwap:
             )  # fmt: skip
 
     def undo(self) -> None:
-        """Give the live schema back what a move that did not happen took from it."""
+        """Make triggers and views of the live schema again, after a move that did not happen."""
         if self.replaced.tables():
             raise RuntimeError(f"{self.replaced.schema} holds tables: there is nothing to undo")
         self._make_definitions(self._file(self.live), self.live)
@@ -108,7 +109,7 @@ class SchemaSwap:
 
     def _save_definitions(self, schema: SchemaReader) -> None:
         path = self._file(schema)
-        if path.exists():  # of an attempt that was interrupted: what it saved is dropped by now
+        if path.exists():  # an interrupted attempt has saved and dropped them
             return
         part = path.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

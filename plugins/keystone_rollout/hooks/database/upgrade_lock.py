@@ -15,7 +15,7 @@ from keystone_rollout.hooks.database.own_schema import RolloutTable
 
 
 class UpgradeLock:
-    """Take, keep alive, break and release the row of one cloud, each in one statement."""
+    """The lock's row of one cloud; taken, renewed, broken and released in one statement each."""
 
     def __init__(self, cloud: Cloud, run_id: str, break_run: str = "") -> None:
         self.cloud = cloud
@@ -24,7 +24,7 @@ class UpgradeLock:
         self.row = RolloutTable(cloud, "upgrade_lock")
 
     def holder(self) -> LockHolder | None:
-        """Return who holds the lock, or None where it is free."""
+        """Return the holder of the lock, or None if it is free."""
         rows = self.row.rows("select_upgrade_lock")
         if not rows:
             return None
@@ -32,7 +32,7 @@ class UpgradeLock:
         return LockHolder(str(run_id), str(place), str(since), int(silent))
 
     def judge(self) -> Verdict:
-        """Return whether this run has the lock or may take it."""
+        """Judge whether this run has the lock or may take it."""
         return self._judge(self.holder())
 
     def _judge(self, holder: LockHolder | None) -> Verdict:
@@ -64,7 +64,7 @@ class UpgradeLock:
         self.row.write("update_lock_heartbeat", run_id=self.run_id)
 
     def release(self) -> bool:
-        """Give the lock back; return whether it was this run's."""
+        """Release the lock; return whether it was this run's."""
         holder = self.holder()
         if holder is None or holder.run_id != self.run_id:
             return False

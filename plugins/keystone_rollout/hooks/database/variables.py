@@ -1,7 +1,7 @@
-"""Global variables of the database server that a run holds, and whose original it brings back.
+"""Set global variables of the database server for a run, and reset them to their originals.
 
-The original is kept in the database itself: a run that was killed leaves it there, so that the
-next one brings back what the operator had and not what the killed run had set.
+The original is kept in the database itself. A killed run leaves it there, so that the next one
+resets the variable to the operator's value and not to the killed run's.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ SWITCH = {"OFF": "0", "ON": "1"}
 
 
 class SavedVariable:
-    """Handle one variable on the one server that the migrations use; subclasses say which."""
+    """One variable on the server that the migrations use; a subclass names it."""
 
     names: tuple[str, ...]
-    """What servers call it; the first one that this server knows is taken."""
+    """Its names on different servers; the first one that this server knows is taken."""
     wanted: str
     consequence: str
 
@@ -38,7 +38,7 @@ class SavedVariable:
 
     @cached_property
     def name(self) -> str:
-        """Return the server's name for it; LookupError where it knows none."""
+        """Return the server's name for it; LookupError if it knows none of them."""
         for name in self.names:
             if self._read(name) is not None:
                 return name
@@ -54,12 +54,12 @@ class SavedVariable:
         return value
 
     def original(self) -> str | None:
-        """Return the value that was saved before it was set; None where it is not set by us."""
+        """Return the value that was saved before it was set; None if we did not set it."""
         rows = self.kept.rows("select_saved_variable", **self._key)
         return text(rows[0][0]) if rows else None
 
     def set(self, run_id: str) -> str:
-        """Save the original once, set the variable, look again; return the original."""
+        """Save the original once, set the variable, check it; return the original."""
         if self.original() is None:
             self.kept.write(
                 "insert_saved_variable", **self._key, original=self.value(), run_id=run_id
@@ -69,8 +69,8 @@ class SavedVariable:
         assert original is not None
         return original
 
-    def restore(self) -> str | None:
-        """Bring the original back and forget it; None where nothing was saved."""
+    def reset(self) -> str | None:
+        """Reset the variable and forget its original; return it, or None if nothing was saved."""
         original = self.original()
         if original is None:
             return None
@@ -79,7 +79,7 @@ class SavedVariable:
         return original
 
     def judge(self) -> Verdict:
-        """Check that the variable is what the phases need, while it is ours to hold."""
+        """Check that the variable has the value that the phases need, while this run holds it."""
         measured = self.value()
         return Verdict(
             ok=measured == self.wanted,
@@ -152,7 +152,7 @@ class ReadCommitted(SavedVariable):
         return self.cloud.holds_read_committed
 
     def set(self, run_id: str) -> str:
-        """Set it; RuntimeError where the server's binary log would then refuse every write."""
+        """Set it; RuntimeError if the server's binary log would then refuse every write."""
         if self._read("log_bin") == "1" and self._read("binlog_format") == "STATEMENT":
             raise RuntimeError(
                 f"{self.name} on {self.database.server()} was not set: measured binlog_format "

@@ -1,4 +1,4 @@
-"""Keep one keystone-manage container per cloud, and settle what a killed task left behind.
+"""Keep one keystone-manage container per cloud, and wait for the one that a killed task left.
 
 A task that dies leaves its container running, and the migration in it goes on. A second one beside
 it would run the same statements, so every start waits for the first.
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 
 class PhaseContainerError(RuntimeError):
-    """Say what about an earlier container keeps the next one from being started."""
+    """An earlier container that keeps the next one from being started."""
 
 
 class PhaseContainer:
-    """Find, wait for and remove the one container in which a cloud's keystone-manage runs."""
+    """The one container in which a cloud's keystone-manage runs."""
 
     def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
         self.cloud = cloud
@@ -47,15 +47,15 @@ class PhaseContainer:
         """Return what tells a human, and `docker ps --filter`, whose container this is."""
         return {LABEL_CLOUD: self.cloud.name, LABEL_COMMAND: " ".join(arguments)}
 
-    def settle_earlier(self) -> str:
-        """Wait for an earlier container's end, log how it ended, remove it; say what was found.
+    def wait_for_earlier(self) -> str:
+        """Wait for an earlier container's end, log and remove it; return the finding in words.
 
         Call it before anything that must not run beside a migration: a phase, a backup. Raises
-        PhaseContainerError where the container still runs limits.phase_seconds after its start,
-        or where Docker cannot be asked.
+        PhaseContainerError if the container still runs limits.phase_seconds after its start, or if
+        Docker does not answer.
         """
         try:
-            return self._settle()
+            return self._wait_and_remove()
         except (DockerException, AirflowException, OSError) as error:
             raise PhaseContainerError(
                 f"whether {self.name} still runs is not known: Docker at {DOCKER} answers {error}; "
@@ -75,7 +75,7 @@ class PhaseContainer:
             if not self._inspect()["State"]["Running"]:
                 self.remove()
 
-    def _settle(self) -> str:
+    def _wait_and_remove(self) -> str:
         try:
             found = self._inspect()
         except NotFound:
@@ -130,9 +130,9 @@ class PhaseContainer:
 
 
 class DeliveringClient:
-    """Pass everything on to a Docker API client; put a file in before a container's start.
+    """A Docker API client that puts a file into each container before its start.
 
-    A container's own file system is the one place for it that ends with the container.
+    Only a container's own file system ends with the container.
     """
 
     def __init__(self, client: Any, folder: str, archive: bytes) -> None:
@@ -141,7 +141,7 @@ class DeliveringClient:
         self._archive = archive
 
     def start(self, container: str, *args: Any, **kwargs: Any) -> None:
-        """Start a container once it has the file; RuntimeError where Docker does not take it."""
+        """Start a container once it has the file; RuntimeError if Docker refuses the file."""
         if not self._client.put_archive(container, self._folder, self._archive):
             raise RuntimeError(f"Docker did not take the file for {self._folder}: not started")
         self._client.start(container, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Ask the upgrade image what it wants: its release and its migrations."""
+"""Read the release and the migrations of the upgrade image."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DOCKER = "unix://var/run/docker.sock"
 
 
 class UpgradeImageError(RuntimeError):
-    """Say what about the upgrade image is not as the upgrade needs it."""
+    """A fault of the upgrade image."""
 
 
 class UpgradeImage:
-    """Look into the image of the target release without touching the database."""
+    """The image of the target release, read without touching the database."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -32,7 +32,7 @@ class UpgradeImage:
         self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
 
     def digest(self) -> str:
-        """Return the image's id; UpgradeImageError where it is not on this Docker host."""
+        """Return the image's id; UpgradeImageError if it is not on this Docker host."""
         try:
             client: Any = self.hook.api_client
             return str(client.inspect_image(self.container.image)["Id"])
@@ -57,7 +57,7 @@ class UpgradeImage:
         return self.output([self.container.command[0], "--version"]).split()[-1]
 
     def output(self, command: list[str], *, stderr: bool = True) -> str:
-        """Run a command in a container without network; return what it wrote."""
+        """Run a command in a container without network; return its output."""
         client = self.hook.api_client
         try:
             container = client.create_container(
@@ -76,7 +76,7 @@ class UpgradeImage:
             client.remove_container(container["Id"], force=True)
 
     def configuration_findings(self) -> list[str]:
-        """Return what is missing in the configuration that is mounted into the container."""
+        """Return the faults of the configuration that is mounted into the container."""
         folder = project_path(self.container.configuration)
         if not folder.is_dir():
             return [f"directory {self.container.configuration} does not exist"]

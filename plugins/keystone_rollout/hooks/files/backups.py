@@ -15,18 +15,18 @@ from keystone_rollout.hooks.files.dumps import dump_problems, inside
 
 
 class BackupNotUsable(RuntimeError):
-    """Say which backup was asked for, and what is wrong with it."""
+    """A backup that cannot be used, and why."""
 
 
 class BackupStore:
-    """Keep each backup with a description of what it was taken of."""
+    """The backups of a cloud, each with a description of its origin."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.folder = project_path(cloud.backup_directory)
 
     def describe(self, path: Path, facts: BackupFacts) -> None:
-        """Write down what a backup is good for; only a verified one may be described."""
+        """Write a backup's description, which only a verified one has."""
         part = path.with_suffix(".json.part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             json.dump(facts.to_dict(), stream, indent=1, sort_keys=True)
@@ -43,7 +43,7 @@ class BackupStore:
         return name
 
     def facts(self, path: Path) -> BackupFacts:
-        """Return a backup's description; BackupNotUsable where it has none, or not one of ours."""
+        """Return a backup's description; BackupNotUsable without one of this cloud."""
         description = path.with_suffix(".json")
         try:
             facts = BackupFacts.from_dict(json.loads(description.read_text(encoding="utf-8")))
@@ -61,9 +61,9 @@ class BackupStore:
         return facts
 
     def find(self, name: str, release: str) -> Path:
-        """Return the backup of a name, or the newest one that brings a release back.
+        """Return the backup of a name, or the newest one that a release served from.
 
-        Raises BackupNotUsable; without a name it says of every backup why it is none.
+        Raises BackupNotUsable; without a name, the message lists why each backup was rejected.
         """
         if name:
             path = self.folder / name

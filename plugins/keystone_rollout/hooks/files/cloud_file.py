@@ -24,7 +24,7 @@ CLOUDS = INCLUDE / "clouds"
 
 
 class CloudFileError(ValueError):
-    """List everything that is wrong with a cloud file, in the operator's words."""
+    """All findings about a cloud file, in the operator's words."""
 
 
 def cloud_path(name: str) -> Path:
@@ -34,7 +34,7 @@ def cloud_path(name: str) -> Path:
 
 
 def cloud_names() -> list[str]:
-    """Return the names of the clouds there are, by the names of their files; none is opened."""
+    """Return the names of all clouds, by the names of their files, which are not opened."""
     return sorted(path.stem for path in cloud_path("any").parent.glob("[!.]*.yaml"))
 
 
@@ -93,7 +93,8 @@ def parse_cloud(
             f"{label}: {error}; allowed are name, source and target, in rehearsal also python"
         ) from error
     except ValidationError as error:
-        # The model as a whole repeats what `inconsistencies` says with its place in the file.
+        # The model as a whole repeats findings that `inconsistencies` gives with their place in the
+        # file.
         findings = [
             _finding(label, node, each, overrides or {}) for each in error.errors() if each["loc"]
         ]
@@ -134,7 +135,7 @@ def _finding(
     where = ".".join(str(part) for part in location) or "the file as a whole"
     message = error["msg"].removeprefix("Value error, ")
     for name in overrides:
-        # The file is not to blame: its own value was not even looked at.
+        # The file is not to blame: its own value was not used.
         if OVERRIDES[name].key == where:
             return f"param {name} of this run: {message} (read {error['input']!r})"
     text = f"{label}:{line}: {where}: {message}"
@@ -194,7 +195,7 @@ _SECTION = re.compile(r"^[\"']?rehearsal\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class DeclaredRehearsal:
-    """Hold a cloud's schedule, or why it has none."""
+    """A cloud's schedule, or why it has none."""
 
     cloud: str
     schedule: str | None
@@ -202,9 +203,9 @@ class DeclaredRehearsal:
 
 
 def declared_rehearsals(always: str) -> list[DeclaredRehearsal]:
-    """Return the clouds that declare a rehearsal, and ``always`` whether it declares one or not.
+    """Return the clouds that declare a rehearsal, and always the cloud ``always``.
 
-    A file that is wrong, wherever in it, has no schedule but a problem: the others keep theirs.
+    A wrong file has no schedule but a problem; the other files keep their schedules.
     """
     folder = cloud_path(always).parent
     names = {path.stem for path in folder.glob("*.yaml")}
@@ -223,6 +224,6 @@ def _declared(name: str) -> DeclaredRehearsal:
         return DeclaredRehearsal(name, None, f"{path.name} cannot be read ({error.strerror})")
     except CloudFileError as error:
         return DeclaredRehearsal(name, None, str(error))
-    except Exception as error:  # whatever it is, it must not take the other DAGs away
+    except Exception as error:  # any error of one file must leave the other DAGs alone
         return DeclaredRehearsal(name, None, f"{path.name}: {type(error).__name__}: {error}")
     return DeclaredRehearsal(name, cloud.rehearsal.schedule if cloud.rehearsal else None)

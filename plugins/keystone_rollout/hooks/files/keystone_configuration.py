@@ -20,11 +20,11 @@ MAIN, DIRECTORY = "keystone.conf", "keystone.conf.d"
 
 
 class ConfigurationUnreadable(RuntimeError):
-    """Say which file of a configuration cannot be read, and who has to be let."""
+    """A file of a configuration that cannot be read, and the account that has to read it."""
 
 
 def find_option(folder: Path, section: str, option: str) -> tuple[Path, str] | None:
-    """Return the file whose value of an option counts, and the value; None where none has it.
+    """Return the file whose value of an option counts, and the value; None if no file has it.
 
     Raises ConfigurationUnreadable.
     """
@@ -61,12 +61,12 @@ PARENT, FOLDER, FILE = "/etc", "keystone-rollout.d", "lock_wait.conf"
 
 
 class PhaseConfigurationError(RuntimeError):
-    """Say what about the upgrade container's configuration keeps a phase from being started."""
+    """A fault of the upgrade container's configuration that keeps a phase from being started."""
 
 
 @dataclass(frozen=True)
 class PhaseConfiguration:
-    """Hold what a phase adds to the configuration: options, and the file that they name."""
+    """A phase's additions to the configuration: options, and the file that they name."""
 
     arguments: list[str]
     archive: bytes = field(repr=False)
@@ -79,7 +79,7 @@ class PhaseConfiguration:
 
 
 def phase_configuration(cloud: Cloud, target: PhaseTarget | None = None) -> PhaseConfiguration:
-    """Return the configuration of a phase; PhaseConfigurationError where it cannot be made.
+    """Return the configuration of a phase; PhaseConfigurationError if it cannot be made.
 
     The live schema is reached as keystone.conf says. For any other ``target`` the account is that
     of its connection; driver, server and options stay, because they are right in the container.

@@ -1,4 +1,4 @@
-"""Keep what a run did in a directory of its own: events, load samples, backup, report."""
+"""Keep a run's files in a directory of its own: events, load samples, backup, report."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rehearsals_folder() -> Path:
 
 
 class RunDirectory:
-    """Append to and read the record of one run; several processes do so at once."""
+    """The directory and record of one run; several processes use it at once."""
 
     def __init__(
         self, run_id: str, folder: Path | None = None, clock: Clock = SYSTEM_CLOCK
@@ -53,7 +53,7 @@ class RunDirectory:
 
     @classmethod
     def existing(cls, run_id: str) -> RunDirectory | None:
-        """Return the directory of an earlier run, or None where it left none on this machine."""
+        """Return the directory of an earlier run, or None if it left none on this machine."""
         path = runs_folder() / folder_name(run_id)
         return cls(run_id) if path.is_dir() else None
 

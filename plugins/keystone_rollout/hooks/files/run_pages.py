@@ -1,4 +1,4 @@
-"""Find the pages that runs have written, for whoever asks with a browser; nothing else is found.
+"""Find the pages that runs have written, for browsers; nothing else is found.
 
 Addresses have the shape of the folders, so that a page's relative links lead to the same pages
 when it is opened as a file.
@@ -30,10 +30,10 @@ def history_address(cloud: str) -> str:
 
 
 def run_page(run_id: str, page: str) -> Path | None:
-    """Return a run's page, or None where there is none.
+    """Return a run's page, or None without one.
 
-    ``run_id`` is a run's id or its folder's name. A name that leads out of the folder of all runs
-    leads nowhere, nor does a link that somebody has put there.
+    ``run_id`` is a run's id or its folder's name. A name or a link that leads out of the folder of
+    all runs is not followed.
     """
     if page not in OF_A_RUN:
         return None
@@ -41,14 +41,14 @@ def run_page(run_id: str, page: str) -> Path | None:
 
 
 def history_page(cloud: str, page: str) -> Path | None:
-    """Return the history of a cloud's rehearsals, or None where there is none; see run_page."""
+    """Return the history of a cloud's rehearsals, or None without one; see run_page."""
     if page not in OF_A_HISTORY:
         return None
     return _inside(rehearsals_folder(), folder_name(cloud), page)
 
 
 def rehearsal_page(cloud: str, rehearsal: str, page: str) -> Path | None:
-    """Return what a history keeps of one rehearsal, or None where it has it not; see run_page."""
+    """Return a page of one rehearsal in a history, or None without one; see run_page."""
     if page not in OF_A_REHEARSAL:
         return None
     return _inside(rehearsals_folder(), folder_name(cloud), folder_name(rehearsal), page)

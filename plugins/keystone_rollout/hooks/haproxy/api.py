@@ -1,4 +1,4 @@
-"""Talk to one HAProxy over its runtime API, wherever its address comes from."""
+"""Talk to one HAProxy over its runtime API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT = 5.0
 
 
 class HaproxyError(RuntimeError):
-    """Say which HAProxy refused or did not answer, and what was asked of it."""
+    """A command that an HAProxy refused or did not answer."""
 
 
 # srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it
@@ -97,7 +97,7 @@ class RuntimeApi:
         self.clock = clock
 
     def command(self, text: str) -> str:
-        """Send one command and return the answer; HaproxyError where there is none."""
+        """Send one command and return the answer; HaproxyError without one."""
         try:
             with closing(self.door.open()) as stream:
                 stream.sendall(text.encode() + b"\n")
@@ -116,7 +116,7 @@ class RuntimeApi:
         return answer.strip().splitlines()[-1].rsplit(" ", 1)[-1] if answer.strip() else "none"
 
     def servers(self) -> dict[str, ServerState]:
-        """Return the backend's servers by name; HaproxyError where there is no such backend."""
+        """Return the backend's servers by name; HaproxyError if there is no such backend."""
         state = self.command(f"show servers state {self.backend}")
         rows = [line.split() for line in state.splitlines()]
         header = next((row[1:] for row in rows if row[:1] == ["#"]), [])
@@ -143,7 +143,7 @@ class RuntimeApi:
         }
 
     def server(self, name: str) -> ServerState:
-        """Return one server; HaproxyError names the ones there are."""
+        """Return one server; HaproxyError lists the known ones."""
         servers = self.servers()
         if name not in servers:
             raise HaproxyError(

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 class Servers:
     """The servers of a cloud, one by one for a rolling upgrade (domain.node.cycle.Rotation), and
-    together for planned downtime, when nobody is meant to serve and no capacity is asked for.
+    together for planned downtime, when no server should serve and capacity is not checked.
     """
 
     def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -38,7 +38,7 @@ class Servers:
                     f"{balancer.conn_id}: measured {len(others) - len(missing)} other servers "
                     f"ready and UP, limit all {len(others)} and at least "
                     f"{self.limits.min_ready_servers}. Not serving: "
-                    f"{'; '.join(missing) or 'none'}. Next: bring them back first"
+                    f"{'; '.join(missing) or 'none'}. Next: return them first"
                 )
 
     def drain(self, *servers: str) -> None:
@@ -50,7 +50,7 @@ class Servers:
         self._set(servers, "maint")
 
     def ready(self, server: str) -> None:
-        """Let the server serve again as soon as its health check succeeds.
+        """Return the server, which serves again as soon as its health check succeeds.
 
         A balancer that does not answer is asked again for limits.node.up_seconds: it may be
         reloading, and giving up would leave a good server out.
@@ -101,10 +101,10 @@ class Servers:
             )
         self.wait_stable([server])
 
-    def bring_in(self, server: str) -> None:
-        """Set a server ready and wait until it is UP everywhere.
+    def return_to_rotation(self, server: str) -> None:
+        """Return a server: set it ready and wait until it is UP everywhere.
 
-        Goes on trying while a load balancer does not answer; HaproxyError after
+        It keeps trying while a load balancer does not answer; HaproxyError after
         limits.node.up_seconds.
         """
         end = self.clock.elapsed() + self.limits.up_seconds

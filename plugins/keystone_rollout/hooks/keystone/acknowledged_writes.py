@@ -29,7 +29,7 @@ NAMED_AT_MOST = 5
 
 @dataclass(frozen=True)
 class AcknowledgedWrites:
-    """Hold what became of the users in the ledger.
+    """The result of looking up the users of the ledger.
 
     ``missing`` were created and are gone, ``unable`` exist but cannot log in with the password
     that was acknowledged last, ``undead`` were deleted and still exist; ``unanswered`` could not
@@ -48,7 +48,7 @@ class AcknowledgedWrites:
     stale: list[str] = field(default_factory=list)
 
     def verdict(self) -> Verdict:
-        """Return whether every acknowledged write is still there; no write at all proves none."""
+        """Judge whether every acknowledged write is still there; at least one has to be."""
         wrong = {
             "missing": self.missing,
             "unable to log in": self.unable,
@@ -74,7 +74,7 @@ class AcknowledgedWrites:
         )
 
     def note(self) -> str | None:
-        """Say which deletions a cache has not heard of; None where there is none."""
+        """Name the deleted users that a cache still has; None without any."""
         if not self.stale:
             return None
         return (
@@ -89,7 +89,7 @@ def _some(names: list[str]) -> str:
 
 
 class AcknowledgedWritesHook:
-    """Own the API connection that compares the ledger with Keystone, and cleans up after it."""
+    """The API connection that compares the ledger with Keystone, and removes the load's objects."""
 
     def __init__(
         self, account: KeystoneAccount, *, timeout: float = 30.0, tls: Tls = SYSTEM_TRUST
@@ -108,7 +108,7 @@ class AcknowledgedWritesHook:
             session=trusting_session(tls),
             app_name="keystone-rollout",
         )
-        # The catalogue may name an address that only nodes reach: always the one of the account.
+        # The catalogue may name an address that only nodes reach, so the account's address is used.
         self._api = Adapter(
             self._session, endpoint_override=account.auth_url.rstrip("/"), raise_exc=False
         )
@@ -136,8 +136,8 @@ class AcknowledgedWritesHook:
     def remove(self, name_prefix: str) -> dict[str, int]:
         """Delete all users, projects and roles named ``<name_prefix>-...``; return their counts.
 
-        What is already gone counts as removed. Anything else that cannot be deleted is a
-        RuntimeError naming the first of them.
+        An object that is already gone counts as removed. RuntimeError names the first one that
+        cannot be deleted.
         """
         if len(name_prefix) < 4:
             raise ValueError(

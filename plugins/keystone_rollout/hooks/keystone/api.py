@@ -18,11 +18,11 @@ from keystone_rollout.hooks.trust.sessions import trusting_session
 
 
 class ProofFailed(RuntimeError):
-    """Say what Keystone answered instead of a valid token."""
+    """An answer of Keystone that is not a valid token."""
 
 
 class KeystoneApiHook(BaseHook):
-    """Issue and validate tokens, past the load balancer or on one node.
+    """Keystone's API for tokens, past the load balancer or on one node.
 
     :param conn_id: connection whose host is the URL clients use, with an administrator's login
     :param url: URL of one node, to go past the load balancer
@@ -65,10 +65,10 @@ class KeystoneApiHook(BaseHook):
         return Session(auth=auth, timeout=self.timeout, session=self.trusted)
 
     def issue_token(self) -> str:
-        """Return a fresh token that can be told from a cached one; ProofFailed says what came.
+        """Return a fresh token in a form that no cache knows; ProofFailed quotes any other answer.
 
-        See `beyond_cache`: where a project's token leaves no room for that, an unscoped one does,
-        because it is shorter by at least one block.
+        See `beyond_cache`: if a project's token leaves no room for the padding, an unscoped one is
+        used, which is shorter by at least one block.
         """
         token = str(self._ask("issue a token", lambda: self.session().get_token()))
         if beyond_cache(token) == token:
@@ -77,7 +77,7 @@ class KeystoneApiHook(BaseHook):
         return token
 
     def validate_token(self, token: str) -> str:
-        """Return the user id of a token issued anywhere; ProofFailed says what came instead."""
+        """Return the user id of a token issued anywhere; ProofFailed quotes any other answer."""
         asked = beyond_cache(token)
 
         def validate() -> Any:
@@ -95,17 +95,17 @@ class KeystoneApiHook(BaseHook):
 
 
 def beyond_cache(token: str) -> str:
-    """Return a Fernet token as no cache knows it: with the padding that Keystone strips.
+    """Return a Fernet token in a form that no cache knows: with the padding that Keystone strips.
 
     Keystone caches a token when it is issued, often in a memcached that all nodes share, and
-    validates from there under the token's text. With other keys a node would pass; written with
-    its padding the token is the same one, but has to be decrypted.
+    validates from there under the token's text. So a node with other keys would pass. With its
+    padding the token is the same one, but has to be decrypted.
     """
     return token + "=" * (-len(token) % 4)
 
 
 class NodeProver:
-    """Prove one node with real tokens (keystone_rollout.domain.node.cycle.Prover).
+    """The proof of one node with real tokens (keystone_rollout.domain.node.cycle.Prover).
 
     `/healthcheck` answers 200 without touching database or keys, so it proves nothing.
 
@@ -141,7 +141,7 @@ class NodeProver:
         return "issues tokens, validates tokens issued elsewhere, and the reverse"
 
     def prove_alone(self) -> str:
-        """Issue a token here and validate it here, while no other server is there to ask.
+        """Issue a token here and validate it here, while no other server serves.
 
         Waits for the first token as `prove` does.
         """

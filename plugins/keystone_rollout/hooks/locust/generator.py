@@ -29,7 +29,7 @@ from keystone_rollout.hooks.locust.process import LoadProcess
 from keystone_rollout.hooks.trust.certificates import peer_of
 
 LOCUSTFILE = INCLUDE / "locust" / "keystone_load.py"
-# What a Python program needs to run; the rest of the task's environment holds connections.
+# The variables that a Python program needs; the rest of the task's environment holds connections.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 ACTIVE_STATES = ("spawning", "running")
 LOG_TAIL_LINES = 8
@@ -41,19 +41,19 @@ KILL_SECONDS = 5.0
 
 
 class LoadGeneratorError(RuntimeError):
-    """Say why the load could not be started or watched, and what to do."""
+    """A load that could not be started or watched, and the next step."""
 
 
 @dataclass(frozen=True)
 class LoadEnd:
-    """Say how the load ended and where its report is; ``report`` is None if it wrote none."""
+    """The end of a load, and its report; ``report`` is None if it wrote none."""
 
     how: str
     report: Path | None
 
 
 class LoadGeneratorHook:
-    """Own the load process of one run; its state is in ``directory``, not in this object.
+    """The load's process of one run; its state is in ``directory``, not in this object.
 
     Any process can therefore watch or stop what another one started. ``directory`` holds
     samples.jsonl, failures.jsonl, ledger.jsonl, locust.log, locust.html and process.json.
@@ -74,7 +74,7 @@ class LoadGeneratorHook:
 
     @property
     def report(self) -> Path:
-        """Return where the HTML report stands once the load has been stopped."""
+        """Return the path of the HTML report, which exists once the load has been stopped."""
         return self.directory / "locust.html"
 
     @property
@@ -92,7 +92,7 @@ class LoadGeneratorHook:
     ) -> LoadProcess:
         """Start the load, or return the process that already runs for this directory.
 
-        It ends by itself after ``run_time_seconds``, should nobody be left to stop it.
+        It ends by itself after ``run_time_seconds``, in case nobody stops it.
         ``allow_host`` names the one host outside this machine that the load may go to; ``tls`` is
         section `tls` of the cloud file.
         """
@@ -224,7 +224,7 @@ class LoadGeneratorHook:
         )
 
     def samples(self) -> list[Sample]:
-        """Return what was written down so far; a corrupt line is a SampleError."""
+        """Return the samples so far; SampleError for a corrupt line."""
         path = self.directory / "samples.jsonl"
         return parse_samples(path.read_text() if path.exists() else "", str(path))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LoadProcess:
-    """Name the load's process: ``start_time`` is field 22 of /proc/<pid>/stat, in clock ticks.
+    """The load's process: ``start_time`` is field 22 of /proc/<pid>/stat, in clock ticks.
 
     The pid is that of the process group too, because the load is started in a session of its own.
     """
@@ -32,7 +32,7 @@ class LoadProcess:
 
     @classmethod
     def load(cls, path: Path) -> LoadProcess | None:
-        """Return what ``save`` wrote, or None without such a file."""
+        """Return the identity that ``save`` wrote, or None without such a file."""
         try:
             fields = json.loads(path.read_text())
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Work on all nodes of a cloud at the same time: what one node takes is what all of them take."""
+"""Work on all nodes of a cloud at the same time, which takes as long as one node does."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from keystone_rollout.hooks.places.ssh import SshConnection
 
 
 class AllNodes:
-    """Reach the nodes of a cloud, and run the same work on several, each in a thread of its own.
+    """The nodes of a cloud, for the same work on several, each in a thread of its own.
 
     :param machines: nodes by name; by default each is reached over its SSH connection. A node
-        whose connection cannot even be looked up fails at its work, like one that is down
+        without a known connection fails at its work, like one that is down
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AllNodes:
         return NodeMachine(self.cloud, node, connection, note, self.clock)
 
     def each(self, names: Collection[str], work: Work) -> Iterator[tuple[str, str | Exception]]:
-        """Yield each node with what its work returned or raised, in the order they finish."""
+        """Yield each node with the result or the error of its work, in the order they finish."""
         if not names:
             return
         # Looked up here: Airflow's channel to its supervisor serves one thread at a time.
@@ -78,7 +78,7 @@ class AllNodes:
             return error
 
     def reports(self) -> dict[str, NodeReport]:
-        """Return what each node runs, or why that is not known, in the cloud file's order."""
+        """Return each node's report, or why there is none, in the cloud file's order."""
         release = self.cloud.source
         found: dict[str, NodeReport] = {}
         names = self.cloud.node_names

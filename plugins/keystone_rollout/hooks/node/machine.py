@@ -38,21 +38,21 @@ CHANGING = frozenset(Step) - {
 """Steps that change the node: never two of them at a time."""
 
 RECONNECT_SECONDS = 20.0
-"""For how long a node whose session dropped is tried again."""
+"""Seconds for which a node whose session dropped is tried again."""
 
 ANSWER_SECONDS = 30.0
-"""Beyond the limits that hold on the node itself, for the last of them to be heard of here."""
+"""Seconds beyond the limits on the node itself, so that their end is noticed here."""
 
 
 class StepFailed(RuntimeError):
-    """Say which step failed on which node, with the exit status and the last lines it printed."""
+    """A failed step of a node, with its exit status and its last lines."""
 
 
 class NodeMachine:
-    """Run rendered steps on one node (keystone_rollout.domain.node.cycle.Machine).
+    """One node, on which rendered steps run (keystone_rollout.domain.node.cycle.Machine).
 
     :param ssh: hook to use; by default one is made from the node's connection
-    :param note: is told of a session that dropped and what was done about it
+    :param note: is called with a sentence about a session that dropped
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class NodeMachine:
         return self.cloud.limits.node.command_seconds
 
     def run(self, step: Step, release: str) -> str:
-        """Run one step for one release and return what it printed.
+        """Run one step for one release and return its output.
 
-        A session that drops is no failure: the step is run once more, after the command that went
-        on without it has ended. Raises StepFailed on a non-zero exit, on a time-out, and where
-        the node cannot be reached.
+        If the session drops, the step is run once more, after the command that went on without it
+        has ended. Raises StepFailed on a non-zero exit, on a time-out, and if the node cannot be
+        reached.
         """
         text = render(self.cloud.node_steps, step, release, self.cloud.node_facts)
         if step not in CHANGING:
@@ -93,11 +93,11 @@ class NodeMachine:
         return render_privileges(self.cloud.node_steps, self.cloud.node_facts)
 
     def missing_privileges(self) -> list[str]:
-        """Return those of them that the node's account may not run; StepFailed as in `run`."""
+        """Return the privileges that the node's account lacks; StepFailed as in `run`."""
         return self._shell("sudo -l", check_command(self.privileges())).splitlines()
 
     def _shell(self, name: str, command: str, alone: bool = False) -> str:
-        """Run a command, and once more where its session drops; ``alone``: under the lock."""
+        """Run a command, and once more if its session drops; ``alone``: under the lock."""
         try:
             finished = self._run(command, alone)
         except SessionDropped as dropped:
@@ -146,7 +146,7 @@ class NodeMachine:
         )
 
     def _output(self, name: str, finished: Finished, alone: bool = False) -> str:
-        """Return what a command printed; StepFailed where it did not end with 0."""
+        """Return a command's output; StepFailed if its exit status is not 0."""
         status = finished.status
         output = without_first_line(finished.output) if alone else finished.output
         if status == 0:
@@ -168,7 +168,7 @@ class NodeMachine:
     def send_configuration(self) -> None:
         """Put the target release's configuration into the node's staging directory.
 
-        Raises StepFailed where a file is missing here, or cannot be sent.
+        Raises StepFailed if a file is missing here, or cannot be sent.
         """
         steps, target = self.cloud.node_steps, self.cloud.target
         if steps.configuration is None:

@@ -14,11 +14,11 @@ from keystone_rollout.domain.cloud.notifications import Message, Notification, W
 
 
 class NotifierMissing(RuntimeError):
-    """Say what is missing for a notifier: its provider, its connection, or a field of that."""
+    """A notifier that lacks its provider, its connection, or a field of that."""
 
 
 def connection_of(settings: Notification) -> Connection:
-    """Return the connection; NotifierMissing names what its notifier needs and it has not."""
+    """Return the connection; NotifierMissing names the fields that it lacks."""
     try:
         connection = BaseHook.get_connection(settings.connection)
     except AirflowNotFoundException as error:
@@ -78,7 +78,7 @@ def make_notifier(settings: Notification, message: Message, seconds: int) -> Any
 
 
 def problem(settings: Notification) -> str:
-    """Return what will keep this notification from arriving, or an empty text."""
+    """Return why this notification will not arrive, or an empty text."""
     try:
         notifier_class(settings.via)
         connection_of(settings)

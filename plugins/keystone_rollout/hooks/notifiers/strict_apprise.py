@@ -1,6 +1,6 @@
-"""Send through Apprise and notice when it did not arrive: the provider's hook does not.
+"""Send through Apprise and notice a failed delivery, which the provider's hook does not.
 
-Imported only where a cloud file asks for Apprise, because its provider may not be installed.
+It is imported only if a cloud file names Apprise, because its provider may not be installed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from airflow.providers.apprise.notifications.apprise import AppriseNotifier
 
 
 class NotDelivered(RuntimeError):
-    """Name the services that did not take a message."""
+    """The services that did not take a message."""
 
 
 class StrictAppriseNotifier(AppriseNotifier):
-    """Notify every service of the connection; raise NotDelivered unless all of them took it.
+    """A notifier that raises NotDelivered unless every service of the connection took the message.
 
-    One after another, in the calling thread: Apprise's own threads would keep a process alive.
+    It sends one after another, in the calling thread: Apprise's own threads would keep a process
+    alive.
     """
 
     @cached_property
@@ -36,7 +37,7 @@ class StrictAppriseNotifier(AppriseNotifier):
         return services
 
     def notify(self, context: Any) -> None:
-        """Send, and look at what became of it."""
+        """Send, and check the delivery."""
         result = self.services.notify(
             body=self.body, title=self.title or "", body_format=self.body_format
         )

@@ -16,11 +16,11 @@ from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 CHUNK = 65536
 POLL_SECONDS = 0.05
 QUIET_SECONDS = 1.0
-"""For what has not arrived when a command has ended; what it left behind may keep its streams."""
+"""Seconds for output that is late at a command's end; its children may keep its streams."""
 
 NO_STATUS = -1
 BROKEN = (SSHException, EOFError, OSError)
-"""What a session raises that has dropped."""
+"""The errors of a session that has dropped."""
 
 
 class Session(Protocol):
@@ -52,7 +52,7 @@ class Silent(RuntimeError):
 
 
 class Heard:
-    """What one stream brought: kept as bytes, and told line by line as it comes.
+    """The content of one stream: kept as bytes, and told line by line as it comes.
 
     :param token: of the marks, which are not told
     """
@@ -142,7 +142,7 @@ def chunks(source: bytes | Source) -> Iterator[bytes]:
 
 
 def dropped(error: Exception) -> SessionDropped:
-    """Return what a broken session means."""
+    """Return the error that a broken session means."""
     return SessionDropped(f"the session dropped ({str(error) or type(error).__name__})")
 
 

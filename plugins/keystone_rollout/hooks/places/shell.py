@@ -1,4 +1,4 @@
-"""What all places have in common: marks, limits, and byte streams over a command."""
+"""The common parts of all places: marks, limits, and byte streams over a command."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from keystone_rollout.hooks.places.relayed_stream import RelayedStream
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 30.0
-"""Beyond a limit that is kept elsewhere, for its end to be heard of here."""
+"""Seconds beyond a limit that is kept elsewhere, so that its end is noticed here."""
 
 DAY = 24 * 3600.0
 
@@ -60,7 +60,7 @@ def _nothing() -> None:
 
 
 class ShellPlace(ABC):
-    """A place with a shell; how to start a command there is what makes the difference."""
+    """A place with a shell; subclasses start a command there."""
 
     clock: Clock = SYSTEM_CLOCK
     shell = "bash"
@@ -129,7 +129,7 @@ class ShellPlace(ABC):
         limit: float,
         tell: Tell | None = None,
     ) -> Finished:
-        """Run a script as domain.places.place.Place says; what comes before it is cut off."""
+        """Run a script as domain.places.place.Place says; output before its own is cut off."""
         token = secrets.token_hex(8)
         own, errors = _Own(token, output), Heard(tell or log.warning, token)
         began = self.clock.elapsed()
@@ -153,7 +153,7 @@ class ShellPlace(ABC):
     def socket(self, path: str, seconds: float) -> Stream:
         """Connect to a Unix socket through a program that stands beside it."""
         token = secrets.token_hex(8)
-        # Closing ends it; its own limit is for the case that nobody is left to close.
+        # Closing ends it; its own limit is for the case that nobody closes it.
         opening = self.open(opened(self._relay(path), token), DAY)
         try:
             return RelayedStream(opening, token, seconds, self.clock)
@@ -165,7 +165,7 @@ class ShellPlace(ABC):
 
 
 class _Own:
-    """Hand a script's own bytes on to a stream; what comes before them is noise."""
+    """A stream that gets a script's own bytes, without the noise before them."""
 
     def __init__(self, token: str, stream: IO[bytes] | None) -> None:
         self.mark = begin_line(token)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class CommandFailed(RuntimeError):
-    """Say which program failed, how, and what it printed last."""
+    """A program that failed, how, and its last output."""
 
 
 def run_outside(
@@ -64,7 +64,7 @@ def run_outside(
 
 
 def _program(name: str) -> str:
-    """Return what is started; CommandFailed if it cannot be."""
+    """Return the program to start; CommandFailed if it cannot be."""
     inside = "/" in name and not Path(name).is_absolute()
     program = str(PROJECT / name) if inside else name
     if shutil.which(program) is None:

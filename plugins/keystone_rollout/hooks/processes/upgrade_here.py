@@ -1,6 +1,6 @@
 """Run keystone_upgrade in a process of its own, without a scheduler: `airflow dags test` does so.
 
-A run that is triggered waits for a scheduler, and where `dags test` runs there may be none.
+A triggered run waits for a scheduler, and beside `dags test` there may be none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Open TLS as section `tls` of the cloud file says, and say why a certificate is refused.
 
-The environment has no say (SSL_CERT_FILE, REQUESTS_CA_BUNDLE): what a run trusts is written in its
-cloud file, for every client alike. Locust's process imports this module.
+The environment (SSL_CERT_FILE, REQUESTS_CA_BUNDLE) is ignored: a run trusts what its cloud file
+says, for every client alike. Locust's process imports this module.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SYSTEM_CA_FILES = (
 
 
 class TrustError(RuntimeError):
-    """Say what in section `tls` cannot be used, or why an address is not trusted."""
+    """A part of section `tls` that cannot be used, or an address that is not trusted."""
 
 
 def peer_of(tls: Tls, url: str) -> Peer | None:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class LoadSession:
-    """Hold the newest load session of a run.
+    """The newest load session of a run.
 
     Each session writes into a directory of its own, so that one which ended on purpose and one
     that was started again by a cleared task are never taken for the same.
@@ -52,7 +52,7 @@ class LoadSession:
         return self.run.cloud.load.profile.for_run(f"{self.run.directory.run_id}/{number}")
 
     def name_prefixes(self) -> list[str]:
-        """Return how the names of everything start that the sessions of this run made."""
+        """Return the prefixes of the names of all objects that the sessions of this run made."""
         return [self._profile(number).name_prefix for number in range(1, self.number + 1)]
 
     def start(self) -> None:
@@ -92,7 +92,7 @@ class LoadSession:
         return judge_baseline(baseline, self.limits)
 
     def baseline(self) -> Window | None:
-        """Return the baseline of this session, or None where it was not measured."""
+        """Return the baseline of this session, or None if it was not measured."""
         event = self.run.directory.last(BaselineMeasured)
         if event is None or event.session != self.number:
             return None
@@ -122,7 +122,7 @@ class LoadSession:
             self.run.clock.sleep(2)
 
     def stop(self) -> LoadEnd | None:
-        """End the session on purpose; harmless where none runs."""
+        """End the session on purpose; harmless if none runs."""
         if not self.number or self._stopped():
             return None
         ended = self.generator.stop()
@@ -156,6 +156,6 @@ class LoadSession:
         return max(looks, default=self.run.clock.now())
 
     def _seen_before(self) -> list[Verdict]:
-        """Return what an earlier look at this session found violated: it stays violated."""
+        """Return the violations that earlier looks at this session found: they stay violations."""
         seen = (verdict for event in self._looks() for verdict in failed(event.verdicts))
         return [verdict for verdict in seen if verdict.witness == WITNESS][:1]

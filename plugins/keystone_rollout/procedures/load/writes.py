@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def check_writes(run: RolloutRun) -> list[Verdict]:
     """Return one verdict for each session that was not checked yet.
 
-    What a session made is removed once all of it was found, unless load.clean_up says no; a
+    The objects of a session are removed once all of them were found, unless load.clean_up is off; a
     session with a missing write keeps its users, so that somebody can look.
     """
     session = LoadSession(run)

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class CycleNotes:
-    """Take the notes of one attempt at one node (domain.node.cycle.NodeCycle.note).
+    """The notes of one attempt at one node (domain.node.cycle.NodeCycle.note).
 
     A scheduler that was killed may start a task again while its first process still works. The
     newest attempt owns the server's mark; an older one finds that out at its next note, and stops.
@@ -28,7 +28,7 @@ class CycleNotes:
         self._marked = False
 
     def __call__(self, state: NodeState, text: str) -> None:
-        """Record one change; TakenOver where another attempt works on the node by now."""
+        """Record one change; TakenOver if another attempt works on the node by now."""
         if state is NodeState.DRAIN or (
             state is NodeState.FOUND and self.node.server in self.run.marks.all()
         ):
@@ -51,7 +51,7 @@ class CycleNotes:
             mark = self.run.marks.all().get(self.node.server)
             self.run.lock.keep_alive()
         except Exception as error:
-            # A database that is away is no reason to leave a node out of rotation half-way.
+            # A node must not stay out of rotation half-way because the database does not answer.
             log.warning("%s: the mark could not be read (%s); going on", self.node.name, error)
             return
         if mark is not None and mark.attempt != self.attempt:

@@ -1,4 +1,4 @@
-"""Bring back the nodes that an upgrade has left out of rotation."""
+"""Return the nodes that an upgrade has left out of rotation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.run.events import Recovered
+from keystone_rollout.domain.run.events import Returned
 from keystone_rollout.procedures.node.cycle import node_cycle
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 
 class NodesStayOut(RuntimeError):
-    """Say which nodes could not be brought back, why, and what to do."""
+    """The nodes that could not be returned, why, and what to do."""
 
 
-def bring_back(run: RolloutRun) -> list[str]:
-    """Bring back every node whose server an upgrade marked as out; return what was done.
+def return_nodes(run: RolloutRun) -> list[str]:
+    """Return every node whose server an upgrade marked as out to rotation; return a sentence each.
 
-    A server without a mark was taken out by somebody else, and stays as it is. Each node is tried
-    whatever became of the others; then NodesStayOut names those that stay out.
+    A server without a mark was taken out by somebody else, and stays as it is. Every node is tried,
+    even if others fail; then NodesStayOut names those that stay out.
     """
     done, problems = [], []
     for node in _left_out(run):
@@ -29,12 +29,12 @@ def bring_back(run: RolloutRun) -> list[str]:
             if run.balancers.is_serving(node.server):
                 run.marks.clear(node.server)
                 continue
-            done.append(node_cycle(run, node).recover())
+            done.append(node_cycle(run, node).return_left_out())
         except Exception as error:
             problems.append(f"{node.name}: {error}")
             continue
         log.warning(done[-1])
-        run.directory.record(Recovered(text=done[-1]))
+        run.directory.record(Returned(text=done[-1]))
     if problems:
         raise NodesStayOut("\n- ".join(["nodes that stay out of rotation:", *problems]))
     return done

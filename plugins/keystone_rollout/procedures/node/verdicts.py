@@ -1,4 +1,4 @@
-"""Ask every node what it runs, and HAProxy which servers there are, stopped ones included."""
+"""Ask every node for its release, and HAProxy for its servers, stopped ones included."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TOO_EARLY = (
 
 @dataclass(frozen=True)
 class Expectation:
-    """Say what every node shall run, what follows where one does not, and what to do then."""
+    """The release that every node should run, and consequence and next step if one does not."""
 
     release: str
     consequence: str
     next_step: str
-    """Names the node as {node}."""
+    """The text names the node as {node}."""
 
 
 def before_contract(cloud: Cloud) -> Expectation:
@@ -43,7 +43,7 @@ def after_rollback(cloud: Cloud) -> Expectation:
 
 
 def verify_nodes(run: RolloutRun, expected: Expectation) -> list[Verdict]:
-    """Return one verdict for each node and each server; what cannot be asked is a failed one."""
+    """Return one verdict for each node and each server; without an answer it has failed."""
     nodes = run.cloud.nodes
     verdicts = [_release(run, node, expected) for node in nodes]
     verdicts += [_tokens(run, node) for node in nodes]

@@ -13,7 +13,7 @@ from keystone_rollout.views.plan.view import build_plan_view
 
 
 def record_part(directory: Record, part: str, data: dict[str, Any]) -> None:
-    """Keep one part; a task that is cleared replaces what it had read."""
+    """Keep one part; a cleared task replaces the part that it had read."""
     directory.record(PartPlanned(part=part, data=data))
 
 

@@ -1,4 +1,4 @@
-"""Read what a plan is made of: image, schema, nodes. What cannot be read is a finding."""
+"""Read the parts of a plan: image, schema, nodes. An unreadable part is a finding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def migration_state(run: RolloutRun) -> MigrationState:
 
 
 def migration_fields(state: MigrationState) -> dict[str, Any]:
-    """Return where the schema stands against the image as plain data, for XCom and records."""
+    """Return the migration state as plain data, for XCom and records."""
     return {
         "migrations": state.image.to_dict(),
         "heads": state.image.heads(),
@@ -39,10 +39,9 @@ def migration_fields(state: MigrationState) -> dict[str, Any]:
 
 
 class PlanReader:
-    """Read one cloud's side of a plan, part by part; nothing is changed.
+    """The reader of one cloud's side of a plan, part by part; it changes nothing.
 
-    Every part is plain data with ``findings``: verdicts on what stands in the way, or could not
-    be read.
+    Every part is plain data with ``findings``: verdicts on obstacles and unreadable parts.
     """
 
     def __init__(self, run: RolloutRun) -> None:
@@ -159,5 +158,5 @@ class PlanReader:
         text = f"{state.administrative}/{state.operational}"
         if not state.serving:
             self._find("capacity", f"{balancer}/{node.server}", text, "ready/UP",
-                       f"bring {node.server} back first")  # fmt: skip
+                       f"return {node.server} first")  # fmt: skip
         return text

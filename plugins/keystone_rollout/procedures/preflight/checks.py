@@ -1,4 +1,4 @@
-"""Check everything an upgrade will need, before anything is touched."""
+"""Check all requirements of an upgrade, before anything is touched."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.run import RolloutRun
 
 NAMED_AT_MOST = 5
-"""Commands that a finding names; more of them say no more."""
+"""Commands that a finding names at most."""
 
 
 class PreflightChecks:
-    """Run every check at once; one that cannot be made is a finding, not an abort."""
+    """All checks of an upgrade; one that cannot be made is a finding, not an abort."""
 
     def __init__(self, run: RolloutRun) -> None:
         self.of = run
@@ -111,7 +111,7 @@ class PreflightChecks:
         mark = self.left_out.get(server)
         if mark is None:
             return ""
-        return f" (left out by run {mark.run_id} since {mark.since}: it is brought back first)"
+        return f" (left out by run {mark.run_id} since {mark.since}: it is returned first)"
 
     def _same_keys(self) -> Verdict:
         distinct = set(self.fingerprints.values())
@@ -159,7 +159,7 @@ class PreflightChecks:
         verdicts += [
             finding(state.serving or name in self.left_out, "capacity", f"{balancer}/{name}",
                     f"{state.administrative}/{state.operational}{self._left_by(name)}", "ready/UP",
-                    f"bring {name} back first; no upgrade took it out, so somebody else did")
+                    f"return {name} first; no upgrade took it out, so somebody else did")
             for name, state in servers.items()
         ]  # fmt: skip
         return verdicts

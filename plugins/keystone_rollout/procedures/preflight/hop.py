@@ -1,4 +1,4 @@
-"""Check what this very hop needs beyond the procedure that all hops have in common."""
+"""Check the needs of this very hop beyond the procedure that all hops share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class HopChecks:
-    """Hold the catalogue's needs of a hop against the configurations and the nodes.
+    """The checks of a hop's needs against the configurations and the nodes.
 
     ``notes``, after `run`, are sentences that the operator has to know about this hop.
     """

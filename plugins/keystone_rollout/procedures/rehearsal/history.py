@@ -26,7 +26,7 @@ REPORT, RECORD = OF_A_REHEARSAL
 
 
 class HistoryUnreadable(RuntimeError):
-    """Say which history cannot be read; nothing of it was changed."""
+    """A history that cannot be read, and was not changed."""
 
 
 def history_folder(cloud: str) -> Path:
@@ -35,7 +35,7 @@ def history_folder(cloud: str) -> Path:
 
 
 class RehearsalHistory:
-    """Add rehearsals to a cloud's history, newest first.
+    """The rehearsals of a cloud, newest first.
 
     :param bound: how many it keeps; older ones are dropped, with the copies of their reports
     """
@@ -47,7 +47,7 @@ class RehearsalHistory:
         self.clock = outside().clock
 
     def rows(self) -> list[Row]:
-        """Return the rows that are kept; HistoryUnreadable where the file is broken."""
+        """Return the kept rows; HistoryUnreadable if the file is damaged."""
         path = self.folder / DATA
         if not path.exists():
             return []
@@ -63,10 +63,10 @@ class RehearsalHistory:
     def keep(self, rehearsal: str, upgrade: str, why_none: str) -> Row:
         """Copy the report of a rehearsal's upgrade, add its row, write both files; return the row.
 
-        A rehearsal that is kept again replaces its row, unless the report is gone by now: what was
-        read from it stays. Whatever became of the report, there is a row.
+        A rehearsal that is kept again replaces its row, unless its report is gone by now. There is
+        a row even without a report.
 
-        :param upgrade: run id of the upgrade, or empty where none was started
+        :param upgrade: run id of the upgrade, or empty if none was started
         :param why_none: says why, in that case
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -99,7 +99,7 @@ class RehearsalHistory:
         return row
 
     def _copy(self, rehearsal: str, source: Path) -> str:
-        """Copy a run's page and data; return the page's path from here, empty where it has none."""
+        """Copy a run's page and data; return the page's path from here, empty without a page."""
         name = folder_name(rehearsal)
         target = self.folder / name
         target.mkdir(exist_ok=True, mode=0o700)
@@ -116,7 +116,7 @@ class RehearsalHistory:
         directory.write_text(PAGE, render_page("history.html.j2", view))
 
     def _drop_copies(self, rows: list[Row]) -> None:
-        """Delete the reports of rows that are gone: what is here was copied here."""
+        """Delete the copied reports of dropped rows."""
         kept = {folder_name(row["rehearsal"]) for row in rows}
         for path in self.folder.iterdir():
             copied = path.is_dir() and (path / RECORD).exists()

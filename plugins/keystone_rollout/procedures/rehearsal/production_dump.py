@@ -1,8 +1,8 @@
 """Put a dump of production into a staging cloud that stands at the release of that dump.
 
-What comes with it: production's users, and the hashes of their passwords. What does not: fernet
-keys are files on the nodes, so production's tokens mean nothing here and staging's go on. Nor do
-credential keys: credentials of production cannot be decrypted here, and need not be.
+It brings production's users, and the hashes of their passwords. It brings no fernet keys, which are
+files on the nodes: production's tokens mean nothing here, and staging's stay valid. Nor does it
+bring credential keys: credentials of production cannot be decrypted here, and need not be.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _log(node: str, state: NodeState, text: str) -> None:
 
 
 class ProductionDump:
-    """Handle one dump file, plain or gzipped.
+    """One dump file, plain or gzipped.
 
     :param name: `rehearsal.dump` of the cloud file, or what a run calls a file in its
         `rehearsal.dump_directory`
@@ -67,15 +67,15 @@ class ProductionDump:
         problems = dump_problems(path, self.cloud.databases.schema_name)
         return judge_dump(str(path), problems, 0 if problems else path.stat().st_size)
 
-    def load(self, settle: Callable[[list[Verdict]], None]) -> None:
-        """Put the dump into the live schema's place; ``settle`` raises where a verdict is bad.
+    def load(self, require: Callable[[list[Verdict]], None]) -> None:
+        """Replace the live schema by the dump; ``require`` raises if a verdict is bad.
 
         It is loaded beside the live schema and moved in whole: a bad one changes nothing.
         """
         project_path(self.cloud.backup_directory).mkdir(parents=True, exist_ok=True, mode=0o700)
         live = self.run.schema.live.versions
         with self.run.scratch.meanwhile(self.path) as loaded:
-            settle([judge_dump_release(self.path.name, loaded.versions(), live(),
+            require([judge_dump_release(self.path.name, loaded.versions(), live(),
                                        self.cloud.source)])  # fmt: skip
             swap = self.run.scratch.swap(replaced_schema(self.run.clock.now()))
             with self._nodes_stopped():
@@ -95,7 +95,7 @@ class ProductionDump:
             outage.stop(names)
             yield
         finally:
-            outage.put_back(names, [self.cloud.source])
+            outage.start_again(names, [self.cloud.source])
 
     def _swap(self, swap: Swap) -> None:
         try:
@@ -107,7 +107,7 @@ class ProductionDump:
         swap.finish()
 
     def _flush_caches(self) -> None:
-        """Empty the caches of the nodes, which hold rows of the data that was there before."""
+        """Empty the caches of the nodes, which hold rows of the replaced data."""
         nodes, release = self.run.nodes, self.cloud.source
         names = self.cloud.node_names
         for name, answer in nodes.each(names, lambda _, node: node.run(Step.FLUSH_CACHE, release)):

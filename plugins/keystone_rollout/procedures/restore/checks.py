@@ -1,4 +1,4 @@
-"""Check everything a restore will need, while everything still serves."""
+"""Check all requirements of a restore, while everything still serves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEES_OTHERS = ("PROCESS",)
 
 
 class RestoreChecks:
-    """Run every check at once; one that cannot be made is a finding, not an abort."""
+    """All checks of a restore; one that cannot be made is a finding, not an abort."""
 
     def __init__(self, run: RolloutRun) -> None:
         self.of = run

@@ -1,4 +1,4 @@
-"""Take nodes out of service together, and bring them back together.
+"""Take nodes out of service together, and return them together.
 
 The first server that is proven serves at once; the others follow as they get ready.
 """
@@ -22,11 +22,11 @@ Note = Callable[[str, NodeState, str], None]
 
 
 class OutageFailed(RuntimeError):
-    """Say which nodes are not as they should be, and where each was left."""
+    """Nodes that are not as they should be, and the state in which each was left."""
 
 
 class PlannedOutage:
-    """Stop Keystone on nodes, and start it again.
+    """A planned outage: Keystone is stopped on nodes, and started again.
 
     :param note: told each change of each node, from several threads
     """
@@ -47,7 +47,7 @@ class PlannedOutage:
     def stop(self, names: Collection[str]) -> int:
         """Drain, wait for sessions, set maint, stop Keystone; return the sessions that were cut.
 
-        Raises OutageFailed where a node did not stop for certain: it could still write.
+        Raises OutageFailed if a node may still run: it could still write.
         """
         servers = [self.server[name] for name in names]
         for name in names:
@@ -67,7 +67,7 @@ class PlannedOutage:
         return cut
 
     def replace(self, names: Collection[str], release: str) -> None:
-        """Install and start a release that each node has kept; see `_bring_back`."""
+        """Install and start a release that each node has kept; see `_return_all`."""
 
         def work(name: str, machine: Machine) -> str:
             for step in (Step.STOP, Step.ENABLE_REPOSITORY, Step.INSTALL, Step.CONFIGURE):
@@ -84,10 +84,10 @@ class PlannedOutage:
                 raise OutageFailed(f"it reports {report}; expected {release} running")
             return proof
 
-        self._bring_back(names, work)
+        self._return_all(names, work)
 
-    def put_back(self, names: Collection[str], releases: Collection[str]) -> None:
-        """Start what is installed on each node again, if it is one that may serve the schema."""
+    def start_again(self, names: Collection[str], releases: Collection[str]) -> None:
+        """Start each node's installed release again, if it may serve the schema."""
 
         def work(name: str, machine: Machine) -> str:
             source = self.cloud.source
@@ -101,9 +101,9 @@ class PlannedOutage:
             self.note(name, NodeState.STARTED, release)
             return self.provers[name].prove_alone()
 
-        self._bring_back(names, work)
+        self._return_all(names, work)
 
-    def _bring_back(self, names: Collection[str], work: Work) -> None:
+    def _return_all(self, names: Collection[str], work: Work) -> None:
         """Do the work on all nodes at once, and let each serve as soon as it is proven.
 
         Raises OutageFailed at the end, naming each node that stays out; the others serve.
@@ -127,7 +127,7 @@ class PlannedOutage:
         if self._others_serve(name):
             proof = self.provers[name].prove()
         self.note(name, NodeState.PROVED, proof)
-        self.servers.bring_in(self.server[name])
+        self.servers.return_to_rotation(self.server[name])
         self.note(name, NodeState.UP, "ready and UP")
 
     def _others_serve(self, name: str) -> bool:
@@ -135,7 +135,7 @@ class PlannedOutage:
         try:
             return bool(self.servers.serving(others))
         except HaproxyError as error:
-            # Whether it answers again is for bring_in to wait for, not for a reason to stay out.
+            # return_to_rotation waits until it answers again: it is not a reason to stay out.
             log.warning("%s is proven alone: %s", name, error)
             return False
 

@@ -1,7 +1,7 @@
-"""Tie together what every task of a restore needs, and find out how far it has come.
+"""Provide the tasks of a restore with their systems, and find out how far it has come.
 
-The truth is in the database and on the nodes: a run that was killed leaves an open restore there,
-and the next run goes on with it.
+The database and the nodes say how far: a killed run leaves an open restore, which the next run
+resumes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class RestoreSession:
-    """Handle one run of keystone_restore."""
+    """One run of keystone_restore."""
 
     def __init__(self, run: RolloutRun) -> None:
         self.run = run
@@ -36,11 +36,11 @@ class RestoreSession:
 
     @cached_property
     def outage(self) -> PlannedOutage:
-        """Return what stops and starts the nodes; its connections are looked up at first use."""
+        """Return the planned outage; its connections are looked up at first use."""
         return PlannedOutage(self.run, self.note)
 
     def section(self) -> RestoreChanged:
-        """Return what this run has planned and done; RuntimeError where it has no plan."""
+        """Return the plan and the progress of this run; RuntimeError without a plan."""
         section = restore_section(self.run.directory.events(RestoreChanged))
         if section is None or section.planned is None:
             raise RuntimeError(
@@ -50,7 +50,7 @@ class RestoreSession:
         return section
 
     def record(self, **fields: Any) -> None:
-        """Record what the report says about this restore."""
+        """Record the report's facts about this restore."""
         self.run.directory.record(RestoreChanged(**fields))
 
     def note(self, node: str, state: NodeState, text: str) -> None:
@@ -69,7 +69,7 @@ class RestoreSession:
         return self.outage.servers.serving(self.servers())
 
     def keep_downtime(self) -> None:
-        """Write down that somebody, or everybody, serves again; the first time of each counts."""
+        """Record the time at which one server, or all, serve again; the first one counts."""
         try:
             restore, serving = self.history.open(), self.serving()
             if restore is None or not serving:
@@ -80,23 +80,23 @@ class RestoreSession:
             kept = self.history.open() or restore
             self.record(began=kept.began, served=kept.served, ended=kept.ended)
         except Exception as error:
-            # Measuring must not keep the next server from being brought in.
+            # Measuring must not keep the next server from being returned.
             log.warning("The downtime could not be written down: %s", error)
 
     def backup(self) -> Path:
-        """Return the backup that was planned with."""
+        """Return the planned backup."""
         return self.run.backups.folder / str(self.section().backup)
 
     def backup_versions(self) -> RecordedVersions:
-        """Return where the schema stands in the backup."""
+        """Return the schema versions of the backup."""
         return RecordedVersions.from_dict(self.section().backup_versions or {})
 
     def swap(self, restore: OpenRestore) -> Swap:
-        """Return what moves the tables of an open restore."""
+        """Return the swap of an open restore."""
         return self.load.swap(restore.replaced)
 
     def reasons_to_swap(self) -> list[str]:
-        """Say in what the live schema is not built as the loaded backup is; nothing: it is."""
+        """Return the differences in structure between the live schema and the loaded backup."""
         here, there = self.live.versions(), self.load.schema.versions()
         # A run that was killed right after it moved the tables has not made their triggers again.
         triggers = not self.moved(self.history.open())
@@ -105,15 +105,15 @@ class RestoreSession:
         return reasons + ([f"built differently: {', '.join(differing)}"] if differing else [])
 
     def loss(self) -> Difference:
-        """Count what the loaded backup does not have in common with the live schema."""
+        """Count the differences between the loaded backup and the live schema."""
         return self.load.loss()
 
     def begin(self) -> OpenRestore:
-        """Open a restore, or return the one that was interrupted and goes on here."""
+        """Open a restore, or return the interrupted one that this run resumes."""
         backup, now = str(self.section().backup), self.run.clock.now()
         serving = self.serving()
         restore = self.history.open()
-        if restore and self.goes_on(restore, all_serve=len(serving) == len(self.servers())):
+        if restore and self.resumes(restore, all_serve=len(serving) == len(self.servers())):
             log.info("Going on with the restore that began %.0f s ago", now - restore.began)
             return restore
         began = restore.began if restore and not serving else now
@@ -124,11 +124,11 @@ class RestoreSession:
         assert opened is not None
         return opened
 
-    def goes_on(self, restore: OpenRestore, all_serve: bool) -> bool:
-        """Tell whether an open restore is this one, interrupted, and not a forgotten one.
+    def resumes(self, restore: OpenRestore, all_serve: bool) -> bool:
+        """Tell whether this run resumes an open restore, which may also be a forgotten one.
 
-        Once its tables are moved, it is as long as they are what serves; before that, only while
-        the servers it took out are still out.
+        After its tables were moved, it does as long as they serve; before, only while the servers
+        that it took out are still out.
         """
         section = self.section()
         if restore.backup != section.backup:
@@ -138,7 +138,7 @@ class RestoreSession:
     def moved(self, restore: OpenRestore | None) -> bool:
         """Tell whether the tables of an open restore are moved.
 
-        Where that was not written down any more, the tables themselves tell.
+        If a killed run did not record that, the tables themselves tell.
         """
         if restore is None:
             return False

@@ -1,4 +1,4 @@
-"""Gather what somebody has to know who is asked whether contract may run."""
+"""Gather the evidence for the question whether contract may run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _nodes(run: RolloutRun) -> list[NodeEvidence]:
 
 
 def load_evidence(run: RolloutRun) -> LoadEvidence:
-    """Return what all sessions of the load have measured, and the newest baseline."""
+    """Return the measurements of all sessions of the load, and the newest baseline."""
     whole = merge(LoadSession(run).all_samples())
     baseline = run.directory.last(BaselineMeasured)
     p99 = whole.percentile(99) if whole.timed else None
@@ -58,7 +58,7 @@ def load_evidence(run: RolloutRun) -> LoadEvidence:
 
 
 def backup_evidence(run: RolloutRun) -> BackupEvidence | None:
-    """Return the newest backup, and when the gate after it found it good."""
+    """Return the newest backup, and the time at which it was verified."""
     backup: BackupTaken | None = None
     good: Judged | None = None
     for event in run.directory.all_events():

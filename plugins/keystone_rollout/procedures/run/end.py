@@ -1,4 +1,4 @@
-"""End safely what has no teardown any more: a resumed run, and one that was killed."""
+"""End runs safely that have no teardown any more: a resumed run, and a killed one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.load.writes import check_writes
-from keystone_rollout.procedures.node.left_out import bring_back
-from keystone_rollout.procedures.run.gate import settle
+from keystone_rollout.procedures.node.left_out import return_nodes
+from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.outcome import end_with_report
 from keystone_rollout.procedures.run.report import write_run_report
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -25,29 +25,27 @@ from keystone_rollout.procedures.run.run import RolloutRun
 def was_resumed(run: RolloutRun) -> bool:
     """Tell whether a gate was opened since this run's teardowns have ended.
 
-    "Clear failed tasks" runs neither setup nor teardown again: gates take and start what they
-    need, and whoever fails or finishes after that has to end it.
+    "Clear failed tasks" runs neither setup nor teardown again. Gates take the lock and start the
+    load again, so the task that fails or finishes later has to end them.
     """
     reported, judged = run.directory.last(Reported), run.directory.last(Judged)
     return reported is not None and judged is not None and judged.t > reported.t
 
 
 def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
-    """Stop the load, check its writes, restore variables and capacity, release the lock, report.
+    """Stop the load, check its writes, reset variables, return nodes, release the lock, report.
 
-    Each is tried whatever became of the others; RuntimeError names all that did not succeed.
+    Every step is tried, even if others fail; RuntimeError names all failed ones.
     """
     problems: list[str] = []
     steps: dict[str, Callable[[], object]] = {
         "stop the load": lambda: LoadSession(run).stop(),
-        "check the acknowledged writes": lambda: settle(
+        "check the acknowledged writes": lambda: require(
             run, "acknowledged writes", check_writes(run)
         ),
-        "restore log_bin_trust_function_creators": lambda: (
-            run.variables.function_creators.restore()
-        ),
-        "restore the transaction isolation": lambda: run.variables.read_committed.restore(),
-        "bring back the nodes that are out": lambda: bring_back(run),
+        "reset log_bin_trust_function_creators": lambda: run.variables.function_creators.reset(),
+        "reset the transaction isolation": lambda: run.variables.read_committed.reset(),
+        "return the nodes that are out": lambda: return_nodes(run),
         "release the lock": lambda: run.lock.release(),
         "write the report": lambda: end_with_report(
             run.cloud, run.directory, "failed" if problems else state, failed_tasks, problems
@@ -67,21 +65,21 @@ log = logging.getLogger(__name__)
 
 
 class InterruptedRun:
-    """Handle what is left of a run whose lock was broken, if it ran on this machine."""
+    """A run whose lock was broken, as far as it left anything on this machine."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.directory = RunDirectory.existing(run_id)
 
     def load(self) -> LoadGeneratorHook | None:
-        """Return the run's newest load session, or None where it is not on this machine."""
+        """Return the run's newest load session, or None if it is not on this machine."""
         if self.directory is None:
             return None
         folders = sorted(self.directory.load.glob("*"), key=lambda path: int(path.name))
         return LoadGeneratorHook(folders[-1]) if folders else None
 
     def clean_up(self) -> list[str]:
-        """Stop its load and write its report; return what was done, in words."""
+        """Stop its load and write its report; return the finished steps, in words."""
         if self.directory is None:
             return [f"run {self.run_id} left no record on this machine; its load, if any, may "
                     "still run where it was started, until its run_time is over"]  # fmt: skip

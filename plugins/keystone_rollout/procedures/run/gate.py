@@ -1,4 +1,4 @@
-"""Stand between two steps: nothing goes on unless everything measured is within its limit."""
+"""Judge between two steps: the run goes on only if every measured value is within its limit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 
 
 def open_gate(run: RolloutRun, gate: str, variables: Iterable[HeldVariable] = ()) -> None:
-    """Judge lock, load and the variables that are held; record and log every verdict.
+    """Judge lock, load and the held variables; record and log every verdict.
 
-    A task that was cleared finds lock, load and variables as their teardown left them, because
-    clearing does not run the setup again: what was ended on purpose is taken or started again
-    here (procedures.run.end ends it once more), what ended by itself is a violation. Raises
-    AirflowFailException naming each measured value and its limit.
+    A cleared task finds lock, load and variables as their teardown left them, because clearing does
+    not run the setup again. If they were ended on purpose, they are taken or started again here
+    (procedures.run.end ends them once more); if they ended by themselves, that is a violation.
+    Raises AirflowFailException naming each measured value and its limit.
     """
     hold_lock(run, gate)
     session = LoadSession(run)
@@ -33,19 +33,21 @@ def open_gate(run: RolloutRun, gate: str, variables: Iterable[HeldVariable] = ()
         if variable.original() is None:
             variable.set(run.directory.run_id)
         verdicts.append(variable.judge())
-    settle(run, gate, verdicts)
+    require(run, gate, verdicts)
 
 
 def hold_lock(run: RolloutRun, gate: str) -> LockHolder | None:
-    """Have the cloud's lock, or raise AirflowFailException; return the run it was taken from."""
+    """Take the cloud's lock, or raise AirflowFailException; return the run it was taken from."""
     verdict, broken = run.lock.take()
     if not verdict.ok:
-        settle(run, gate, [verdict])
+        require(run, gate, [verdict])
     run.lock.keep_alive()
     return broken
 
 
-def settle(run: RolloutRun, gate: str, verdicts: list[Verdict], look: Look = Look.BOUNDARY) -> None:
+def require(
+    run: RolloutRun, gate: str, verdicts: list[Verdict], look: Look = Look.BOUNDARY
+) -> None:
     """Record and log verdicts; raise GateClosed if any is violated."""
     run.directory.record(Judged(gate=gate, verdicts=verdicts, look=look))
     for verdict in verdicts:

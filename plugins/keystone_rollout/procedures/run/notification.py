@@ -1,4 +1,4 @@
-"""Tell people what happened to a run; whatever becomes of that, the run goes on."""
+"""Notify people of the events of a run; the run goes on even if that fails."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from keystone_rollout.procedures.run.systems import outside
 log = logging.getLogger(__name__)
 
 SECONDS = 10
-"""For all receivers of one message together to answer; they are told at the same time."""
+"""Limit for all receivers of one message together; they are told at the same time."""
 
 
 @dataclass
 class _Delivery:
-    """Send one notification in a thread of its own, which nobody has to wait for."""
+    """One notification, sent in a thread that nobody has to wait for."""
 
     settings: Notification
     clock: Clock
@@ -37,7 +37,7 @@ class _Delivery:
     thread: threading.Thread | None = None
 
     def prepare(self, message: Message) -> None:
-        """Load what is needed, without asking the receiver anything."""
+        """Load the notifier, without asking the receiver anything."""
         try:
             self.notifier = outside().notifiers.make(self.settings, message, SECONDS)
         except Exception as error:
@@ -48,13 +48,13 @@ class _Delivery:
         if self.notifier is None:
             return
         self.began = self.clock.elapsed()
-        # A daemon: the task's process ends also where the other side never answers.
+        # A daemon: the task's process ends even if the other side never answers.
         self.thread = threading.Thread(target=self._send, name="notification", daemon=True)
         self.thread.start()
 
     def _send(self) -> None:
         try:
-            # `notify`, not the call itself: that would render what others wrote as a template.
+            # `notify`, not the call itself, which would render other people's text as a template.
             self.notifier.notify({})
         except BaseException as error:
             self.error = error
@@ -77,9 +77,9 @@ class _Delivery:
 
 
 def tell(cloud: Cloud, directory: Record, make: Callable[[], Message]) -> None:
-    """Send a message to everybody who asked for it, and record what became of that.
+    """Send a message to everybody who asked for it, and record the outcome.
 
-    ``make`` returns the message; it is called only where anybody is to be told anything. Takes
+    ``make`` returns the message; it is called only if there is a receiver. Takes
     SECONDS at most beside that, and never raises.
     """
     if not cloud.notifications:
@@ -116,7 +116,7 @@ def warn_unreachable(cloud: Cloud, directory: Record) -> None:
 
 
 def without_secrets(text: str, connection: Connection) -> str:
-    """Return a text without anything that may be a secret of a connection."""
+    """Return a text without possible secrets of a connection."""
     extra = connection.extra_dejson
     hidden = [connection.password or "", *(str(extra.get(key, "")) for key in SECRET_EXTRAS)]
     for secret in hidden:

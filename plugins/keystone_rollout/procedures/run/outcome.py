@@ -24,7 +24,7 @@ from keystone_rollout.views.messages.notification import (
 
 
 def topic(cloud: Cloud, directory: Record, dag: str) -> Topic:
-    """Return what a notification is about, with the run's page where Airflow knows its address."""
+    """Return the topic of a notification, with the run's page if Airflow knows its address."""
     base, run_id = conf.get("api", "base_url", fallback=""), directory.run_id
     page = f"{base.rstrip('/')}/dags/{dag}/runs/{quote(run_id)}" if base else ""
     return Topic(cloud, dag, run_id, page)
@@ -37,7 +37,7 @@ def tell_started(run: RolloutRun, dag: str, broken_run: str) -> None:
 
 
 def tell_approval_needed(run: RolloutRun, evidence: str) -> None:
-    """Tell that the run waits for an answer, and what is known to give it."""
+    """Tell that the run waits for an answer, with the evidence for it."""
     tell(run.cloud, run.directory, lambda: approval_needed(
         topic(run.cloud, run.directory, "keystone_upgrade"), evidence))  # fmt: skip
 
@@ -53,7 +53,7 @@ def end_with_report(
 
     The report comes second, because it names whom the notification did not reach.
 
-    :param cloud: None where its file cannot be read, so that nobody knows whom to tell
+    :param cloud: None if its file cannot be read, so that the receivers are unknown
     :param state: "succeeded" or "failed"
     :param problems: why it failed, beyond what the run's record says
     """

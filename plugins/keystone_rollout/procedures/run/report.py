@@ -1,4 +1,4 @@
-"""Write a run's report from its directory alone, whatever became of the run."""
+"""Write a run's report from its directory alone, in every state of the run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from keystone_rollout.views.report.view import build_view
 
 
 def report_path(directory: Record) -> Path:
-    """Return where the report of a run is, or will be."""
+    """Return the path of a run's report, which may not exist yet."""
     return directory.path / "report.html"
 
 
 def write_report_so_far(directory: Record) -> Path:
-    """Write the report of a run that waits for an answer, for whoever has to give it.
+    """Write the report of a run that waits for an answer, for the person who gives it.
 
     It is replaced at the run's end, and does not count as that end.
     """

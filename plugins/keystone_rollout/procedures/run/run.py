@@ -1,4 +1,4 @@
-"""Tie together what every task of one run needs: the cloud, the run's directory, its plan."""
+"""Provide the tasks of one run with their cloud, the run's directory and its plan."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class GateClosed(AirflowFailException):
 
 
 class RolloutRun:
-    """Give a task its cloud, its run's record, and the systems of the run, each by its name.
+    """One run: its cloud, its record, and its systems, each by its name.
 
     :param found: the systems; by default those that are outside of every run of this process
     """
@@ -110,9 +110,9 @@ class RolloutRun:
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any], *, any_hop: bool = False) -> RolloutRun:
-        """Read the cloud that the run's params name; ``any_hop``: also for a pair that is no hop.
+        """Read the cloud that the run's params name; ``any_hop`` also takes an unsupported pair.
 
-        Raises CloudFileError with all findings where the file is wrong.
+        Raises CloudFileError with all findings if the file is wrong.
         """
         cloud = _cloud(context["params"], any_hop=any_hop)
         label = str(context["ti"].task_id)
@@ -120,7 +120,7 @@ class RolloutRun:
         return cls(cloud, directory, label, str(context["params"].get("break_lock") or "").strip())
 
     def record_deviations(self, params: Mapping[str, Any]) -> None:
-        """Record what the run's params set otherwise than the cloud file, each once."""
+        """Record the run's deviations from the cloud file, each once."""
         for text in deviations(_cloud({**params, **dict.fromkeys(OVERRIDES)}), self.cloud):
             log.warning("Deviation: %s", text)
             self._note_once(text)
@@ -136,7 +136,7 @@ class RolloutRun:
             self.directory.record(Noted(text=text))
 
     def plan(self) -> Planned:
-        """Return what task `plan` found; RuntimeError where it has not run."""
+        """Return the result of task `plan`; RuntimeError if it has not run."""
         event = self.directory.last(Planned)
         if event is None:
             raise RuntimeError(
@@ -149,12 +149,12 @@ class RolloutRun:
         return ImageMigrations.from_dict(self.plan().migrations)
 
     def state(self, recorded: RecordedVersions) -> MigrationState:
-        """Place what the version table says against the image's migrations."""
+        """Place the recorded versions against the image's migrations."""
         return MigrationState(recorded, self.image())
 
     @contextmanager
     def step(self, name: str, work: Work = Work.STEP) -> Iterator[None]:
-        """Record when a step of the upgrade began and how it ended."""
+        """Record the beginning and the end of a step of the upgrade."""
         started = StepChanged(step=name, work=work, state=StepState.STARTED)
         self.directory.record(started)
         try:

@@ -1,4 +1,4 @@
-"""Make the systems of a run: the one place that builds real ones, and where others are put in.
+"""Make the systems of a run: the one place that makes the real ones, or replaces them.
 
 Nothing is built before it is asked for: a connection that is missing fails the task that needs it.
 """
@@ -145,17 +145,17 @@ class RealKeystone:
         return KeystoneAccount(auth_url=self.api.url, **self.api.credentials())
 
     def check(self) -> None:
-        """Issue a token and validate it; ProofFailed says what came instead."""
+        """Issue a token and validate it; ProofFailed quotes any other answer."""
         self.api.validate_token(self.api.issue_token())
 
     def prover(self, node: Node, start_seconds: float, elsewhere: str | None = None) -> NodeProver:
-        """Return what proves a node."""
+        """Return the prover of a node."""
         return NodeProver(
             self.connection, node.url, start_seconds, elsewhere, self.clock, tls=self.tls
         )
 
     def writes(self, account: KeystoneAccount) -> AcknowledgedWritesHook:
-        """Return what checks the load's writes."""
+        """Return the check of the load's writes."""
         return AcknowledgedWritesHook(account, tls=self.tls)
 
 
@@ -170,7 +170,7 @@ class RealLoad:
         return LoadGeneratorHook(folder, web_port=self.web_port)
 
     def port_is_free(self) -> bool:
-        """Tell whether nobody listens where Locust's page will be."""
+        """Tell whether the port of Locust's page is free."""
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.web_port)) != 0
 
@@ -179,7 +179,7 @@ class RealBackups(BackupStore):
     """The backups in the cloud file's folder."""
 
     def free_bytes(self) -> int:
-        """Return the free space where the folder is, or will be."""
+        """Return the free space for the folder, which may not exist yet."""
         existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         return shutil.disk_usage(existing).free
 
@@ -199,7 +199,7 @@ class RealScratch(BackupLoad):
         self.beside = beside
 
     def differing(self, triggers: bool) -> list[str]:
-        """Return what is not built as in the live schema."""
+        """Return the differences in structure from the live schema."""
         return structures_differ(self.beside, self.schema, triggers)
 
     def loss(self) -> Difference:
@@ -207,7 +207,7 @@ class RealScratch(BackupLoad):
         return compare_rows(self.beside, self.schema)
 
     def swap(self, replaced: str) -> SchemaSwap:
-        """Return what moves the live tables into schema ``replaced``."""
+        """Return the swap that moves the live tables into schema ``replaced``."""
         return SchemaSwap(self.cloud, replaced)
 
 
@@ -223,7 +223,7 @@ class RealConfiguration:
         return found[1] if found else None
 
     def phase(self, target: PhaseTarget) -> PhaseConfiguration:
-        """Return what a phase adds; PhaseConfigurationError if it cannot be made."""
+        """Return a phase's additions; PhaseConfigurationError if they cannot be made."""
         return phase_configuration(self.cloud, target)
 
 
@@ -341,7 +341,7 @@ _outside: Outside = RealOutside()
 
 
 def outside() -> Outside:
-    """Return what every run of this process finds outside of itself."""
+    """Return the outside of every run of this process."""
     return _outside
 
 

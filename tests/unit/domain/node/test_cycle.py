@@ -252,7 +252,7 @@ def test_a_cycle_that_another_attempt_took_over_acts_no_more(state: str) -> None
 @pytest.mark.parametrize("release", [SOURCE, TARGET])
 def test_a_whole_node_that_was_left_out_is_only_set_ready(release: str) -> None:
     cluster = Cluster(installed=release, state="maint")
-    assert cluster.cycle().recover() == (
+    assert cluster.cycle().return_left_out() == (
         f"keystone-1 was whole ({release} running) and is ready and UP again"
     )
     assert cluster.acts == ["report", "prove", "ready", "wait_up"]
@@ -272,7 +272,7 @@ def test_a_whole_node_that_was_left_out_is_only_set_ready(release: str) -> None:
 )
 def test_a_half_done_node_that_was_left_out_goes_back(half_done: dict[str, Any]) -> None:
     cluster = Cluster(state="maint", **half_done)
-    assert cluster.cycle().recover() == "keystone-1 is rolled back to 12.0.3, ready and UP"
+    assert cluster.cycle().return_left_out() == "keystone-1 is rolled back to 12.0.3, ready and UP"
     assert cluster.acts[-len(BACK) :] == BACK
     assert (cluster.installed, cluster.running, cluster.state) == (SOURCE, True, "ready")
 
@@ -280,7 +280,7 @@ def test_a_half_done_node_that_was_left_out_goes_back(half_done: dict[str, Any])
 def test_a_node_that_cannot_be_brought_back_is_said_to_be_out() -> None:
     cluster = Cluster(state="maint", running=False, broken={"install 12.0.3": -1})
     with pytest.raises(CycleFailed) as caught:
-        cluster.cycle().recover()
+        cluster.cycle().return_left_out()
     assert str(caught.value) == (
         "keystone-1, which an interrupted run took out of rotation, cannot be rolled back to "
         "12.0.3: install 12.0.3 broke. It stays OUT of rotation; the others serve. Next: repair "

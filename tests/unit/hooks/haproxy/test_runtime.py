@@ -231,7 +231,7 @@ def test_no_server_is_drained_while_another_one_is_out(balancer: Balancer) -> No
     assert error_of(rotation().check_capacity, "keystone-2") == (
         "keystone-2 is not taken out, capacity would be too small on lab_haproxy: measured 1 other "
         "servers ready and UP, limit all 2 and at least 2. Not serving: keystone-3 maint/MAINT, "
-        "0 sessions. Next: bring them back first"
+        "0 sessions. Next: return them first"
     )
 
 

@@ -216,7 +216,7 @@ def test_a_server_that_haproxy_does_not_see_up_is_named(stage: Stage) -> None:
 def test_what_was_stopped_for_nothing_is_started_as_it_is(stage: Stage) -> None:
     outage = stage.outage()
     outage.stop(NODES)
-    outage.put_back(NODES, [NEW])
+    outage.start_again(NODES, [NEW])
     assert {node.installed for node in stage.nodes.values()} == {NEW}
     assert stage.administrative() == [0] * 3
     assert not [step for node in stage.nodes.values() for step in node.steps if "install" in step]
@@ -226,7 +226,7 @@ def test_a_package_is_started_by_the_name_that_the_cloud_file_has_for_it(stage: 
     outage = stage.outage()
     outage.stop(NODES)
     package = f"2:{NEW}-0ubuntu1.2"
-    outage.put_back(NODES, [package])
+    outage.start_again(NODES, [package])
     assert all(f"start {package}" in node.steps for node in stage.nodes.values())
 
 
@@ -234,7 +234,7 @@ def test_a_release_that_cannot_serve_the_schema_is_not_started(stage: Stage) -> 
     outage = stage.outage()
     outage.stop(NODES)
     stage.nodes["keystone-3"].installed = OLD
-    assert failure(outage, "put_back", NODES, [NEW]) == (
+    assert failure(outage, "start_again", NODES, [NEW]) == (
         "keystone-3 is OUT of rotation: it has 12.0.3, the schema may be served by 13.0.4"
     )
     assert not stage.nodes["keystone-3"].running

@@ -22,7 +22,7 @@ from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.node.machine import NodeMachine
 from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 from keystone_rollout.procedures.run.systems import RealOutside, RealSystems, outside, replaced
-from operators.nodes import RecoverNodesOperator, UpgradeNodeOperator, VerifyNodesOperator
+from operators.nodes import ReturnNodesOperator, UpgradeNodeOperator, VerifyNodesOperator
 from operators.plan_parts import (
     PlanHopOperator,
     ReadMigrationsOperator,
@@ -223,7 +223,7 @@ def test_nodes_are_upgraded_and_verified_with_everything_in_memory(there: Played
 def test_a_node_that_is_left_out_is_brought_back(there: PlayedOutside) -> None:
     there.played.out["keystone-2"] = "maint"
     there.played.marks.mark("keystone-2", "dead", "attempt")
-    RecoverNodesOperator(task_id="recover").execute(context())
+    ReturnNodesOperator(task_id="return_left_out").execute(context())
     assert (there.played.out, there.played.marked) == ({}, {})
 
 
