@@ -16,7 +16,7 @@ from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.events import Work
 from keystone_rollout.hooks.node.machine import StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
-from keystone_rollout.procedures.node.left_out import NodesStayOut, return_nodes
+from keystone_rollout.procedures.node.left_out import return_nodes
 from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
 from keystone_rollout.procedures.run.gate import open_gate, require
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -167,12 +167,9 @@ class ReturnNodesOperator(RolloutOperator):
     operator_extra_links = (StatisticsLink(),)
 
     def run_step(self, run: RolloutRun, context: Any) -> list[str]:
-        """Return a sentence for each node; AirflowFailException names those that stay out."""
+        """Return a sentence for each node; NodesStayOut names those that stay out."""
         StatisticsLink().show_cloud(self, context, run.cloud)
-        try:
-            done = return_nodes(run)
-        except NodesStayOut as error:
-            raise AirflowFailException(str(error)) from error
+        done = return_nodes(run)
         self.log.info("%d node(s) returned", len(done))
         return done
 

@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from keystone_rollout.procedures.run.gate import hold_lock
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.teardown import Teardown
 
 
 class RolloutOperator(BaseOperator):
@@ -21,12 +22,14 @@ class RolloutOperator(BaseOperator):
     """Whether the step also takes an unsupported pair of releases: a plan shows what is wrong."""
 
     def execute(self, context: Any) -> Any:
-        """Load the cloud, record the step, and hand over to `run_step`."""
+        """Load the cloud, record the step, hand over to `run_step`; a teardown is tried again."""
         run = RolloutRun.from_context(context, any_hop=self.any_hop)
         name = self.task_id.rsplit(".", 1)[-1]
         if self.needs_lock:
             hold_lock(run, f"before {name}")
         with run.step(name):
+            if self.is_teardown:
+                return Teardown(run).do(name, lambda: self.run_step(run, context))
             return self.run_step(run, context)
 
     def run_step(self, run: RolloutRun, context: Any) -> Any:

@@ -20,6 +20,7 @@ QUICK: Cloud = {
         "load": {"baseline_seconds": 5, "min_requests": 100},
         "node": {"drain_seconds": 8, "start_seconds": 20, "up_seconds": 20, "stable_seconds": 1},
         "lock_stale_seconds": 1,
+        "teardown_seconds": 20,
     },
 }
 

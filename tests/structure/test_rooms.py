@@ -28,7 +28,6 @@ SPLINTERS = {
     f"{PACKAGE}.web.plugin": "loaded in every process of Airflow, so it imports nothing that costs",
     f"{PACKAGE}.cli.reference": "a program of its own",
     f"{PACKAGE}.hooks.database.marks": "one of our tables, beside the lock's",
-    f"{PACKAGE}.hooks.haproxy.runtime": "what Airflow adds to an API that the lab speaks, too",
     "operators.backup_database": "one task of one DAG, found by its name",
     "operators.rollback_control": "one task of one DAG, found by its name",
 }

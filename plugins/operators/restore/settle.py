@@ -13,6 +13,7 @@ from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.procedures.run.systems import outside
+from keystone_rollout.procedures.run.teardown import Teardown
 from operators.restore.operator import RestoreOperator
 
 
@@ -93,6 +94,7 @@ class DropScratchSchemaOperator(BaseOperator):
         if not outside().record(run_id).events(RestoreChanged):
             self.log.info("This run loaded no backup")
             return
-        session = RestoreSession(RolloutRun.from_context(context))
-        session.load.drop()
+        run = RolloutRun.from_context(context)
+        session = RestoreSession(run)
+        Teardown(run).do(f"dropping {session.load.schema.schema}", session.load.drop)
         self.log.info("Dropped %s", session.load.schema.schema)

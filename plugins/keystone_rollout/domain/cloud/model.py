@@ -162,6 +162,12 @@ class Limits(Section):
     lock_stale_seconds: int = Field(
         300, ge=1, description="of silence after which a dead run's lock may be broken"
     )
+    teardown_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="for what ends a run (resetting variables, returning nodes, stopping the load, "
+        "releasing the lock): it is tried again as long, if anything does not answer",
+    )
     backup_free_bytes: int = Field(
         1 << 30, ge=0, description="free space that the backup directory has to have"
     )

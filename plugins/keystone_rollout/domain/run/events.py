@@ -181,6 +181,16 @@ class Returned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TriedAgain(Event):
+    """A try to end something of the run that failed, and was not the last."""
+
+    kind = "tried_again"
+    step: str
+    tries: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LockChanged(Event):
     """The cloud's lock; ``of`` is the run it was broken from, ``done`` what was cleaned up then."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from airflow.sdk import BaseHook
 
 from keystone_rollout.domain.clock import Clock
@@ -20,10 +22,12 @@ class HaproxyRuntimeHook(RuntimeApi, BaseHook):
     def __init__(
         self, conn_id: str, backend: str, timeout: float = TIMEOUT, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        super().__init__(conn_id, TcpDoor(self._address, timeout), backend, clock)
+        super().__init__(conn_id, TcpDoor(lambda: self.address, timeout), backend, clock)
         self.conn_id = conn_id
 
-    def _address(self) -> tuple[str, int]:
+    @cached_property
+    def address(self) -> tuple[str, int]:
+        """Return host and port, looked up once: a node must not stay out because of a lookup."""
         connection = self.get_connection(self.conn_id)
         return connection.host or "", connection.port or 0
 

@@ -20,6 +20,7 @@ from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.outcome import end_with_report
 from keystone_rollout.procedures.run.report import write_run_report
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.teardown import Teardown
 
 
 def was_resumed(run: RolloutRun) -> bool:
@@ -35,7 +36,8 @@ def was_resumed(run: RolloutRun) -> bool:
 def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
     """Stop the load, check its writes, reset variables, return nodes, release the lock, report.
 
-    Every step is tried, even if others fail; RuntimeError names all failed ones.
+    Every step is tried, even if others fail, and again within one limits.teardown_seconds;
+    RuntimeError names all failed ones.
     """
     problems: list[str] = []
     steps: dict[str, Callable[[], object]] = {
@@ -51,9 +53,10 @@ def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
             run.cloud, run.directory, "failed" if problems else state, failed_tasks, problems
         ),
     }
+    teardown = Teardown(run)
     for what, step in steps.items():
         try:
-            step()
+            teardown.do(what, step)
         except Exception as error:
             problems.append(f"{what}: {error}")
             log.exception("Could not %s", what)
