@@ -50,8 +50,8 @@ def judge(
 
     ``window`` holds the requests since the last look (``window_since``), ``session`` all since the
     run's first load began: the failure budget is for the whole run, so that a few failures per
-    window, or per session, cannot add up unseen. ``baseline`` is the one of the present session,
-    ``rate`` the profile's actions per second. A check without enough data has failed.
+    window, or per session, cannot add up unseen. ``baseline`` is the undisturbed cloud, ``rate``
+    the profile's actions per second. A check without enough data has failed.
     """
     return [
         _freshness(session, limits, now),

@@ -102,19 +102,26 @@ class LoadSession:
         return [judge_baseline(baseline, self.limits)]
 
     def baseline(self) -> Window | None:
-        """Return the baseline of this session, or None if it was not measured."""
+        """Return the undisturbed cloud, or None if this session has measured no baseline."""
         event = self.run.directory.last(BaselineMeasured)
         if event is None or event.session != self.number:
             return None
-        return self._window(event)
+        return self._undisturbed()
 
     def _undisturbed(self) -> Window | None:
         event = undisturbed(self.run.directory.events(BaselineMeasured))
-        return self._window(event) if event else None
-
-    def _window(self, event: BaselineMeasured) -> Window:
+        if event is None:
+            return None
         samples = self._generator(event.session).samples()
         return merge(samples, start=event.start, end=event.end)
+
+    def baseline_accepted(self) -> bool:
+        """Tell whether a look at the load was good in this run: the cloud may be changed since."""
+        looks = [event.verdicts for event in self.run.directory.events(Judged)]
+        return any(
+            not failed(look) and any(verdict.witness == WITNESS for verdict in look)
+            for look in looks
+        )
 
     def judge(self) -> list[Verdict]:
         """Return one verdict for each question about the load since the last look."""

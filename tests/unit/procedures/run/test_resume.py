@@ -25,10 +25,11 @@ from keystone_rollout.domain.run.record import build_record
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.end import end_safely, was_resumed
 from keystone_rollout.procedures.run.gate import require
+from keystone_rollout.procedures.run.report import write_run_report
 from keystone_rollout.procedures.run.resume import proceed, resume
 from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 from keystone_rollout.procedures.run.witnesses import LoadWitness, run_witnesses
-from operators.load_control import JudgeLoadOperator
+from operators.load_control import JudgeLoadOperator, MeasureBaselineOperator
 from tests.stand_ins.in_memory_run import (
     RUN,
     InMemorySystems,
@@ -130,6 +131,10 @@ def test_a_bad_second_baseline_closes_and_stays_so_for_whoever_comes_next(
     assert all("nothing has been changed" not in verdict.consequence for verdict in event.verdicts)
     assert run.directory.events(StepChanged)[-1].gated
     assert was_resumed(run)
+    page = write_run_report(run.directory, "failed", ["contraction.contract"]).read_text()
+    assert f"</svg>{checks[0]} <small>locust</small></h3>" in page
+    assert "the cloud does not serve the load in mid-upgrade" in page
+    assert "measured again before contract, in mid-upgrade" in page
     systems.answer(100.0)
     systems.clock.sleep(100)
     with pytest.raises(GateClosed, match="measured again"):
@@ -149,6 +154,45 @@ def test_a_slow_second_baseline_is_compared_with_the_undisturbed_cloud(
     # 9000 ms is less than five times 2900 ms, but that is no undisturbed cloud.
     with pytest.raises(GateClosed, match="baseline 100 ms"):
         proceed(run, "before contract")
+
+
+def test_later_windows_are_held_against_the_undisturbed_cloud_too(
+    ended: tuple[RolloutRun, InMemorySystems],
+) -> None:
+    run, systems = ended
+    systems.answer(2900.0)
+    proceed(run, "before migrate")
+    systems.answer(9000.0)
+    systems.clock.sleep(60)
+    with pytest.raises(GateClosed, match=r"load p99 .*baseline 100 ms"):
+        proceed(run, "before contract")
+
+
+def test_a_baseline_task_that_is_cleared_in_mid_upgrade_does_not_measure_the_undisturbed_cloud(
+    lab: tuple[RolloutRun, InMemorySystems],
+) -> None:
+    run, systems = lab
+    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
+    systems.answer(9000.0)
+    with pytest.raises(GateClosed, match=r"load p99, measured again .*baseline 100 ms"):
+        MeasureBaselineOperator(task_id="measure_baseline").run_step(run, context)
+    assert [each.step for each in run.directory.events(BaselineMeasured)] == [
+        "", "at measure_baseline",
+    ]  # fmt: skip
+
+
+def test_a_first_baseline_that_was_refused_is_measured_as_the_undisturbed_cloud(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, systems = in_memory_run(monkeypatch, tmp_path)
+    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
+    LoadWitness(run).begin()
+    systems.answer(100.0, 1)
+    with pytest.raises(GateClosed, match="nothing has been changed yet"):
+        MeasureBaselineOperator(task_id="measure_baseline").run_step(run, context)
+    systems.answer(100.0)
+    MeasureBaselineOperator(task_id="measure_baseline").run_step(run, context)
+    assert [each.step for each in run.directory.events(BaselineMeasured)] == ["", ""]
 
 
 @pytest.mark.parametrize("torn_down", [False, True])
