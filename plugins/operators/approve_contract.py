@@ -8,9 +8,9 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from keystone_rollout.procedures.run.approval import contract_evidence
-from keystone_rollout.procedures.run.gate import open_gate
 from keystone_rollout.procedures.run.outcome import tell_approval_needed
 from keystone_rollout.procedures.run.report import write_report_so_far
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.views.messages.approval import approval_text
 from keystone_rollout.web.links import ReportLink
@@ -32,7 +32,7 @@ class ApproveContractOperator(ApprovalOperator):
     def execute(self, context: Any) -> None:
         """Put the measurements into the question, then wait for the answer."""
         run = RolloutRun.from_context(context)
-        open_gate(run, "before approval")
+        proceed(run, "before approval")
         self.response_timeout = timedelta(seconds=run.cloud.limits.approval_seconds)
         self.body = approval_text(contract_evidence(run))
         self.log.info("%s", self.body)

@@ -20,7 +20,7 @@ from keystone_rollout.hooks.docker.container import DeliveringClient, PhaseConta
 from keystone_rollout.hooks.docker.image import DOCKER
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.keystone_configuration import PARENT
-from keystone_rollout.procedures.run.gate import open_gate
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 
 
@@ -141,7 +141,7 @@ class ImageCheckOperator(KeystoneManageOperator):
             self.log.info("%s has no %s: nothing to do", run.cloud.target_release, check.name)
             return
         self.wait_for_earlier(run)
-        open_gate(run, f"before {check.name}")
+        proceed(run, f"before {check.name}")
         with run.step(check.name):
             status, lines = self.keystone_manage(run, context)
             violation = check.violation(run.cloud, status, lines)
@@ -164,7 +164,7 @@ class TokenFlushOperator(KeystoneManageOperator):
             self.log.info("%s has no token_flush (gone since Stein): nothing to do", release)
             return
         self.wait_for_earlier(run)
-        open_gate(run, "before token_flush")
+        proceed(run, "before token_flush")
         with run.step("token_flush"):
             status, lines = self.keystone_manage(run, context)
             errors = error_lines(lines)

@@ -7,7 +7,9 @@ from typing import Any
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.run.gate import open_gate, require
+from keystone_rollout.procedures.run.resume import resume
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.witnesses import LoadWitness
 from keystone_rollout.web.links import LoadLink
 from operators.rollout_operator import RolloutOperator
 
@@ -23,7 +25,7 @@ class StartLoadOperator(RolloutOperator):
         """Return the address of Locust's web page."""
         session = LoadSession(run)
         LoadLink().show(self, context, session.generator.web)
-        session.start()
+        LoadWitness(run).begin()
         self.log.info("Locust's page while it runs: %s", session.generator.web)
         return session.generator.web
 
@@ -34,10 +36,14 @@ class MeasureBaselineOperator(RolloutOperator):
     operator_extra_links = (LoadLink(),)
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Fail if the cloud does not serve the load even before anything changes."""
+        """Fail if the cloud does not serve the load even before anything changes.
+
+        If this task is cleared after that, it measures again, in mid-upgrade.
+        """
         session = LoadSession(run)
         LoadLink().show(self, context, session.generator.web)
-        require(run, "baseline", [session.measure_baseline()])
+        step = "at measure_baseline" if session.baseline_accepted() else ""
+        require(run, "baseline", session.measure_baseline(step))
 
 
 class JudgeLoadOperator(RolloutOperator):
@@ -46,11 +52,15 @@ class JudgeLoadOperator(RolloutOperator):
     operator_extra_links = (LoadLink(),)
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
-        """Wait for enough requests, then judge everything once more."""
-        session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
-        enough = session.wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
-        open_gate(run, "end")
+        """Wait for enough requests, then judge the load once more.
+
+        Only the load: teardowns restore the variables at the same time.
+        """
+        load = LoadWitness(run)
+        LoadLink().show(self, context, load.session.generator.web)
+        resume(run, "at the end", [load])
+        enough = load.session.wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
+        open_gate(run, "end", [load])
         require(run, "end", [enough])
 
 
@@ -59,8 +69,7 @@ class StopLoadOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Stop Locust; its own HTML report stays in the run's directory."""
-        ended = LoadSession(run).stop()
-        self.log.info("Load: %s", ended.how if ended else "no session was running")
+        self.log.info(LoadWitness(run).end())
 
 
 class CheckWritesOperator(RolloutOperator):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.run.events import LockChanged, LockState
-from keystone_rollout.procedures.run.end import InterruptedRun
-from keystone_rollout.procedures.run.gate import hold_lock
+from keystone_rollout.procedures.run.end import InterruptedRun, release_lock
 from keystone_rollout.procedures.run.outcome import tell_started
+from keystone_rollout.procedures.run.resume import hold_lock
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
 
@@ -47,8 +47,7 @@ class ReleaseLockOperator(RolloutOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Release the lock, or log its present holder."""
-        if run.lock.release():
-            run.directory.record(LockChanged(state=LockState.RELEASED))
+        if release_lock(run):
             return
         holder = run.lock.holder()
         self.log.info("The lock was not this run's: %s", holder or "it is free")

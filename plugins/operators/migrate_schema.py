@@ -19,7 +19,8 @@ from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.lock_watch import LockWatchError
 from keystone_rollout.hooks.files.keystone_configuration import PhaseConfigurationError
 from keystone_rollout.procedures.node.verdicts import before_contract, verify_nodes
-from keystone_rollout.procedures.run.gate import open_gate, require
+from keystone_rollout.procedures.run.gate import require
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.keystone_manage import KeystoneManageOperator
 
@@ -47,8 +48,7 @@ class PhaseOperator(KeystoneManageOperator):
         """Run the phase; AirflowFailException says what was measured against which limit."""
         run = RolloutRun.from_context(context)
         self.wait_for_earlier(run)
-        held = [run.variables.function_creators, run.variables.read_committed]
-        open_gate(run, f"before {self.phase.value}", [each for each in held if each.needed])
+        proceed(run, f"before {self.phase.value}")
         database = run.schema_of(self.target(run.cloud))
         before = run.state(database.versions())
         blocked = blocked_by(self.phase, before)

@@ -18,7 +18,8 @@ from keystone_rollout.hooks.node.machine import StepFailed
 from keystone_rollout.procedures.node.cycle import CycleNotes, node_cycle
 from keystone_rollout.procedures.node.left_out import return_nodes
 from keystone_rollout.procedures.node.verdicts import after_rollback, before_contract, verify_nodes
-from keystone_rollout.procedures.run.gate import open_gate, require
+from keystone_rollout.procedures.run.gate import require
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.web.links import StatisticsLink
 from operators.rollout_operator import RolloutOperator
@@ -58,7 +59,7 @@ class StagePackagesOperator(NodeOperator):
         context["node"] = name = node.name
         machine = run.nodes.machine(node, CycleNotes(run, node).note, self.ssh_hook)
         StatisticsLink().show_cloud(self, context, run.cloud)
-        open_gate(run, f"before staging {name}")
+        proceed(run, f"before staging {name}")
         cloud = run.cloud
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, cloud.source))
         on_source = same_build(cloud.source, report.installed)
@@ -112,7 +113,7 @@ class UpgradeNodeOperator(NodeOperator):
         context["node"] = node.name
         StatisticsLink().show_cloud(self, context, run.cloud)
         self._await_turn(run, context, node.name)
-        open_gate(run, f"before {node.name}")
+        proceed(run, f"before {node.name}")
         cycle = node_cycle(run, node, self.ssh_hook, back=self.back)
         began = run.clock.elapsed()
         with run.step(node.name, Work.NODE):
@@ -189,6 +190,6 @@ class VerifyNodesOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail unless every node and server is known to run the expected release."""
         StatisticsLink().show_cloud(self, context, run.cloud)
-        open_gate(run, "before verifying nodes")
+        proceed(run, "before verifying nodes")
         expected = after_rollback(run.cloud) if self.back else before_contract(run.cloud)
         require(run, "all nodes", verify_nodes(run, expected))

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from keystone_rollout.procedures.run.gate import hold_lock
+from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.procedures.run.teardown import Teardown
 
@@ -15,8 +15,8 @@ class RolloutOperator(BaseOperator):
     """One step of the upgrade; subclasses define `run_step`."""
 
     needs_lock = False
-    """Whether the step changes the cloud without a gate that holds the lock: a cleared task finds
-    the lock as its teardown left it."""
+    """Whether the step changes the cloud and stands on the lock alone, without load or variables.
+    A cleared task takes the lock again, which a teardown has released."""
 
     any_hop = False
     """Whether the step also takes an unsupported pair of releases: a plan shows what is wrong."""
@@ -26,7 +26,7 @@ class RolloutOperator(BaseOperator):
         run = RolloutRun.from_context(context, any_hop=self.any_hop)
         name = self.task_id.rsplit(".", 1)[-1]
         if self.needs_lock:
-            hold_lock(run, f"before {name}")
+            proceed(run, f"before {name}", [])
         with run.step(name):
             if self.is_teardown:
                 return Teardown(run).do(name, lambda: self.run_step(run, context))

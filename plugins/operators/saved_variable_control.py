@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from keystone_rollout.domain.run.events import VariableChanged
-from keystone_rollout.domain.run.systems import HeldVariable
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.witnesses import (
+    FunctionCreatorsWitness,
+    ReadCommittedWitness,
+    VariableWitness,
+)
 from operators.rollout_operator import RolloutOperator
 
 
 class VariableOperator(RolloutOperator):
     """Work on one variable; a subclass names it."""
 
-    def variable(self, run: RolloutRun) -> HeldVariable:
-        """Return the variable as the run holds it."""
-        raise NotImplementedError
+    witness: type[VariableWitness]
 
 
 class SetVariableOperator(VariableOperator):
@@ -23,14 +24,7 @@ class SetVariableOperator(VariableOperator):
 
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Save the original value in the database, then set the variable."""
-        variable = self.variable(run)
-        name = variable.name
-        if not variable.needed:
-            self.log.info("%s stays at %s: this upgrade needs no other", name, variable.value())
-            return
-        original = variable.set(run.directory.run_id)
-        run.directory.record(VariableChanged(name=name, value=variable.wanted, original=original))
-        self.log.info("%s: %s → %s", name, original, variable.wanted)
+        self.witness(run).begin()
 
 
 class ResetVariableOperator(VariableOperator):
@@ -45,30 +39,19 @@ class ResetVariableOperator(VariableOperator):
         try:
             self.log.info(run.engine.container.wait_for_earlier())
         finally:
-            self._restore(run)
-
-    def _restore(self, run: RolloutRun) -> None:
-        variable = self.variable(run)
-        original = variable.reset()
-        name, value = variable.name, variable.value()
-        if variable.needed:
-            run.directory.record(VariableChanged(name=name, value=value, original=original))
-        # Also where this upgrade does not need it: a killed run may have left it changed.
-        self.log.info("%s: %s", name, value if original is None else f"reset to {original}")
+            self.log.info(self.witness(run).end())
 
 
 class FunctionCreatorsOperator(VariableOperator):
     """Work on log_bin_trust_function_creators."""
 
-    def variable(self, run: RolloutRun) -> HeldVariable:
-        return run.variables.function_creators
+    witness = FunctionCreatorsWitness
 
 
 class ReadCommittedOperator(VariableOperator):
     """Work on the server's transaction isolation."""
 
-    def variable(self, run: RolloutRun) -> HeldVariable:
-        return run.variables.read_committed
+    witness = ReadCommittedWitness
 
 
 class SetFunctionCreatorsOperator(FunctionCreatorsOperator, SetVariableOperator):

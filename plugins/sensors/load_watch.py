@@ -36,9 +36,12 @@ class LoadWatchSensor(BaseSensorOperator):
         if self._is_over(context):
             return True
         run = RolloutRun.from_context(context)
-        run.lock.keep_alive()
+        run.lock.keep_alive()  # beside the steps, each of which renews it at its start
         session = LoadSession(run)
         LoadLink().show(self, context, session.generator.web)
+        if session.ended_on_purpose():
+            self.log.info("The load was ended by a teardown; the next step starts it again")
+            return False
         if session.baseline() is None:
             self.log.info("The baseline is being measured")
             return False

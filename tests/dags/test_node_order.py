@@ -110,7 +110,7 @@ def stage(dags: dict[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(f"AIRFLOW_CONN_LAB_{name.upper()}", "ssh://nobody@127.0.0.1")
     played = Stage(dags, monkeypatch)
     monkeypatch.setattr(operators.nodes, "node_cycle", played.cycle)
-    monkeypatch.setattr(operators.nodes, "open_gate", lambda run, gate: None)
+    monkeypatch.setattr(operators.nodes, "proceed", lambda run, gate: None)
     return played
 
 

@@ -205,8 +205,8 @@ def _variable_verdict(value: str = "1") -> Verdict:
     return Verdict(
         value == "1", "log_bin_trust_function_creators", "database:3306", value,
         "1 from before expand until after contract",
-        "a migration that makes a trigger would stop half-way with error 1419, so the phase was "
-        "not started",
+        "a migration that makes a trigger would stop half-way with error 1419, so the run stops "
+        "before its next step",
         "find out who set it back, then start the upgrade again: it sets it to 1",
     )  # fmt: skip
 

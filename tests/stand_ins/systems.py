@@ -17,4 +17,4 @@ def run_with(cloud: Cloud, folder: Path, **played: Any) -> RolloutRun:
     for name, system in played.items():
         assert hasattr(RealSystems, name) or hasattr(systems, name), name
         setattr(systems, name, system)
-    return RolloutRun(cloud, RunDirectory("run-1", folder), "task", found=systems)
+    return RolloutRun(cloud, RunDirectory("run-1", folder, systems.clock), "task", found=systems)

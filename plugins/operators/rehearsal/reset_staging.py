@@ -14,7 +14,8 @@ from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.processes.command import CommandFailed
 from keystone_rollout.procedures.rehearsal.production_dump import ProductionDump
-from keystone_rollout.procedures.run.gate import hold_lock, require
+from keystone_rollout.procedures.run.gate import require
+from keystone_rollout.procedures.run.resume import hold_lock
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rehearsal.operator import RehearsalOperator
 

@@ -35,7 +35,7 @@ def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
     monkeypatch.setitem(image_checks.CHECKS, "policy", POLICY)
-    monkeypatch.setattr(keystone_manage, "open_gate", lambda run, gate: asked.append(gate))
+    monkeypatch.setattr(keystone_manage, "proceed", lambda run, gate: asked.append(gate))
     return asked
 
 

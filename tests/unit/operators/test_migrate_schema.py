@@ -146,7 +146,7 @@ def test_only_contract_of_the_live_schema_asks_the_nodes(
     monkeypatch.setattr(MySqlHook, "get_first", lambda *_: (0,))
     nodes: list[RolloutRun] = []
     monkeypatch.setattr(migrate_schema, "refuse_anything_old", nodes.append)
-    monkeypatch.setattr(migrate_schema, "open_gate", lambda *_: None)
+    monkeypatch.setattr(migrate_schema, "proceed", lambda *_: None)
     RunDirectory("run-1").record(Planned(migrations=image_of("13.0.4").to_dict()))
     contract = PhaseOperator(task_id="contract", phase="contract", **options)
     for name in ("wait_for_earlier", "run_phase"):

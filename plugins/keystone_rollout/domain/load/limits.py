@@ -62,5 +62,6 @@ class LoadLimits(Section):
     baseline_seconds: float = Field(
         default=20.0,
         ge=5,
-        description="for how long the undisturbed cloud is measured before anything changes",
+        description="for how long the load is measured before anything changes, and again "
+        "when a run is resumed",
     )

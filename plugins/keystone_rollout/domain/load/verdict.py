@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from keystone_rollout.domain.load.limits import LoadLimits
 from keystone_rollout.domain.load.samples import Sample, Window, merge
+from keystone_rollout.domain.run.witness import TAKE_UP_AGAIN
 from keystone_rollout.domain.verdict import Verdict
 
 SUBJECT = "locust"
 STOPS = "the upgrade stops before the next step"
 # A sample is written up to this long after its second began, so a window may lack that much.
 UNWRITTEN_SECONDS = 2.0
+
+DIED = "If Locust has ended by itself, start a new run; otherwise clear this task"
 
 WITNESS = "load"
 """The witness of this module's verdicts: a violation that it has found stays one."""
@@ -87,6 +91,41 @@ def judge_baseline(baseline: Window, limits: LoadLimits) -> Verdict:
     )
 
 
+def judge_baseline_again(
+    baseline: Window, undisturbed: Window | None, limits: LoadLimits
+) -> list[Verdict]:
+    """Return whether a baseline that was measured in mid-upgrade is good enough to go on with.
+
+    It is compared with the undisturbed cloud: a slow one would allow every later window as much.
+    """
+    held = [judge_baseline(baseline, limits), _latency(baseline, undisturbed, limits)]
+    return [
+        replace(
+            verdict,
+            check=f"{verdict.check}, measured again",
+            consequence="the cloud does not serve the load in mid-upgrade, so the run does not go "
+            "on; what is done stays done",
+            next_step="bring the cloud to serve this load again first, see failures.jsonl, then "
+            "clear this task",
+        )
+        for verdict in held
+    ]
+
+
+def judge_ended(session: int) -> Verdict:
+    """Return that a session does not run because it was ended on purpose."""
+    return Verdict(
+        witness=WITNESS,
+        ok=False,
+        check="load process",
+        object=SUBJECT,
+        measured=f"session {session} was ended by a teardown",
+        limit="running",
+        consequence=f"nobody watches the cloud, so {STOPS}",
+        next_step=TAKE_UP_AGAIN,
+    )
+
+
 def _freshness(session: Window, limits: LoadLimits, now: float) -> Verdict:
     if session.newest is None:
         measured = "no sample was ever written"
@@ -101,7 +140,7 @@ def _freshness(session: Window, limits: LoadLimits, now: float) -> Verdict:
         measured=measured if fresh else f"{measured}: Locust stopped writing",
         limit=f"at most {limits.stale_after_seconds:g} s",
         consequence=f"nobody watches the cloud, so {STOPS}",
-        next_step="read locust.log of this run, start the load again, then clear this task",
+        next_step=f"read locust.log of this run. {DIED}",
     )
 
 

@@ -67,7 +67,8 @@ def _seconds(steps: Iterable[StepTaken]) -> dict[str, tuple[float, ...]]:
     """
     longest: dict[tuple[Work, str], float] = {}
     for step in steps:
-        if step.finished and step.ended is not None:
+        # A plan is made for a run that is not resumed.
+        if step.finished and step.ended is not None and step.work is not Work.RESUME:
             key = (step.work, step.name)
             longest[key] = max(step.ended - step.began, longest.get(key, 0.0))
     kinds: dict[str, list[float]] = {}

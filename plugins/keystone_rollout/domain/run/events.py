@@ -40,6 +40,7 @@ class Work(StrEnum):
     STEP = "step"
     STAGE = "stage packages"
     NODE = "upgrade node"
+    RESUME = "resume"
 
 
 class Look(StrEnum):
@@ -240,16 +241,20 @@ class LoadStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadStopped(Event):
-    """A session that was ended on purpose."""
+    """The end of a session: on purpose, unless its process had ``died`` before."""
 
     kind = "load_stopped"
     session: int
     how: str
+    died: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineMeasured(Event):
-    """The undisturbed cloud; times in epoch seconds, latencies in milliseconds."""
+    """What later windows are compared with; times in epoch seconds, latencies in milliseconds.
+
+    It is the undisturbed cloud, unless ``step`` says where it was measured again, in mid-upgrade.
+    """
 
     kind = "baseline"
     session: int
@@ -259,6 +264,21 @@ class BaselineMeasured(Event):
     p50: float | None = None
     rate: float = 0.0
     requests: int = 0
+    step: str = ""
+
+    @property
+    def mid_upgrade(self) -> bool:
+        """Tell whether something may have been changed before."""
+        return bool(self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed(Event):
+    """What a cleared task takes up again before it goes on at ``step``: ``what`` names each."""
+
+    kind = "resumed"
+    step: str
+    what: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -403,3 +423,8 @@ def of_kind(events: Iterable[Event], kind: type[Kind]) -> list[Kind]:
 def last_of(events: Iterable[Event], kind: type[Kind]) -> Kind | None:
     """Return the newest event of a kind."""
     return next(reversed(of_kind(events, kind)), None)
+
+
+def undisturbed(baselines: Iterable[BaselineMeasured]) -> BaselineMeasured | None:
+    """Return the newest baseline of the cloud as it was before anything changed."""
+    return next(reversed([each for each in baselines if not each.mid_upgrade]), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from keystone_rollout.domain.run.witness import TAKE_UP_AGAIN
 from keystone_rollout.domain.verdict import Verdict
 
 
@@ -31,6 +32,27 @@ class Mark:
     run_id: str
     attempt: str
     since: str
+
+
+def judge_held(cloud: str, holder: LockHolder | None, run_id: str, released: bool) -> Verdict:
+    """Return whether a run still holds the lock that it took.
+
+    :param released: whether a teardown of this run released it
+    """
+    if holder is None and released:
+        measured, next_step = "free: a teardown of this run released it", TAKE_UP_AGAIN
+    else:
+        measured = str(holder or "free: somebody else removed it")
+        next_step = "find out who works on this cloud, then start a new run: it looks at everything"
+    return Verdict(
+        ok=holder is not None and holder.run_id == run_id,
+        check="upgrade lock",
+        object=cloud,
+        measured=measured,
+        limit=f"held by run {run_id}",
+        consequence="two upgrades of one cloud would undo each other, so this one does not go on",
+        next_step=next_step,
+    )
 
 
 def judge_lock(

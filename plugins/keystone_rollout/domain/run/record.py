@@ -30,6 +30,7 @@ from keystone_rollout.domain.run.events import (
     Planned,
     RecordUnreadable,
     RestoreChanged,
+    Resumed,
     Returned,
     StepChanged,
     StepState,
@@ -39,6 +40,7 @@ from keystone_rollout.domain.run.events import (
     WritesChecked,
     last_of,
     of_kind,
+    undisturbed,
 )
 from keystone_rollout.domain.verdict import Verdict
 
@@ -70,8 +72,11 @@ class LoadSummary:
     p95: float | None = None
     p99: float | None = None
     baseline_p99: float | None = None
+    """Of the undisturbed cloud."""
     seconds: int = 0
     series: Sequence[Point] = ()
+    measured_again: Sequence[BaselineMeasured] = ()
+    """The baselines of sessions that a resumed run began in mid-upgrade."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,8 @@ def build_record(
 
 
 def _load(events: Iterable[Event], samples: Sequence[Sample]) -> LoadSummary:
-    session, baseline = merge(samples), last_of(events, BaselineMeasured)
+    session, baselines = merge(samples), of_kind(events, BaselineMeasured)
+    baseline = undisturbed(baselines)
     p50, p95, p99 = (session.percentile(p) if session.timed else None for p in (50, 95, 99))
     return LoadSummary(
         requests=session.requests,
@@ -232,6 +238,7 @@ def _load(events: Iterable[Event], samples: Sequence[Sample]) -> LoadSummary:
         baseline_p99=baseline.p99 if baseline else None,
         seconds=len(samples),
         series=[_point(sample) for sample in samples],
+        measured_again=[each for each in baselines if each.mid_upgrade],
     )
 
 
@@ -273,6 +280,11 @@ def _deviations(events: Iterable[Event]) -> Iterable[Deviation]:
             )
         elif isinstance(event, LockChanged) and event.state is LockState.BROKEN:
             text = f"the lock of run {event.of} was broken: {'; '.join(event.done)}"
+        elif isinstance(event, Resumed):
+            text = (
+                f"resumed {event.step}: what a teardown had ended was taken up again "
+                f"({', '.join(event.what)})"
+            )
         if text:
             yield Deviation(event.t, text)
 

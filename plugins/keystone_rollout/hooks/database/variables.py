@@ -120,8 +120,8 @@ class FunctionCreators(SavedVariable):
     names = ("log_bin_trust_function_creators",)
     wanted = "1"
     consequence = (
-        "a migration that makes a trigger would stop half-way with error 1419, so the phase was "
-        "not started"
+        "a migration that makes a trigger would stop half-way with error 1419, so the run stops "
+        "before its next step"
     )
 
 
@@ -143,7 +143,7 @@ class ReadCommitted(SavedVariable):
     wanted = "READ-COMMITTED"
     consequence = (
         "requests would fail with error 1412 when contract changes the tables that they read, so "
-        "the phase was not started"
+        "the run stops before its next step"
     )
 
     @property

@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,13 @@ class RunDirectory:
             if not os.fstat(stream.fileno()).st_size:
                 stream.write(_line({**Opened().to_dict(), **moment}))
             stream.write(_line({**event.to_dict(), **moment}))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one process at a time into a block: tasks of one run are cleared together."""
+        with (self.path / "alone.lock").open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     def all_events(self) -> list[Event]:
         """Return the events in the order they happened; RecordUnreadable for another version's."""

@@ -22,7 +22,7 @@ from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample, merge, parse_samples
-from keystone_rollout.domain.load.verdict import WITNESS
+from keystone_rollout.domain.load.verdict import DIED, WITNESS
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.project import INCLUDE, PLUGINS
 from keystone_rollout.hooks.locust.process import LoadProcess
@@ -46,10 +46,14 @@ class LoadGeneratorError(RuntimeError):
 
 @dataclass(frozen=True)
 class LoadEnd:
-    """The end of a load, and its report; ``report`` is None if it wrote none."""
+    """Say how the load ended and where its report is; ``report`` is None if it wrote none.
+
+    ``died`` if it had been started, and had ended before anybody ended it.
+    """
 
     how: str
     report: Path | None
+    died: bool = False
 
 
 class LoadGeneratorHook:
@@ -219,8 +223,7 @@ class LoadGeneratorHook:
             measured=reason,
             limit=" or ".join(ACTIVE_STATES),
             consequence="nobody watches the cloud, so the upgrade stops before the next step",
-            next_step=f"read {self.directory / 'locust.log'}, start the load again, "
-            "then clear this task",
+            next_step=f"read {self.directory / 'locust.log'}. {DIED}",
         )
 
     def samples(self) -> list[Sample]:
@@ -243,7 +246,7 @@ class LoadGeneratorHook:
         process = LoadProcess.load(self._process_file)
         self._reap()
         if process is None or not process.runs():
-            return LoadEnd("had already ended", self._report_or_none())
+            return LoadEnd("had already ended", self._report_or_none(), died=process is not None)
         try:
             self._ask("POST", "/stop", timeout=STOP_ANSWER_SECONDS)
             how = "stopped"

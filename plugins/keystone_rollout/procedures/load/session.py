@@ -10,6 +10,8 @@ from keystone_rollout.domain.load.verdict import (
     WITNESS,
     judge,
     judge_baseline,
+    judge_baseline_again,
+    judge_ended,
     judge_session,
     window_since,
 )
@@ -19,6 +21,7 @@ from keystone_rollout.domain.run.events import (
     LoadStarted,
     LoadStopped,
     Look,
+    undisturbed,
 )
 from keystone_rollout.domain.run.systems import LoadEnd, LoadGenerator
 from keystone_rollout.domain.verdict import Verdict, failed
@@ -75,12 +78,16 @@ class LoadSession:
             self.generator.wait_until_serving()
         except BaseException:
             # A setup that fails has no teardown: nothing else would end this process.
-            self.stop()
+            how = self.generator.stop().how
+            self.run.directory.record(LoadStopped(session=self.number, how=how))
             raise
         log.info("Load session %d runs: %s", self.number, self.generator.web)
 
-    def measure_baseline(self) -> Verdict:
-        """Measure the undisturbed cloud for limits.load.baseline_seconds; return the verdict."""
+    def measure_baseline(self, step: str = "") -> list[Verdict]:
+        """Measure the cloud for limits.load.baseline_seconds; return the verdicts.
+
+        :param step: where it is measured again, in mid-upgrade; empty for the undisturbed cloud
+        """
         start = self.run.clock.now()
         self.run.clock.sleep(self.limits.baseline_seconds)
         end = self.run.clock.now()
@@ -88,18 +95,38 @@ class LoadSession:
         self.run.directory.record(BaselineMeasured(
             session=self.number, start=start, end=end, p99=baseline.percentile(99),
             p50=baseline.percentile(50), rate=baseline.rate, requests=baseline.requests,
+            step=step,
         ))  # fmt: skip
-        return judge_baseline(baseline, self.limits)
+        if step:
+            return judge_baseline_again(baseline, self._undisturbed(), self.limits)
+        return [judge_baseline(baseline, self.limits)]
 
     def baseline(self) -> Window | None:
-        """Return the baseline of this session, or None if it was not measured."""
+        """Return the undisturbed cloud, or None if this session has measured no baseline."""
         event = self.run.directory.last(BaselineMeasured)
         if event is None or event.session != self.number:
             return None
-        return merge(self.generator.samples(), start=event.start, end=event.end)
+        return self._undisturbed()
+
+    def _undisturbed(self) -> Window | None:
+        event = undisturbed(self.run.directory.events(BaselineMeasured))
+        if event is None:
+            return None
+        samples = self._generator(event.session).samples()
+        return merge(samples, start=event.start, end=event.end)
+
+    def baseline_accepted(self) -> bool:
+        """Tell whether a look at the load was good in this run: the cloud may be changed since."""
+        looks = [event.verdicts for event in self.run.directory.events(Judged)]
+        return any(
+            not failed(look) and any(verdict.witness == WITNESS for verdict in look)
+            for look in looks
+        )
 
     def judge(self) -> list[Verdict]:
         """Return one verdict for each question about the load since the last look."""
+        if self.ended_on_purpose():
+            return [judge_ended(self.number)]
         now = self.run.clock.now()
         window = window_since(self.generator.samples(), self._last_look(), now, self.limits)
         session = with_unwritten_failures(merge(self.all_samples()), self.generator.failures())
@@ -126,12 +153,14 @@ class LoadSession:
         if not self.number or self._stopped():
             return None
         ended = self.generator.stop()
-        self.run.directory.record(LoadStopped(session=self.number, how=ended.how))
+        stopped = LoadStopped(session=self.number, how=ended.how, died=ended.died)
+        self.run.directory.record(stopped)
         return ended
 
-    def was_stopped_on_purpose(self) -> bool:
+    def ended_on_purpose(self) -> bool:
         """Tell whether the newest session was ended by us, rather than having died."""
-        return self.number > 0 and self._stopped()
+        event = self._end()
+        return event is not None and not event.died
 
     def sessions(self) -> list[LoadGenerator]:
         """Return every session of this run, the oldest first."""
@@ -142,8 +171,11 @@ class LoadSession:
         return [sample for session in self.sessions() for sample in session.samples()]
 
     def _stopped(self) -> bool:
+        return self._end() is not None
+
+    def _end(self) -> LoadStopped | None:
         event = self.run.directory.last(LoadStopped)
-        return event is not None and event.session == self.number
+        return event if event is not None and event.session == self.number else None
 
     def _looks(self) -> list[Judged]:
         started = self.run.directory.last(LoadStarted)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from keystone_rollout.domain.load.samples import merge
-from keystone_rollout.domain.run.events import BackupTaken, BaselineMeasured, Judged, Look, Noted
+from keystone_rollout.domain.run.events import (
+    BackupTaken,
+    BaselineMeasured,
+    Judged,
+    Look,
+    Noted,
+    undisturbed,
+)
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import failed
@@ -50,11 +57,17 @@ def _nodes(run: RolloutRun) -> list[NodeEvidence]:
 
 
 def load_evidence(run: RolloutRun) -> LoadEvidence:
-    """Return the measurements of all sessions of the load, and the newest baseline."""
+    """Return what all sessions of the load have measured, and the baselines."""
     whole = merge(LoadSession(run).all_samples())
-    baseline = run.directory.last(BaselineMeasured)
-    p99 = whole.percentile(99) if whole.timed else None
-    return LoadEvidence(whole.requests, whole.failures, p99, baseline.p99 if baseline else None)
+    baselines = run.directory.events(BaselineMeasured)
+    first = undisturbed(baselines)
+    return LoadEvidence(
+        whole.requests,
+        whole.failures,
+        whole.percentile(99) if whole.timed else None,
+        first.p99 if first else None,
+        [each for each in baselines if each.mid_upgrade],
+    )
 
 
 def backup_evidence(run: RolloutRun) -> BackupEvidence | None:

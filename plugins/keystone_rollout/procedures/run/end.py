@@ -8,12 +8,14 @@ from collections.abc import Callable
 from keystone_rollout.domain.run.events import (
     Judged,
     LoadStopped,
+    LockChanged,
+    LockState,
     RecordUnreadable,
     Reported,
+    Resumed,
 )
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
-from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.node.left_out import return_nodes
 from keystone_rollout.procedures.run.gate import require
@@ -21,34 +23,46 @@ from keystone_rollout.procedures.run.outcome import end_with_report
 from keystone_rollout.procedures.run.report import write_run_report
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.procedures.run.teardown import Teardown
+from keystone_rollout.procedures.run.witnesses import LoadWitness, run_witnesses
 
 
 def was_resumed(run: RolloutRun) -> bool:
-    """Tell whether a gate was opened since this run's teardowns have ended.
+    """Tell whether this run went on since its teardowns have ended.
 
-    "Clear failed tasks" runs neither setup nor teardown again. Gates take the lock and start the
-    load again, so the task that fails or finishes later has to end them.
+    "Clear failed tasks" runs neither setup nor teardown again: a cleared task takes up again what
+    it needs (procedures.run.resume), and whoever fails or finishes after that has to end it.
     """
-    reported, judged = run.directory.last(Reported), run.directory.last(Judged)
-    return reported is not None and judged is not None and judged.t > reported.t
+    reported = run.directory.last(Reported)
+    if reported is None:
+        return False
+    later = [*run.directory.events(Judged), *run.directory.events(Resumed)]
+    return any(event.t > reported.t for event in later)
 
 
 def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
-    """Stop the load, check its writes, reset variables, return nodes, release the lock, report.
+    """End every witness, check the writes, return nodes, release the lock, report.
 
     Every step is tried, even if others fail, and again within one limits.teardown_seconds;
     RuntimeError names all failed ones.
     """
+    with run.directory.alone():
+        problems = _end_each(run, state, failed_tasks)
+    if problems:
+        raise RuntimeError("the run did not end safely; " + "; ".join(problems))
+
+
+def _end_each(run: RolloutRun, state: str, failed_tasks: list[str]) -> list[str]:
     problems: list[str] = []
+    ours = not _another_works(run)
+    witnesses = run_witnesses(run) if ours else [LoadWitness(run)]
+    ends = {f"end {each.name}": each.end for each in reversed(witnesses)}
     steps: dict[str, Callable[[], object]] = {
-        "stop the load": lambda: LoadSession(run).stop(),
+        **ends,
         "check the acknowledged writes": lambda: require(
             run, "acknowledged writes", check_writes(run)
         ),
-        "reset log_bin_trust_function_creators": lambda: run.variables.function_creators.reset(),
-        "reset the transaction isolation": lambda: run.variables.read_committed.reset(),
-        "return the nodes that are out": lambda: return_nodes(run),
-        "release the lock": lambda: run.lock.release(),
+        "return the nodes that are out": lambda: return_nodes(run) if ours else None,
+        "release the lock": lambda: release_lock(run),
         "write the report": lambda: end_with_report(
             run.cloud, run.directory, "failed" if problems else state, failed_tasks, problems
         ),
@@ -60,8 +74,28 @@ def end_safely(run: RolloutRun, state: str, failed_tasks: list[str]) -> None:
         except Exception as error:
             problems.append(f"{what}: {error}")
             log.exception("Could not %s", what)
-    if problems:
-        raise RuntimeError("the run did not end safely; " + "; ".join(problems))
+    return problems
+
+
+def _another_works(run: RolloutRun) -> bool:
+    """Tell whether another run has the lock: its variables and servers are not ours to touch."""
+    try:
+        holder = run.lock.holder()
+    except Exception:
+        log.exception("Could not read the lock; what this run began is ended all the same")
+        return False
+    another = holder is not None and holder.run_id != run.directory.run_id
+    if another:
+        log.warning("The lock is %s: this run ends its load and nothing else", holder)
+    return another
+
+
+def release_lock(run: RolloutRun) -> bool:
+    """Release the lock and record it; return whether it was this run's."""
+    was_ours = run.lock.release()
+    if was_ours:
+        run.directory.record(LockChanged(state=LockState.RELEASED))
+    return was_ours
 
 
 log = logging.getLogger(__name__)

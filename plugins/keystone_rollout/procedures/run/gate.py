@@ -1,48 +1,44 @@
-"""Judge between two steps: the run goes on only if every measured value is within its limit."""
+"""Stand between two steps: nothing goes on unless everything measured is within its limit.
+
+A gate looks and judges, and changes nothing in the cloud. What a teardown ended is taken up again
+before it (procedures.run.resume), and the lock's heartbeat is renewed there and by watch_load.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from keystone_rollout.domain.run.events import Judged, Look
-from keystone_rollout.domain.run.lock import LockHolder
-from keystone_rollout.domain.run.systems import HeldVariable
+from keystone_rollout.domain.run.events import Judged, LockChanged, LockState, Look
+from keystone_rollout.domain.run.lock import judge_held
+from keystone_rollout.domain.run.witness import Witness
 from keystone_rollout.domain.verdict import Verdict, failed
-from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 
 log = logging.getLogger(__name__)
 
 
-def open_gate(run: RolloutRun, gate: str, variables: Iterable[HeldVariable] = ()) -> None:
-    """Judge lock, load and the held variables; record and log every verdict.
+def open_gate(run: RolloutRun, gate: str, witnesses: Sequence[Witness]) -> None:
+    """Judge whether this run has the lock, ask the witnesses, record and log every verdict.
 
-    A cleared task finds lock, load and variables as their teardown left them, because clearing does
-    not run the setup again. If they were ended on purpose, they are taken or started again here
-    (procedures.run.end ends them once more); if they ended by themselves, that is a violation.
-    Raises AirflowFailException naming each measured value and its limit.
+    Raises GateClosed naming each violated one with its measured value and limit.
     """
-    hold_lock(run, gate)
-    session = LoadSession(run)
-    if session.was_stopped_on_purpose():
-        session.start()
-        session.measure_baseline()
-    verdicts = session.judge()
-    for variable in variables:
-        if variable.original() is None:
-            variable.set(run.directory.run_id)
-        verdicts.append(variable.judge())
+    verdicts = [judge_own_lock(run)]
+    for witness in witnesses:
+        verdicts += witness.judge()
     require(run, gate, verdicts)
 
 
-def hold_lock(run: RolloutRun, gate: str) -> LockHolder | None:
-    """Take the cloud's lock, or raise AirflowFailException; return the run it was taken from."""
-    verdict, broken = run.lock.take()
-    if not verdict.ok:
-        require(run, gate, [verdict])
-    run.lock.keep_alive()
-    return broken
+def judge_own_lock(run: RolloutRun) -> Verdict:
+    """Return whether this run still holds the lock."""
+    holder, released = run.lock.holder(), lock_was_released(run)
+    return judge_held(run.cloud.name, holder, run.directory.run_id, released)
+
+
+def lock_was_released(run: RolloutRun) -> bool:
+    """Tell whether a teardown of this run released the lock, and it was not taken again."""
+    event = run.directory.last(LockChanged)
+    return event is not None and event.state is LockState.RELEASED
 
 
 def require(

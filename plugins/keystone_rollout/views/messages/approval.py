@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keystone_rollout.domain.run.events import BaselineMeasured
 from keystone_rollout.domain.units import (
     NOT_ENOUGH_DATA,
     count,
@@ -13,6 +14,7 @@ from keystone_rollout.domain.units import (
     moment,
     size,
 )
+from keystone_rollout.views.report.tables import again_in_words
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class LoadEvidence:
     failures: int
     p99: float | None
     baseline_p99: float | None
+    """Of the undisturbed cloud."""
+    measured_again: Sequence[BaselineMeasured] = ()
+    """What a resumed run has measured in mid-upgrade."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ def _load(load: LoadEvidence) -> list[str]:
         f"{count(load.failures)} of {count(load.requests)} requests failed",
         f"p99 of the whole run: {milliseconds(load.p99)}; baseline before anything changed: "
         f"{milliseconds(load.baseline_p99)}{ratio}",
+        *(again_in_words(each) for each in load.measured_again),
     ]
 
 

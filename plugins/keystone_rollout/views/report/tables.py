@@ -7,6 +7,7 @@ from typing import Any
 
 from keystone_rollout.domain.run.events import (
     BackupTaken,
+    BaselineMeasured,
     LocksWatched,
     Planned,
     VariableChanged,
@@ -14,7 +15,7 @@ from keystone_rollout.domain.run.events import (
 )
 from keystone_rollout.domain.run.record import RunRecord, StepTaken
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
-from keystone_rollout.domain.units import count, duration, elapsed, size
+from keystone_rollout.domain.units import count, duration, elapsed, milliseconds, size
 from keystone_rollout.views.report.lanes import lane_segments
 
 Data = Mapping[str, Any]
@@ -137,6 +138,14 @@ def backup_row(backup: BackupTaken | None) -> dict[str, str] | None:
     if backup is None:
         return None
     return {"path": backup.path, "size": size(backup.bytes)}
+
+
+def again_in_words(baseline: BaselineMeasured) -> str:
+    """Say of a second baseline what it is: not the undisturbed cloud."""
+    return (
+        f"measured again {baseline.step}, in mid-upgrade: {milliseconds(baseline.p99)} "
+        "(not the undisturbed cloud)"
+    )
 
 
 def writes_row(writes: WritesChecked | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from keystone_rollout.domain.releases.identity import identity_in_words
 from keystone_rollout.domain.run.events import Look
-from keystone_rollout.domain.run.record import RunRecord
+from keystone_rollout.domain.run.record import LoadSummary, RunRecord
 from keystone_rollout.domain.units import (
     NOT_ENOUGH_DATA,
     clock,
@@ -22,6 +22,7 @@ from keystone_rollout.views.report.lanes import node_names
 from keystone_rollout.views.report.layout import COMPACT, WIDE
 from keystone_rollout.views.report.restore import restore_summary, restore_tiles, restore_view
 from keystone_rollout.views.report.tables import (
+    again_in_words,
     backup_row,
     image_row,
     lock_waits_rows,
@@ -133,10 +134,20 @@ def _most(failures: Mapping[str, int], names: int = 3) -> str:
     return ", ".join(parts[:names]) + more
 
 
+def _baselines(load: LoadSummary) -> str:
+    """Name the undisturbed cloud first, and what was measured again for what it is."""
+    first = load.baseline_p99
+    return "; ".join(
+        [
+            f"baseline {milliseconds(first)}" if first is not None else "no baseline",
+            *(again_in_words(each) for each in load.measured_again),
+        ]
+    )
+
+
 def _tiles(record: RunRecord) -> list[dict[str, Any]]:
     load = record.load
     known = load.requests > 0
-    baseline = load.baseline_p99
     took = None if record.began is None else (record.ended or record.began) - record.began
     return [
         {
@@ -157,7 +168,7 @@ def _tiles(record: RunRecord) -> list[dict[str, Any]]:
         {
             "value": milliseconds(load.p99),
             "label": "p99 over the whole run",
-            "note": f"baseline {milliseconds(baseline)}" if baseline is not None else "no baseline",
+            "note": _baselines(load),
             "state": "plain" if load.p99 is not None else "unknown",
         },
         {

@@ -21,7 +21,8 @@ def event(t: float, kind: str, **fields: Any) -> Event:
     return read_event({"t": t, "kind": kind, **fields})
 
 
-WORK = {"stage keystone-1": Work.STAGE, "keystone-1": Work.NODE, "keystone-2": Work.NODE}
+WORK = {"stage keystone-1": Work.STAGE, "keystone-1": Work.NODE, "keystone-2": Work.NODE,
+        "resume": Work.RESUME}  # fmt: skip
 
 
 def steps(*rows: tuple[str, float, float, str]) -> list[Event]:
@@ -50,6 +51,7 @@ def test_failed_steps_do_not_count_and_a_repeated_one_took_its_longest() -> None
             ("expand", 1, 8, "finished"),
             ("expand", 9, 9.5, "finished"),
             ("migrate", 10, 300, "failed"),
+            ("resume", 301, 330, "finished"),
             ("stage keystone-1", 20, 23, "finished"),
             ("keystone-1", 30, 50, "finished"),
             ("keystone-2", 60, 70, "finished"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keystone_rollout.domain.run.lock import LockHolder, judge_lock
+from keystone_rollout.domain.run.lock import LockHolder, judge_held, judge_lock
 
 DEAD = LockHolder("manual__1", "host-a:/airflow", "2026-01-02 03:04:05", 900)
 WORDS = "held by run manual__1 of host-a:/airflow since 2026-01-02 03:04:05, heartbeat 900 s ago"
@@ -43,3 +43,24 @@ def test_a_lock_that_was_heard_of_lately_cannot_be_broken(silent: int, ok: bool)
     if not ok:
         assert verdict.measured.endswith("heartbeat 299 s ago: it is alive")
         assert verdict.next_step == "end that run, or wait until it has been silent for 300 s"
+
+
+@pytest.mark.parametrize(
+    ("holder", "released", "measured", "next_step"),
+    [
+        (None, True, "free: a teardown of this run released it", "clear this task"),
+        (None, False, "free: somebody else removed it", "find out who works on this cloud"),
+        (DEAD, True, WORDS, "find out who works on this cloud"),
+    ],
+)
+def test_a_run_that_lost_its_lock_is_told_how(
+    holder: LockHolder | None, released: bool, measured: str, next_step: str
+) -> None:
+    verdict = judge_held("prod", holder, "run-2", released)
+    assert (verdict.ok, verdict.measured) == (False, measured)
+    assert verdict.next_step.startswith(next_step)
+    assert verdict.limit == "held by run run-2"
+
+
+def test_the_holder_holds_it() -> None:
+    assert judge_held("prod", DEAD, "manual__1", False).ok

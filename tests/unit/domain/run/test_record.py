@@ -39,6 +39,7 @@ def test_a_run_without_events_has_an_empty_record() -> None:
     assert record["load"] == {
         "requests": 0, "failures": 0, "failures_by_name": {}, "longest_gap": 0.0, "p50": None,
         "p95": None, "p99": None, "baseline_p99": None, "seconds": 0, "series": [],
+        "measured_again": [],
     }  # fmt: skip
     assert record["verdicts"] == record["steps"] == record["versions"] == record["variable"] == []
     assert record["lock_waits"] == []

@@ -24,6 +24,7 @@ from keystone_rollout.procedures.run.end import was_resumed
 from keystone_rollout.procedures.run.report import write_report_so_far
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.views.messages.approval import LoadEvidence
+from keystone_rollout.views.report.tables import again_in_words
 
 
 @pytest.fixture
@@ -47,13 +48,18 @@ def verdict(ok: bool, measured: str = "38 tables restored") -> Verdict:
     return Verdict(ok, "backup", "run-1.sql", measured, "all")
 
 
-def test_every_session_counts_and_the_newest_baseline(run: RolloutRun) -> None:
-    assert load_evidence(run) == LoadEvidence(0, 0, None, None)
+def test_every_session_counts_and_a_second_baseline_is_called_that(
+    run: RolloutRun,
+) -> None:
+    assert load_evidence(run) == LoadEvidence(0, 0, None, None, [])
     record_session(run, 1, failures=1)
     run.directory.record(BaselineMeasured(session=1, start=1000, end=1010, p99=240.0))
     record_session(run, 2, failures=0)
-    run.directory.record(BaselineMeasured(session=2, start=2000, end=2010, p99=200.0))
-    assert load_evidence(run) == LoadEvidence(400, 20, 120.0, 200.0)
+    run.directory.record(BaselineMeasured(session=2, start=2000, end=2010, p99=900.0,
+                                          step="before contract"))  # fmt: skip
+    (again,) = [each for each in run.directory.events(BaselineMeasured) if each.mid_upgrade]
+    assert load_evidence(run) == LoadEvidence(400, 20, 120.0, 240.0, [again])
+    assert again_in_words(again).startswith("measured again before contract, in mid-upgrade: 900")
 
 
 def test_a_backup_counts_as_verified_only_by_the_gate_after_it(run: RolloutRun) -> None:

@@ -138,7 +138,7 @@ def test_a_resumed_run_that_does_not_end_safely_is_told_as_halted(
         end_safely(run, "succeeded", [])  # there is no connection to any database here
     (text,) = texts(receiver)
     assert "HALTED" in text
-    assert "reset log_bin_trust_function_creators: " in text
+    assert "end log_bin_trust_function_creators: " in text
     assert "... and 1 more in the report" in text
     assert json.loads((directory.path / "report.json").read_text())["state"] == "failed"
 

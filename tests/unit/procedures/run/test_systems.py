@@ -179,7 +179,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    monkeypatch.setattr("operators.nodes.open_gate", lambda run, gate: None)
+    monkeypatch.setattr("operators.nodes.proceed", lambda run, gate: None)
     found = PlayedOutside(PlayedCloud(load_cloud("lab", "12.0.3", "13.0.4")))
     with replaced(found):
         yield found

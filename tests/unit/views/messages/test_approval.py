@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from keystone_rollout.domain.run.events import BaselineMeasured
 from keystone_rollout.views.messages.approval import (
     BackupEvidence,
     ContractEvidence,
@@ -100,6 +101,16 @@ def test_what_is_missing_is_never_taken_for_good(change: dict[str, object], poin
     evidence = replace(GOOD, **change)  # type: ignore[arg-type]
     assert open_points(evidence) == [point]
     assert approval_text(evidence).startswith(f"**Look at this first:** {point}.\n")
+
+
+def test_a_second_baseline_is_not_called_the_undisturbed_cloud() -> None:
+    again = BaselineMeasured(session=2, start=0, end=20, p99=410.0,
+                             step="before approval")  # fmt: skip
+    text = approval_text(replace(GOOD, load=replace(GOOD.load, measured_again=[again])))
+    assert (
+        "* p99 of the whole run: 610 ms; baseline before anything changed: 240 ms (2.5 times)\n"
+        "* measured again before approval, in mid-upgrade: 410 ms (not the undisturbed cloud)\n"
+    ) in text
 
 
 def test_what_was_not_measured_says_so() -> None:

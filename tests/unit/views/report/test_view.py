@@ -146,6 +146,19 @@ def test_the_tiles_count_failures_of_all_requests() -> None:
     assert example.view(record)["tiles"][0]["note"] == "a 9, b 5, c 2, 2 more"
 
 
+def test_a_second_baseline_is_named_for_what_it_is() -> None:
+    record = example.succeeded()
+    assert example.view(record)["tiles"][2]["note"] == "baseline 140 ms"
+    record["load"]["measured_again"] = [
+        {"session": 2, "start": 0, "end": 20, "p99": 410.0,
+         "step": "before contract"}
+    ]  # fmt: skip
+    assert example.view(record)["tiles"][2]["note"] == (
+        "baseline 140 ms; measured again before contract, in mid-upgrade: 410 ms (not the "
+        "undisturbed cloud)"
+    )
+
+
 def test_a_budget_that_was_used_is_said() -> None:
     record = example.succeeded()
     record["load"]["failures"] = 2
