@@ -9,8 +9,7 @@ from airflow.sdk import BaseOperator
 from keystone_rollout.domain.run.events import DagNamed
 from keystone_rollout.procedures.run.end import end_safely, was_resumed
 from keystone_rollout.procedures.run.outcome import end_with_report
-from keystone_rollout.procedures.run.run import RolloutRun
-from keystone_rollout.procedures.run.systems import outside
+from keystone_rollout.procedures.run.run import RolloutRun, record_of
 from keystone_rollout.web.links import ReportLink
 from operators.rollout_operator import RolloutOperator
 
@@ -32,7 +31,7 @@ class WriteReportOperator(BaseOperator):
     def execute(self, context: Any) -> str:
         """Return the report's path."""
         red, stopped = failed_tasks(context)
-        directory = outside().record(str(context["run_id"]))
+        directory = record_of(context)
         directory.record(DagNamed(dag=str(context["ti"].dag_id)))
         try:
             cloud = RolloutRun.from_context(context, any_hop=True).cloud

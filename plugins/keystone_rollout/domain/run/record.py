@@ -33,6 +33,7 @@ from keystone_rollout.domain.run.events import (
     Returned,
     StepChanged,
     StepState,
+    Unwritten,
     VariableChanged,
     VersionsRead,
     Work,
@@ -273,6 +274,8 @@ def _deviations(events: Iterable[Event]) -> Iterable[Deviation]:
             )
         elif isinstance(event, LockChanged) and event.state is LockState.BROKEN:
             text = f"the lock of run {event.of} was broken: {'; '.join(event.done)}"
+        elif isinstance(event, Unwritten):
+            text = f"{event.count} event(s) are missing in this record: {event.reason}"
         if text:
             yield Deviation(event.t, text)
 

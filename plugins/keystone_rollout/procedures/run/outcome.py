@@ -72,5 +72,7 @@ def end_with_report(
         return write_run_report(directory, state, failed_tasks)
     except Exception as error:
         text = f"the report could not be written: {error}"
+        # The run has ended all the same: what is cleared after this resumes it.
+        directory.record(Reported(state="failed", path=""))
         tell(cloud, directory, lambda: outcome("failed", [text]))
         raise

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from keystone_rollout.domain.run.events import Reported
+from keystone_rollout.domain.run.events import Noted, Reported
 from keystone_rollout.domain.run.record import RunRecord, build_record
 from keystone_rollout.domain.run.systems import Record
 from keystone_rollout.hooks.files.project import INCLUDE
@@ -31,7 +31,10 @@ def write_report_so_far(directory: Record) -> Path:
 
 def read_record(directory: Record, state: str, failed_tasks: Sequence[str]) -> RunRecord:
     """Return the run record as of now, see `write_run_report`."""
-    events, samples = directory.all_events(), directory.samples()
+    events, (samples, lacking) = directory.all_events(), directory.samples()
+    last = events[-1].t if events else 0.0
+    # Without these numbers a report says more than none does.
+    events += [Noted(t=last, text=text) for text in lacking]
     return build_record(directory.run_id, events, samples, state, failed_tasks)
 
 

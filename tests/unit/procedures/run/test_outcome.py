@@ -14,7 +14,8 @@ import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Notification
-from keystone_rollout.domain.run.events import DagNamed, Judged, Notified
+from keystone_rollout.domain.run.events import DagNamed, Judged, Notified, Reported
+from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -128,6 +129,9 @@ def test_a_report_that_cannot_be_written_is_told_and_fails(
         end_with_report(cloud, directory, "succeeded", [])
     assert [happening for happening, _state in events(directory)] == ["finished", "halted"]
     assert "the report could not be written: " in texts(receiver)[1]
+    assert [each.state for each in directory.events(Reported)] == ["failed"], (
+        "it ended all the same"
+    )
 
 
 def test_a_resumed_run_that_does_not_end_safely_is_told_as_halted(
@@ -159,8 +163,8 @@ def test_start_and_question_are_told(
 class SettledLock(TakeLockOperator):
     """Find nothing at work in the cloud."""
 
-    def _clean_up(self, run: RolloutRun, dead: str) -> str:
-        return dead
+    def _clean_up(self, run: RolloutRun, broken: LockHolder | None) -> str:
+        return broken.run_id if broken else ""
 
 
 def test_the_task_that_has_the_lock_tells_the_start(
