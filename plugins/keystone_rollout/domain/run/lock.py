@@ -33,7 +33,8 @@ class LockHolder:
 
     def is_run(self, run: RunIdentity) -> bool:
         """Tell whether it is this very run, and not another one of the same id."""
-        return bool(run.token) and run.token == self.token
+        # By its id, too: an earlier version that breaks this lock leaves the token in the row.
+        return bool(run.token) and (run.run_id, run.token) == (self.run_id, self.token)
 
     def __str__(self) -> str:
         where = f"{self.dag} at {self.place}" if self.dag else self.place

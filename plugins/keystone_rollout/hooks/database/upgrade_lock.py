@@ -62,17 +62,19 @@ class UpgradeLock:
 
     def keep_alive(self) -> None:
         """Renew the heartbeat, if the lock is this run's."""
-        self.row.write("update_lock_heartbeat", token=self.run.token)
+        self.row.write("update_lock_heartbeat", **self._key())
 
     def release(self) -> bool:
         """Release the lock; return whether it was this run's."""
         holder = self.holder()
         if holder is None or not holder.is_run(self.run):
             return False
-        self.row.write("delete_upgrade_lock", token=self.run.token)
+        self.row.write("delete_upgrade_lock", **self._key())
         return True
 
     def _own(self) -> dict[str, str]:
         # The place of now: a run's tasks may have come to another host.
-        return {"run_id": self.run.run_id, "place": place(), "dag": self.run.dag,
-                "token": self.run.token}  # fmt: skip
+        return {**self._key(), "place": place(), "dag": self.run.dag}
+
+    def _key(self) -> dict[str, str]:
+        return {"run_id": self.run.run_id, "token": self.run.token}

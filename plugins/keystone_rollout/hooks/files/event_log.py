@@ -30,7 +30,7 @@ LOST = "they could not be written; the logs of the tasks that lost them hold the
 
 
 class EventLog:
-    """Handle one record: a JSON object a line, appended by several processes at once."""
+    """One record: a JSON object a line, appended by several processes at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,9 +58,14 @@ class EventLog:
             self._check_version(found[0].data.get("version", 1))
         return [each.data for each in found if each.data], sum(not each.whole for each in found)
 
+    def lost(self) -> int:
+        """Return how many events are lost that the record does not say yet."""
+        kept = self._lost.stat().st_size if self._lost.exists() else 0
+        return kept + _uncounted[self.path]
+
     def _append(self, event: Event) -> None:
         with _locked(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as descriptor:
-            size, lost = os.fstat(descriptor).st_size, self._lost_events()
+            size, lost = os.fstat(descriptor).st_size, self.lost()
             lines: list[Event] = [] if size else [Opened(t=event.t)]
             lines += [Unwritten(t=event.t, count=lost, reason=LOST)] if lost else []
             # What a killed task has cut off must not take this line with it.
@@ -94,10 +99,6 @@ class EventLog:
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size + 1)
         except OSError:
             _uncounted[self.path] += 1
-
-    def _lost_events(self) -> int:
-        kept = self._lost.stat().st_size if self._lost.exists() else 0
-        return kept + _uncounted[self.path]
 
     def _forget_lost(self) -> None:
         self._lost.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from keystone_rollout.domain.run.events import (
 )
 from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
-from keystone_rollout.hooks.files.event_log import CUT_OFF, EventLog
+from keystone_rollout.hooks.files.event_log import CUT_OFF, LOST, EventLog
 from keystone_rollout.hooks.files.run_identity import (
     IDENTITY,
     RunNotIdentified,
@@ -120,14 +120,20 @@ class RunDirectory:
     def all_events(self) -> list[Event]:
         """Return the events in the order they happened; RecordUnreadable for another version's.
 
-        Lines that were cut off are no events; the last event says how many there are.
+        Lines that were cut off are no events; the last events say how many there are, and how many
+        are lost so far.
         """
         lines, cut_off = self._log.read()
         events = [read_event(data) for data in lines]
-        if cut_off:
-            last = events[-1].t if events else 0.0
-            events.append(Unwritten(t=last, count=cut_off, reason=CUT_OFF))
+        last = events[-1].t if events else 0.0
+        missing = {CUT_OFF: cut_off, LOST: self.unwritten()}
+        events += [Unwritten(t=last, count=count, reason=why) for why, count in missing.items()
+                   if count]  # fmt: skip
         return events
+
+    def unwritten(self) -> int:
+        """Return how many events are lost that the record does not say yet."""
+        return self._log.lost()
 
     def events(self, kind: type[Kind]) -> list[Kind]:
         """Return the events of one kind, as `all_events` does."""

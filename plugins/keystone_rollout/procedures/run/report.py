@@ -16,6 +16,10 @@ from keystone_rollout.hooks.files.project import INCLUDE
 from keystone_rollout.views.report.view import build_view
 
 
+class EndNotRecorded(OSError):
+    """A report of a run whose end could not be recorded, and what to do."""
+
+
 def report_path(directory: Record) -> Path:
     """Return the path of a run's report, which may not exist yet."""
     return directory.path / "report.html"
@@ -42,9 +46,15 @@ def write_run_report(directory: Record, state: str, failed_tasks: Sequence[str])
     """Write report.json and report.html; return the latter's path.
 
     ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
+    EndNotRecorded if the record does not take this end.
     """
     path = write_report(directory, read_record(directory, state, failed_tasks))
-    directory.record(Reported(state=state, path=str(path)))
+    if not directory.record(Reported(state=state, path=str(path))):
+        raise EndNotRecorded(
+            f"{path} was written, but the record of this run does not say that it ended: "
+            f"{directory.path} takes no event. Next: make that folder writable (is its disk "
+            "full?), then clear this task"
+        )
     return path
 
 

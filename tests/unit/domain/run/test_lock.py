@@ -63,3 +63,7 @@ def test_a_lock_that_was_heard_of_lately_cannot_be_broken(silent: int, ok: bool)
     if not ok:
         assert verdict.measured.endswith("heartbeat 299 s ago: it is alive")
         assert verdict.next_step == "end that run, or wait until it has been silent for 300 s"
+
+
+def test_a_token_that_another_runs_row_still_has_makes_no_holder() -> None:
+    assert not judge_lock("prod", DEAD, RunIdentity("manual__7", token="1"), "", 300).ok

@@ -9,6 +9,7 @@ import pytest
 
 from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.hooks.database import upgrade_lock
+from keystone_rollout.hooks.database.sql import sql
 from keystone_rollout.hooks.database.upgrade_lock import UpgradeLock
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 
@@ -59,7 +60,7 @@ def test_only_the_run_with_its_token_gives_it_back(monkeypatch: pytest.MonkeyPat
     assert not other.take()[0].ok
     assert untouched.written == []
     assert own.release()
-    assert table.written == [("delete_upgrade_lock", {"token": "a1"})]
+    assert table.written == [("delete_upgrade_lock", {"run_id": "manual__1", "token": "a1"})]
 
 
 def test_the_very_run_that_was_judged_dead_is_the_one_that_is_broken(
@@ -74,3 +75,24 @@ def test_the_very_run_that_was_judged_dead_is_the_one_that_is_broken(
         "break_upgrade_lock", "manual__1", "a1"
     )  # fmt: skip
     assert (given["run_id"], given["token"]) == ("manual__2", "b2")
+
+
+def test_a_lock_that_an_earlier_version_broke_is_not_this_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That version names its run in the row, and leaves DAG and token of the broken one in it."""
+    row = (1, "lab", "manual__2", "host-b:/airflow", SINCE, SINCE, "keystone_upgrade", "a1")
+    lock, table = lock_on(row, monkeypatch)
+    assert not lock.judge().ok
+    assert not lock.release()
+    assert table.written == []
+    for statement in ("delete_upgrade_lock", "update_lock_heartbeat"):
+        assert "run_id = %(run_id)s AND token = %(token)s" in sql(statement)
+
+
+def test_a_table_is_extended_in_words_that_every_server_knows() -> None:
+    """MySQL has no ADD COLUMN IF NOT EXISTS; both columns come in one statement, or neither."""
+    statement = sql("extend_upgrade_lock").upper()
+    assert "EXISTS" not in statement
+    assert (statement.count("ALTER TABLE"), statement.count("ADD COLUMN")) == (1, 2)
+    assert statement.count("NOT NULL DEFAULT ''") == 2, "an earlier version names neither column"

@@ -71,6 +71,22 @@ def test_a_full_disk_loses_events_and_the_record_says_so(small_disk: Path) -> No
     assert len(directory.events(Unwritten)) == 1, "said once"
 
 
+def test_a_record_that_takes_nothing_any_more_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory("run", tmp_path)
+    directory.record(STEP)
+    with monkeypatch.context() as patch:
+        patch.setattr(event_log, "_write", lambda *_: os.write(99999, b""))
+        assert [directory.record(STEP) for _ in range(2)] == [False] * 2
+        assert directory.unwritten() == 2
+        (event,) = [each for each in directory.all_events() if isinstance(each, Unwritten)]
+        assert (event.count, event.reason) == (2, LOST)
+    directory.record(STEP)
+    assert directory.unwritten() == 0
+    assert kinds(directory) == ["record", "step", "unwritten", "step"], "said once"
+
+
 def test_a_report_says_how_many_events_it_lacks(tmp_path: Path) -> None:
     directory = RunDirectory("run", tmp_path)
     directory.record(STEP)
