@@ -35,8 +35,8 @@ class LineFile:
     """A file of JSON lines, each appended with one system call.
 
     A process killed at any moment then leaves whole lines behind. If a line is cut off all the same
-    (a full disk), opening the file again drops the rest of it, so that the next line is not
-    appended to it.
+    (a full disk), the rest of it is dropped, at once or when the file is opened again, so that the
+    next line is not appended to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,6 +53,7 @@ class LineFile:
         data = f"{line}\n".encode()
         written = os.write(self._descriptor, data)
         if written != len(data):
+            _drop_cut_off_line(self.path)
             raise OSError(f"{self.path}: wrote {written} of {len(data)} bytes, is the disk full?")
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 -- Take the lock over from a dead run, unless it was heard of again meanwhile.
 UPDATE keystone_rollout.upgrade_lock
-SET run_id = %(run_id)s, place = %(place)s, since = CURRENT_TIMESTAMP, heartbeat = CURRENT_TIMESTAMP
-WHERE cloud = %(cloud)s AND run_id = %(broken)s
+SET run_id = %(run_id)s, place = %(place)s, dag = %(dag)s, token = %(token)s,
+  since = CURRENT_TIMESTAMP, heartbeat = CURRENT_TIMESTAMP
+WHERE cloud = %(cloud)s AND run_id = %(broken)s AND token = %(broken_token)s
   AND heartbeat <= CURRENT_TIMESTAMP - INTERVAL %(stale_seconds)s SECOND

@@ -1,3 +1,4 @@
 -- Who holds the lock, since when, and how long was the holder silent?
-SELECT run_id, place, CAST(since AS CHAR), TIMESTAMPDIFF(SECOND, heartbeat, CURRENT_TIMESTAMP)
-FROM keystone_rollout.upgrade_lock WHERE cloud = %(cloud)s
+-- All columns in their order: a table of an earlier version lacks the last ones, and is read too.
+SELECT TIMESTAMPDIFF(SECOND, held.heartbeat, CURRENT_TIMESTAMP), held.*
+FROM keystone_rollout.upgrade_lock AS held WHERE held.cloud = %(cloud)s

@@ -13,7 +13,7 @@ from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.procedures.plan.file import record_part, recorded_parts, write_plan
 from keystone_rollout.procedures.plan.reader import PlanReader
-from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.run import RolloutRun, record_of
 from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.views.plan.view import findings
 from keystone_rollout.web.links import PlanLink
@@ -112,7 +112,7 @@ class WritePlanOperator(BaseOperator):
 
     def execute(self, context: Any) -> str:
         """Return the page's path; AirflowFailException lists what stands in the way."""
-        directory = outside().record(str(context["run_id"]))
+        directory = record_of(context)
         path, text = write_plan(directory)
         for line in text.splitlines():
             self.log.info("%s", line)

@@ -13,8 +13,7 @@ from keystone_rollout.procedures.plan.reader import migration_fields, migration_
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.notification import warn_unreachable
-from keystone_rollout.procedures.run.run import RolloutRun
-from keystone_rollout.procedures.run.systems import outside
+from keystone_rollout.procedures.run.run import RolloutRun, record_of
 from operators.rollout_operator import RolloutOperator
 
 
@@ -111,5 +110,5 @@ class GoOnOperator(BaseOperator):
         """Skip this task, and with it all that follow, if param `action` is `check`."""
         if context["params"].get("action") == "check":
             text = "only checked, as asked for (param action): nothing was changed"
-            outside().record(str(context["run_id"])).record(Noted(text=text))
+            record_of(context).record(Noted(text=text))
             raise AirflowSkipException(text)

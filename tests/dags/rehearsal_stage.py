@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.run.lock import LockHolder, judge_lock
+from keystone_rollout.domain.run.lock import LockHolder, RunIdentity, judge_lock
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.project import PROJECT
@@ -39,8 +39,10 @@ class PlayedLock:
         self.taken = 0
 
     def take(self) -> tuple[Verdict, None]:
-        holder = LockHolder(self.held_by, "there", "now", 1) if self.held_by else None
-        verdict = judge_lock("lab", holder, self.run_id, "", 300)
+        held_by = self.held_by
+        holder = LockHolder(held_by, "there", "now", 1, token=held_by) if held_by else None
+        own = RunIdentity(self.run_id, token=self.run_id)
+        verdict = judge_lock("lab", holder, own, "", 300)
         if verdict.ok:
             self.held_by = self.run_id
             self.taken += 1

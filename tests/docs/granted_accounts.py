@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
+from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.hooks.database.backup import DatabaseBackup
 from keystone_rollout.hooks.database.comparison import SchemaReader, compare_rows, structures_differ
 from keystone_rollout.hooks.database.keystone import (
@@ -135,7 +136,8 @@ def do_everything(cloud: Cloud, server: Server) -> None:
 @contextmanager
 def _held(cloud: Cloud) -> Iterator[None]:
     """Hold lock, mark and both variables, as a run does, and give them back."""
-    lock, marks = UpgradeLock(cloud, "documentation"), ServersOut(cloud)
+    run = RunIdentity("documentation", token="documentation")
+    lock, marks = UpgradeLock(cloud, run), ServersOut(cloud)
     variables = [FunctionCreators(cloud), ReadCommitted(cloud)]
     before = [each.value() for each in variables]
     verdict, _ = lock.take()

@@ -21,7 +21,7 @@ import pytest
 import requests
 import yaml
 
-from keystone_rollout.hooks.files.run_directory import folder_name
+from keystone_rollout.hooks.files.run_identity import folder_name
 from keystone_rollout.hooks.files.run_pages import history_address, run_page_address
 from lab import paths as lab_paths
 from machine.compose import find_command

@@ -17,7 +17,7 @@ from typing import Any
 import docker
 import pytest
 
-from keystone_rollout.hooks.files.run_directory import folder_name
+from keystone_rollout.hooks.files.run_identity import folder_name
 from lab.airflow.upgrade_run import UpgradeRun
 from lab.cloud import database, nodes
 from lab.data import content

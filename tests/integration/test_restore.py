@@ -178,7 +178,7 @@ def test_more_loss_than_agreed_stops_it_and_everything_is_put_back(upgraded: Sta
     context = {
         "params": {"cloud": "example", "backup": "", "confirm": phrase},
         "run_id": "killed",
-        "ti": SimpleNamespace(task_id="task"),
+        "ti": SimpleNamespace(task_id="task", dag_id="keystone_restore"),
     }
     StopKeystoneOperator(task_id="task").execute(context)
     assert upgraded.serving() == []
@@ -320,7 +320,7 @@ def test_a_server_crash_half_way_through_the_move_is_told_and_not_made_worse(
     context = {
         "params": {"cloud": "example", "backup": "", "confirm": phrase},
         "run_id": "killed",
-        "ti": SimpleNamespace(task_id="task"),
+        "ti": SimpleNamespace(task_id="task", dag_id="keystone_restore"),
     }
     for task in (SwapSchemasOperator, ReturnServersOperator):
         with pytest.raises(AirflowFailException) as caught:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,21 +48,33 @@ def nothing_but_preflight(scene: Scene) -> Iterable[str]:
 
 
 @contextmanager
-def disk_full_for_the_dump(scene: Scene) -> Iterator[None]:
-    """Let every byte of the dump be one too many for the disk."""
-    part = _dump(scene).with_suffix(".part")
-    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part.symlink_to("/dev/full")
+def backups_on_a_disk_of_their_own(preparation: Preparation) -> Iterator[None]:
+    """Put the backups on a disk that has room until it is made smaller."""
+    folder = preparation.folder / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16g", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    preparation.cloud["backup_directory"] = str(folder)
     try:
         yield
     finally:
-        part.unlink(missing_ok=True)
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def disk_full_for_the_dump(scene: Scene) -> Iterator[None]:
+    """Leave one page to a dump."""
+    folder = str(_dump(scene).parent)
+    subprocess.run(["mount", "-o", "remount,size=4k", folder], check=True)
+    yield
 
 
 def no_dump_and_no_load(scene: Scene) -> Iterable[str]:
     """Return a finding where a dump counts as complete, or the load has begun."""
-    if _dump(scene).exists():
-        yield f"{_dump(scene)} exists, though it could not be written"
+    left = [path.name for path in _dump(scene).parent.glob(f"{_dump(scene).stem}*")]
+    if left:
+        yield f"left of a dump that could not be written: {', '.join(left)}"
     yield from no_load(scene)
 
 
@@ -108,7 +122,8 @@ FAULTS = [
     Fault(
         "17",
         "the disk is full for the backup",
-        moment=moments.recorded("plan"),
+        prepare=backups_on_a_disk_of_their_own,
+        moment=moments.step("preflight", "finished"),
         strike=disk_full_for_the_dump,
         says=("the dump could not be written: [Errno 28]", "Nothing was changed"),
         afterwards=no_dump_and_no_load,

@@ -13,8 +13,9 @@ from keystone_rollout.procedures.run.systems import RealSystems
 
 def run_with(cloud: Cloud, folder: Path, **played: Any) -> RolloutRun:
     """Return a run of a cloud; ``played`` systems go by their names in domain.run.systems."""
-    systems = RealSystems(cloud, "run-1")
+    directory = RunDirectory("run-1", folder)
+    systems = RealSystems(cloud, directory)
     for name, system in played.items():
         assert hasattr(RealSystems, name) or hasattr(systems, name), name
         setattr(systems, name, system)
-    return RolloutRun(cloud, RunDirectory("run-1", folder, systems.clock), "task", found=systems)
+    return RolloutRun(cloud, directory, "task", found=systems)

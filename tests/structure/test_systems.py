@@ -16,9 +16,10 @@ ABOVE = (f"{PACKAGE}.procedures.", "operators.", "sensors.")
 NO_SYSTEM = {
     "hooks.database.sql.sql": "a question's text, for SqlSensor, which asks it by the run's hook",
     "hooks.files.cloud_file.project_path": "a path, nothing is opened",
-    "hooks.files.run_directory.folder_name": "a name, nothing is opened",
     "hooks.files.run_directory.rehearsals_folder": "a path, nothing is opened",
     "hooks.files.run_directory.runs_folder": "a path, nothing is opened",
+    "hooks.files.run_identity.folder_name": "a name, nothing is opened",
+    "hooks.files.run_identity.run_folder": "a path, by the names that runs have taken",
 }
 """Functions of hooks that anybody may call, each with the reason."""
 

@@ -57,11 +57,12 @@ class ReportLink(ShownLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address below Airflow's own, which may be behind a path."""
-        return report_address(str(ti_key.run_id), self.page)
+        return report_address(str(ti_key.run_id), self.page, str(ti_key.dag_id))
 
     def show_run(self, operator: Any, context: Any) -> None:
         """Make the link appear."""
-        self.show(operator, context, report_address(str(context["run_id"]), self.page))
+        address = report_address(str(context["run_id"]), self.page, str(context["ti"].dag_id))
+        self.show(operator, context, address)
 
 
 class PlanLink(ReportLink):
@@ -81,9 +82,9 @@ class HistoryLink(ShownLink):
         self.show(operator, context, _below_base(history_address(cloud)))
 
 
-def report_address(run_id: str, page: str) -> str:
+def report_address(run_id: str, page: str, dag: str = "") -> str:
     """Return a page's address without host: only the browser knows the api-server's name."""
-    return _below_base(run_page_address(run_id, page))
+    return _below_base(run_page_address(run_id, page, dag))
 
 
 def _below_base(address: str) -> str:

@@ -10,6 +10,7 @@ from keystone_rollout.domain.cloud.rehearsal import Rehearsal
 from keystone_rollout.domain.run.events import Rehearsed
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
 from keystone_rollout.procedures.rehearsal.history import PAGE, RehearsalHistory
+from keystone_rollout.procedures.run.run import record_of
 from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.web.links import HistoryLink
 from operators.rehearsal.operator import rehearsal_id
@@ -27,7 +28,7 @@ class KeepRehearsalOperator(BaseOperator):
         """Return the path of the history's page."""
         cloud = str(context["params"]["cloud"])
         rehearsal = rehearsal_id(context)
-        started = outside().record(rehearsal).last(Rehearsed)
+        started = record_of({**context, "run_id": rehearsal}).last(Rehearsed)
         red, _stopped = failed_tasks(context)
         history = RehearsalHistory(cloud, self._bound(cloud))
         row = history.keep(

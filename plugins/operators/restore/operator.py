@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.run.events import DagNamed
-from keystone_rollout.procedures.run.systems import outside
+from keystone_rollout.procedures.run.run import record_of
 from operators.rollout_operator import RolloutOperator
 
 
@@ -20,7 +20,7 @@ class RestoreOperator(RolloutOperator):
     def execute(self, context: Any) -> Any:
         """Run the step; AirflowFailException says why it failed and what state the cloud is in."""
         # The report needs neither Airflow nor a readable cloud file to know what kind of run it is.
-        outside().record(str(context["run_id"])).record(DagNamed(dag="keystone_restore"))
+        record_of(context).record(DagNamed(dag="keystone_restore"))
         try:
             return super().execute(context)
         except AirflowFailException:

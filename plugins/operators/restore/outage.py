@@ -48,7 +48,12 @@ class StopKeystoneOperator(RestoreOperator):
             self.log.info("Every node serves %s already, and the schema stays", run.cloud.source)
             return []
         restore = session.begin()
-        session.record(began=restore.began, replaced=restore.replaced)
+        if not session.record(began=restore.began, replaced=restore.replaced):
+            raise AirflowFailException(
+                f"no server was taken out: that could not be written into {run.directory.path}, so "
+                "task settle_servers would not return it. Next: make that folder writable (is its "
+                "disk full?), then clear this task"
+            )
         cut = session.outage.stop(names)
         self.log.info("Nobody serves: %s stopped, %d sessions cut", ", ".join(names), cut)
         return names

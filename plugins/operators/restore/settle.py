@@ -11,8 +11,7 @@ from keystone_rollout.domain.recovery.restore import OpenRestore
 from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
-from keystone_rollout.procedures.run.run import RolloutRun
-from keystone_rollout.procedures.run.systems import outside
+from keystone_rollout.procedures.run.run import RolloutRun, record_of
 from keystone_rollout.procedures.run.teardown import Teardown
 from operators.restore.operator import RestoreOperator
 
@@ -27,7 +26,7 @@ class ReturnServersOperator(RestoreOperator):
 
     def execute(self, context: Any) -> Any:
         """Do nothing in a run that took no server out."""
-        events = outside().record(str(context["run_id"])).events(RestoreChanged)
+        events = record_of(context).events(RestoreChanged)
         if all(event.began is None for event in events):
             self.log.info("This run took no server out")
             return None
@@ -90,8 +89,7 @@ class DropScratchSchemaOperator(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """Drop it, or say that this run made none."""
-        run_id = str(context["run_id"])
-        if not outside().record(run_id).events(RestoreChanged):
+        if not record_of(context).events(RestoreChanged):
             self.log.info("This run loaded no backup")
             return
         run = RolloutRun.from_context(context)

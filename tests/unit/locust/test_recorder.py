@@ -1,6 +1,9 @@
 """The recorder writes whole lines, one per second, and no secret."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from keystone_rollout.domain.load.samples import merge, parse_samples
@@ -117,3 +120,22 @@ def test_secrets_and_tokens_are_scrubbed() -> None:
 
 def test_long_errors_are_cut() -> None:
     assert len(scrub("x" * 5000)) == 300
+
+
+def test_a_line_that_the_disk_cuts_off_is_not_glued_to_the_next(tmp_path: Path) -> None:
+    limit = (
+        "import resource, sys; from pathlib import Path; from recorder import LineFile\n"
+        "lines = LineFile(Path(sys.argv[1])); lines.write({'n': 1})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12, resource.RLIM_INFINITY))\n"
+        "try: lines.write({'n': 22222})\n"
+        "except OSError as error: print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))\n"
+        "lines.write({'n': 3})\n"
+    )
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", limit, str(tmp_path / "s")],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "is the disk full?" in done.stdout
+    assert (tmp_path / "s").read_text() == '{"n":1}\n{"n":3}\n'

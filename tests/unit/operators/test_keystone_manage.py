@@ -46,7 +46,8 @@ def run_check(status: int, *lines: str, name: str = "policy", target: str = "13.
     source = {"12.0.3": "11.0.4"}.get(target, "12.0.3")
     params = {"cloud": "lab", "source": source, "target": target}
     context: dict[str, Any] = {
-        "params": params, "run_id": "run-1", "ti": SimpleNamespace(task_id=name),
+        "params": params, "run_id": "run-1",
+        "ti": SimpleNamespace(task_id=name, dag_id="keystone_upgrade"),
     }  # fmt: skip
     check.execute(context)
 

@@ -152,6 +152,7 @@ def test_only_contract_of_the_live_schema_asks_the_nodes(
     for name in ("wait_for_earlier", "run_phase"):
         monkeypatch.setattr(contract, name, lambda *_: None)
     contract.execute({
-        "params": {"cloud": "lab"}, "run_id": "run-1", "ti": SimpleNamespace(task_id="contract"),
+        "params": {"cloud": "lab"}, "run_id": "run-1",
+        "ti": SimpleNamespace(task_id="contract", dag_id="keystone_upgrade"),
     })  # fmt: skip
     assert len(nodes) == asked

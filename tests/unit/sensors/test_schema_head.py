@@ -68,7 +68,7 @@ def test_the_schema_of_the_target_is_asked_with_its_reader(
     context = {
         "params": {"cloud": "lab"},
         "run_id": "run-1",
-        "ti": SimpleNamespace(task_id="wait_expand"),
+        "ti": SimpleNamespace(task_id="wait_expand", dag_id="keystone_upgrade"),
     }
     assert sensor.poke(context) is True
     assert questions == [asked]
@@ -85,7 +85,7 @@ def test_a_phase_that_does_nothing_is_not_waited_for(
     context = {
         "params": {"cloud": "lab"},
         "run_id": "run-1",
-        "ti": SimpleNamespace(task_id="wait_migrate"),
+        "ti": SimpleNamespace(task_id="wait_migrate", dag_id="keystone_upgrade"),
     }
     assert sensor.poke(context) is True
     assert sensor.reschedule

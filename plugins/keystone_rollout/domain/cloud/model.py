@@ -171,6 +171,12 @@ class Limits(Section):
     backup_free_bytes: int = Field(
         1 << 30, ge=0, description="free space that the backup directory has to have"
     )
+    free_bytes: int = Field(
+        256 << 20,
+        ge=0,
+        description="free space that the folder of all runs has to have, and that of temporary "
+        "files",
+    )
 
 
 class Cloud(Section):

@@ -7,6 +7,7 @@ left the rotation, the node is rolled back and returned.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Protocol
 
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class NodeCycle:
     """One node's way from the source to the target release.
 
     ``note`` is called with (state, text) at each change: found, drain, maint, stopped, installed,
-    started, proved, up ... It may raise TakenOver, which ends the cycle without another act.
+    started, proved, up ... It may raise TakenOver, which ends the cycle without another act. If
+    `drain` cannot be noted, the server stays; every other note that fails is only logged.
     """
 
     node: str
@@ -168,7 +172,7 @@ class NodeCycle:
         """
         try:
             report = self._report()
-            self.note(NodeState.FOUND, str(report))
+            self._tell(NodeState.FOUND, str(report))
             if report.serves(self.target) or report.serves(self.source):
                 self.proof = self.prover.prove()
                 self._enter_rotation()
@@ -176,7 +180,7 @@ class NodeCycle:
         except TakenOver:
             raise
         except Exception as error:
-            self.note(NodeState.GOING_BACK, f"{error}")
+            self._tell(NodeState.GOING_BACK, f"{error}")
         try:
             self._roll_back()
         except TakenOver:
@@ -189,16 +193,25 @@ class NodeCycle:
             ) from error
         return f"{self.node} is rolled back to {self.source}, ready and UP"
 
+    def _tell(self, state: NodeState, text: str) -> None:
+        """Tell a change; one that cannot be told is no reason to leave the node out."""
+        try:
+            self.note(state, text)
+        except TakenOver:
+            raise
+        except Exception as error:
+            log.error("%s: %s (%s) was not noted: %s", self.node, state, text, error)
+
     def _report(self) -> RunningRelease:
         return parse_release_report(self.machine.run(Step.REPORT_RELEASE, self.target))
 
     def _already_done(self) -> bool:
         report = self._report()
-        self.note(NodeState.FOUND, str(report))
+        self._tell(NodeState.FOUND, str(report))
         if not report.serves(self.target) or not self.rotation.is_serving(self.server):
             return False
         self.proof = self.prover.prove()
-        self.note(NodeState.DONE, f"already serves {self.target}; {self.proof}")
+        self._tell(NodeState.DONE, f"already serves {self.target}; {self.proof}")
         return True
 
     def _check_kept(self) -> None:
@@ -222,7 +235,7 @@ class NodeCycle:
             self.rotation.check_capacity(self.server)
             self.rotation.maint(self.server)
             self._may_serve = False
-            self.note(NodeState.MAINT, "0 sessions, out of rotation")
+            self._tell(NodeState.MAINT, "0 sessions, out of rotation")
         except TakenOver:
             raise
         except BaseException as error:
@@ -244,26 +257,26 @@ class NodeCycle:
 
     def _replace(self, release: str) -> None:
         self.machine.run(Step.STOP, release)
-        self.note(NodeState.STOPPED, "service stopped")
+        self._tell(NodeState.STOPPED, "service stopped")
         self.machine.run(Step.ENABLE_REPOSITORY, release)
         self.machine.run(Step.INSTALL, release)
         self.machine.run(Step.CONFIGURE, release)
-        self.note(NodeState.INSTALLED, release)
+        self._tell(NodeState.INSTALLED, release)
         self.machine.run(Step.START, release)
-        self.note(NodeState.STARTED, release)
+        self._tell(NodeState.STARTED, release)
 
     def _prove(self, release: str) -> None:
         self.proof = self.prover.prove()
         report = self._report()
         if not report.serves(release):
             raise CycleFailed(f"{self.node} reports {report}; expected {release} running")
-        self.note(NodeState.PROVED, self.proof)
+        self._tell(NodeState.PROVED, self.proof)
 
     def _enter_rotation(self) -> None:
         self._may_serve = True
         self.rotation.ready(self.server)
         self.rotation.wait_up(self.server)
-        self.note(NodeState.UP, "ready and UP, stable")
+        self._tell(NodeState.UP, "ready and UP, stable")
 
     def _roll_back(self) -> None:
         if self._may_serve:
@@ -274,7 +287,7 @@ class NodeCycle:
         self._enter_rotation()
 
     def _roll_back_after(self, reason: BaseException) -> str:
-        self.note(NodeState.GOING_BACK, _words(reason))
+        self._tell(NodeState.GOING_BACK, _words(reason))
         failed = f"{self.node} could not be taken to {self.target}: {_words(reason)}"
         try:
             self._roll_back()

@@ -395,6 +395,15 @@ class Rehearsed(Event):
     upgrade: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unwritten(Event):
+    """Events that could not be written down, or not be read again, and why."""
+
+    kind = "unwritten"
+    count: int
+    reason: str
+
+
 KINDS: dict[str, type[Event]] = {each.kind: each for each in Event.__subclasses__()}
 Kind = TypeVar("Kind", bound=Event)
 _ADAPTERS = {name: TypeAdapter[Any](kind) for name, kind in KINDS.items()}

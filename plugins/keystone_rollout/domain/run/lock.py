@@ -9,6 +9,17 @@ from keystone_rollout.domain.verdict import Verdict
 
 
 @dataclass(frozen=True)
+class RunIdentity:
+    """One run among those of all DAGs and all Airflows; ``token`` is random, and no secret."""
+
+    run_id: str
+    dag: str = ""
+    place: str = ""
+    """Host and Airflow home of its first task."""
+    token: str = ""
+
+
+@dataclass(frozen=True)
 class LockHolder:
     """The lock's row: the run, where it runs, since when, and how long it was silent."""
 
@@ -17,10 +28,19 @@ class LockHolder:
     """Host and Airflow home of the run."""
     since: str
     silent_seconds: int
+    dag: str = ""
+    token: str = ""
+    """Empty, as is ``dag``, if an earlier version of this project took the lock."""
+
+    def is_run(self, run: RunIdentity) -> bool:
+        """Tell whether it is this very run, and not another one of the same id."""
+        # By its id, too: an earlier version that breaks this lock leaves the token in the row.
+        return bool(run.token) and (run.run_id, run.token) == (self.run_id, self.token)
 
     def __str__(self) -> str:
+        where = f"{self.dag} at {self.place}" if self.dag else self.place
         return (
-            f"held by run {self.run_id} of {self.place} since {self.since}, "
+            f"held by run {self.run_id} of {where} since {self.since}, "
             f"heartbeat {self.silent_seconds} s ago"
         )
 
@@ -34,7 +54,7 @@ class Mark:
     since: str
 
 
-def judge_held(cloud: str, holder: LockHolder | None, run_id: str, released: bool) -> Verdict:
+def judge_held(cloud: str, holder: LockHolder | None, run: RunIdentity, released: bool) -> Verdict:
     """Return whether a run still holds the lock that it took.
 
     :param released: whether a teardown of this run released it
@@ -45,18 +65,18 @@ def judge_held(cloud: str, holder: LockHolder | None, run_id: str, released: boo
         measured = str(holder or "free: somebody else removed it")
         next_step = "find out who works on this cloud, then start a new run: it looks at everything"
     return Verdict(
-        ok=holder is not None and holder.run_id == run_id,
+        ok=holder is not None and holder.is_run(run),
         check="upgrade lock",
         object=cloud,
         measured=measured,
-        limit=f"held by run {run_id}",
+        limit=f"held by run {run.run_id}",
         consequence="two upgrades of one cloud would undo each other, so this one does not go on",
         next_step=next_step,
     )
 
 
 def judge_lock(
-    cloud: str, holder: LockHolder | None, run_id: str, break_run: str, stale_seconds: int
+    cloud: str, holder: LockHolder | None, run: RunIdentity, break_run: str, stale_seconds: int
 ) -> Verdict:
     """Judge whether a run may have the lock.
 
@@ -65,10 +85,11 @@ def judge_lock(
     """
     if holder is None:
         measured, ok, next_step = "free", True, ""
-    elif holder.run_id == run_id:
+    elif holder.is_run(run):
         measured, ok, next_step = f"{holder}, which is this run", True, ""
     elif holder.run_id != break_run:
-        measured, ok = str(holder), False
+        same_id = ", which is another run of the same id" if holder.run_id == run.run_id else ""
+        measured, ok = f"{holder}{same_id}", False
         next_step = (
             "wait for that run to end. Only if it is dead for certain: start again with "
             f"break_lock={holder.run_id}, {stale_seconds} s after its last heartbeat or later"

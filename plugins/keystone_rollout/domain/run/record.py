@@ -34,6 +34,7 @@ from keystone_rollout.domain.run.events import (
     Returned,
     StepChanged,
     StepState,
+    Unwritten,
     VariableChanged,
     VersionsRead,
     Work,
@@ -285,6 +286,8 @@ def _deviations(events: Iterable[Event]) -> Iterable[Deviation]:
                 f"resumed {event.step}: what a teardown had ended was taken up again "
                 f"({', '.join(event.what)})"
             )
+        elif isinstance(event, Unwritten):
+            text = f"{event.count} event(s) are missing in this record: {event.reason}"
         if text:
             yield Deviation(event.t, text)
 

@@ -6,7 +6,7 @@ known. procedures.run.systems makes the real ones, and is the only place to repl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -23,7 +23,7 @@ from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.recovery.restore import Downtime, OpenRestore
 from keystone_rollout.domain.run.events import Event, Kind, RestoreOutcome
-from keystone_rollout.domain.run.lock import LockHolder, Mark
+from keystone_rollout.domain.run.lock import LockHolder, Mark, RunIdentity
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.migrations import ImageMigrations
@@ -399,6 +399,22 @@ class Programs(Protocol):
     def upgrade(self, conf: Mapping[str, Any]) -> UpgradeProcess: ...
 
 
+class Disk(Protocol):
+    """The disks of this machine."""
+
+    def free_bytes(self, folder: Path) -> int:
+        """Return the free space for a folder, which may not exist yet."""
+        ...
+
+    def not_writable(self, folder: Path) -> str | None:
+        """Write a file there for a moment; say why that is impossible, None if it is not."""
+        ...
+
+    def remove_unfinished(self, folders: Iterable[Path]) -> list[Path]:
+        """Remove the unfinished files of killed runs (hooks.files.whole_file)."""
+        ...
+
+
 class Systems(Protocol):
     """All systems of one run; each is made at its first use, and once."""
 
@@ -439,6 +455,8 @@ class Systems(Protocol):
     def configuration(self) -> Configuration: ...
     @property
     def programs(self) -> Programs: ...
+    @property
+    def disk(self) -> Disk: ...
 
 
 class Record(Protocol):
@@ -452,12 +470,28 @@ class Record(Protocol):
     def path(self) -> Path: ...
     @property
     def load(self) -> Path: ...
-    def record(self, event: Event) -> None: ...
+
+    def identity(self) -> RunIdentity:
+        """Return who this run is among all; RunNotIdentified if that cannot be kept."""
+        ...
+
+    def record(self, event: Event) -> bool:
+        """Append an event; return False, and never raise, if it was lost."""
+        ...
+
+    def unwritten(self) -> int:
+        """Return how many events are lost that the record does not say yet."""
+        ...
+
     def all_events(self) -> list[Event]: ...
     def events(self, kind: type[Kind]) -> list[Kind]: ...
     def last(self, kind: type[Kind]) -> Kind | None: ...
-    def samples(self) -> list[Sample]: ...
     def alone(self) -> AbstractContextManager[None]: ...
+
+    def samples(self) -> tuple[list[Sample], list[str]]:
+        """Return what the load measured, and for each session that cannot be read a sentence."""
+        ...
+
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path: ...
     def write_text(self, name: str, text: str) -> Path: ...
 
@@ -492,10 +526,11 @@ class Outside(Protocol):
         """Read a cloud file (hooks.files.cloud_file.load_cloud)."""
         ...
 
-    def record(self, run_id: str, folder: Path | None = None) -> Record:
+    def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> Record:
         """Return the record of a run, begun if there is none.
 
         :param folder: the one that holds it; by default that of all runs
+        :param dag: whose run it is; empty for whichever run has that id
         """
         ...
 
@@ -503,6 +538,6 @@ class Outside(Protocol):
         """Return the times of earlier upgrades, as the plan's part."""
         ...
 
-    def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Systems:
-        """Return a cloud's systems for one run; ``break_run``: its lock may be broken."""
+    def systems(self, cloud: Cloud, record: Record, break_run: str) -> Systems:
+        """Return a cloud's systems for the run of a record; ``break_run``'s lock may be broken."""
         ...

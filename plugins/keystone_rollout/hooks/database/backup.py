@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
@@ -13,6 +12,7 @@ from keystone_rollout.hooks.database.client import DatabaseClient, DatabaseClien
 from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.keystone import KeystoneDatabase
 from keystone_rollout.hooks.database.loader import BackupLoad
+from keystone_rollout.hooks.files.whole_file import whole_file
 
 
 class BackupFailed(RuntimeError):
@@ -35,17 +35,14 @@ class DatabaseBackup:
     def dump(self, name: str) -> Path:
         """Write the dump and return its path; it has that name only once it is complete."""
         path = self.folder / f"{name}.sql"
-        part = path.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
+            with whole_file(path) as stream:
                 self.client.dump(
                     ["--single-transaction", "--quick", "--routines", "--triggers", "--hex-blob",
                      self.schema],
                     stream,
                 )  # fmt: skip
-            part.replace(path)
         except OSError as error:
             raise DatabaseClientFailed(f"the dump could not be written: {error}") from error
         return path

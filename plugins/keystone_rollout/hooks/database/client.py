@@ -6,10 +6,10 @@ file. A dump is loaded so that none of them works, and nothing of it gets into a
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +56,7 @@ class DatabaseClient:
     def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
         """Write the output of mariadb-dump; DatabaseClientFailed if it fails."""
         with self._options() as options:
-            _run([_program(*DUMP), f"--defaults-extra-file={options}", *arguments], stdout=stream)
+            _run(_program(*DUMP), options, arguments, stdout=stream)
 
     def load(self, schema: str, stream: IO[bytes]) -> None:
         """Run the statements of a dump in one schema; DatabaseClientFailed at the first error.
@@ -66,14 +66,15 @@ class DatabaseClient:
         """
         program = _program(*LOAD)
         with self._options() as options:
-            command = [program, f"--defaults-extra-file={options}", *_safe_options(program)]
-            _run([*command, "--one-database", schema], stdin=_DumpStream(stream), quiet=True)
+            arguments = [*_safe_options(program), "--one-database", schema]
+            _run(program, options, arguments, stdin=_DumpStream(stream), quiet=True)
 
     @contextmanager
-    def _options(self) -> Iterator[str]:
-        """Hand host and password over in a file that only this user can read."""
+    def _options(self) -> Iterator[int]:
+        """Hand host and password over in a file that is in memory only, and ends with its users."""
         connection = self.hook.connection
-        with tempfile.NamedTemporaryFile("w", prefix="keystone-rollout-", suffix=".cnf") as file:
+        with os.fdopen(os.memfd_create("keystone-rollout"), "w") as file:
+            os.fchmod(file.fileno(), 0o600)  # the client ignores a file that anybody may write
             password = (connection.password or "").replace("\\", "\\\\").replace('"', '\\"')
             file.write(
                 f"[client]\nprotocol=tcp\nhost={connection.host}\nport={connection.port or 3306}\n"
@@ -81,7 +82,7 @@ class DatabaseClient:
                 f"{client_options(connection, self.hook.tls)}"
             )
             file.flush()
-            yield file.name
+            yield file.fileno()
 
 
 def client_missing() -> str | None:
@@ -160,15 +161,18 @@ def without_content(lines: Sequence[str]) -> list[str]:
 
 
 def _run(
-    command: list[str],
+    program: str,
+    options: int,
+    arguments: list[str],
     stdin: _DumpStream | None = None,
     stdout: IO[bytes] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run a program; ``quiet``: what it prints may be a dump's content."""
-    name = Path(command[0]).name
+    """Run a program with an open file of options; ``quiet``: it may print a dump's content."""
+    command = [program, f"--defaults-extra-file=/dev/fd/{options}", *arguments]
+    name = Path(program).name
     try:
-        done = LocalPlace().pipe(
+        done = LocalPlace(descriptors=(options,)).pipe(
             shlex.join(command),
             input=stdin,
             output=stdout,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase
+from keystone_rollout.hooks.database.keystone import KeystoneDatabase, text
 from keystone_rollout.hooks.database.sql import sql
 
 SCHEMA = "keystone_rollout"
@@ -18,16 +18,19 @@ class RolloutTable:
     Reading never creates anything.
 
     :param table: the table's name; include/sql/create_<table>.sql makes it
+    :param newest: the column that an earlier version's table may lack; include/sql/
+        extend_<table>.sql then adds what is missing, at the first change
     """
 
-    def __init__(self, cloud: Cloud, table: str) -> None:
+    def __init__(self, cloud: Cloud, table: str, newest: str = "") -> None:
         self.database = KeystoneDatabase(cloud)
         self.cloud = cloud.name
         self.table = table
+        self.newest = newest
 
     def rows(self, question: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Return a question's rows; empty if the table was never made."""
-        if not self._exists():
+        if not self._columns():
             return []
         administrator = self.database.administrator
         found = administrator.get_records(sql(question), {"cloud": self.cloud, **parameters})
@@ -36,13 +39,27 @@ class RolloutTable:
     def write(self, statement: str, **parameters: Any) -> None:
         """Run one statement that changes the table; schema and table are made at first use."""
         administrator = self.database.administrator
-        if not self._exists():
+        columns = self._columns()
+        if not columns:
             administrator.run(f"CREATE DATABASE IF NOT EXISTS {SCHEMA}", autocommit=True)
             administrator.run(sql(f"create_{self.table}"), autocommit=True)
+        elif self.newest and self.newest not in columns:
+            self._extend()
         administrator.run(
             sql(statement), parameters={"cloud": self.cloud, **parameters}, autocommit=True
         )
 
-    def _exists(self) -> bool:
-        administrator = self.database.administrator
-        return bool(administrator.get_first(sql("count_rollout_table"), {"table": self.table})[0])
+    def _extend(self) -> None:
+        try:
+            self.database.administrator.run(sql(f"extend_{self.table}"), autocommit=True)
+        except Exception:
+            # Another run may have been faster.
+            if self.newest not in self._columns():
+                raise
+
+    def _columns(self) -> set[str]:
+        """Return the table's columns; none if it was never made."""
+        found = self.database.administrator.get_records(
+            sql("select_rollout_columns"), {"table": self.table}
+        )
+        return {text(name) for (name,) in found}

@@ -8,7 +8,6 @@ tables were moved.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
@@ -19,6 +18,7 @@ from keystone_rollout.hooks.database.comparison import SchemaReader
 from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.database.loader import BackupLoad
 from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -111,9 +111,7 @@ class SchemaSwap:
         path = self._file(schema)
         if path.exists():  # an interrupted attempt has saved and dropped them
             return
-        part = path.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
+        with whole_file(path) as stream:
             views = schema.views()
             if views:
                 options = [*_DEFINITIONS, "--skip-triggers", "--skip-add-drop-table"]
@@ -121,7 +119,6 @@ class SchemaSwap:
             if schema.triggers():
                 options = [*_DEFINITIONS, "--no-create-info", "--triggers"]
                 self.client.dump([*options, schema.schema], stream)
-        part.replace(path)
 
     def _drop_definitions(self, schema: SchemaReader) -> None:
         for kind, names in (("TRIGGER", schema.triggers()), ("VIEW", schema.views())):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
@@ -12,6 +11,7 @@ from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.dumps import dump_problems, inside
+from keystone_rollout.hooks.files.whole_file import whole_file
 
 
 class BackupNotUsable(RuntimeError):
@@ -27,10 +27,8 @@ class BackupStore:
 
     def describe(self, path: Path, facts: BackupFacts) -> None:
         """Write a backup's description, which only a verified one has."""
-        part = path.with_suffix(".json.part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            json.dump(facts.to_dict(), stream, indent=1, sort_keys=True)
-        part.replace(path.with_suffix(".json"))
+        with whole_file(path.with_suffix(".json")) as stream:
+            stream.write(json.dumps(facts.to_dict(), indent=1, sort_keys=True).encode())
 
     def free_name(self, stem: str) -> str:
         """Return a name under which no verified backup would be overwritten.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keystone_rollout.hooks.files.run_directory import folder_name, rehearsals_folder, runs_folder
+from keystone_rollout.hooks.files.run_directory import rehearsals_folder, runs_folder
+from keystone_rollout.hooks.files.run_identity import folder_name, run_folder
 
 PREFIX = "/rollout"
 """Where the pages are mounted in Airflow's api-server."""
@@ -19,9 +20,9 @@ OF_A_HISTORY = (HISTORY, "history.json")
 OF_A_REHEARSAL = ("report.html", "report.json")
 
 
-def run_page_address(run_id: str, page: str) -> str:
-    """Return the address of a run's page, from the api-server's root on."""
-    return f"{PREFIX}/runs/{folder_name(run_id)}/{page}"
+def run_page_address(run_id: str, page: str, dag: str = "") -> str:
+    """Return the address of a run's page, from the api-server's root on; see run_folder."""
+    return f"{PREFIX}/runs/{run_folder(runs_folder(), run_id, dag).name}/{page}"
 
 
 def history_address(cloud: str) -> str:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,15 @@ class LoadGeneratorHook:
                 env=environment,
                 start_new_session=True,
             )
-        process = LoadProcess.of(self._child.pid, f"http://{self._web[0]}:{self._web[1]}")
-        process.save(self._process_file)
+        try:
+            process = LoadProcess.of(self._child.pid, f"http://{self._web[0]}:{self._web[1]}")
+            process.save(self._process_file)
+        except BaseException:
+            # Nobody could find it again, to stop it.
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+            raise
         return process
 
     def _command(self, profile: LoadProfile, auth_url: str, run_time_seconds: int) -> list[str]:

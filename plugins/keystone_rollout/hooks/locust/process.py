@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from keystone_rollout.hooks.files.whole_file import whole_file
+
 
 @dataclass(frozen=True)
 class LoadProcess:
@@ -41,9 +43,8 @@ class LoadProcess:
 
     def save(self, path: Path) -> None:
         """Write the identity so that another process finds it whole or not at all."""
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self)) + "\n")
-        partial.replace(path)
+        with whole_file(path) as stream:
+            stream.write(json.dumps(asdict(self)).encode() + b"\n")
 
     def runs(self) -> bool:
         """Return whether this very process still runs; a zombie does not."""

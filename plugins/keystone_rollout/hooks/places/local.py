@@ -24,11 +24,13 @@ from keystone_rollout.hooks.places.shell import ShellPlace
 class LocalSession:
     """One program at work (hooks.places.exchange.Session). However it ends, its group ends, too."""
 
-    def __init__(self, command: Sequence[str], folder: Path | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], folder: Path | None = None, descriptors: Sequence[int] = ()
+    ) -> None:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0,
-            start_new_session=True,
+            start_new_session=True, pass_fds=descriptors,
         )  # fmt: skip
         self._seconds: float | None = None
         self._reading = {self._out: threading.Lock(), self._err: threading.Lock()}
@@ -112,13 +114,20 @@ class LocalPlace(ShellPlace):
     """This machine.
 
     :param folder: in which scripts run; by default where this process runs
+    :param descriptors: open files that scripts inherit, under the same numbers
     """
 
     late_seconds = 0.0
 
-    def __init__(self, folder: Path | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         self.folder = folder
         self.clock = clock
+        self.descriptors = descriptors
 
     def __str__(self) -> str:
         return "this machine"
@@ -126,7 +135,8 @@ class LocalPlace(ShellPlace):
     @contextmanager
     def open(self, script: str, limit: float, connect_seconds: float = 0.0) -> Iterator[Session]:
         """Start a script with bash; whoever speaks with it keeps the limit."""
-        with closing(LocalSession(["bash", "-c", script], self.folder)) as session:
+        command = ["bash", "-c", script]
+        with closing(LocalSession(command, self.folder, self.descriptors)) as session:
             yield session
 
     def socket(self, path: str, seconds: float) -> Stream:

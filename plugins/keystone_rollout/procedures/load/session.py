@@ -25,6 +25,7 @@ from keystone_rollout.domain.run.events import (
 )
 from keystone_rollout.domain.run.systems import LoadEnd, LoadGenerator
 from keystone_rollout.domain.verdict import Verdict, failed
+from keystone_rollout.hooks.locust.generator import LoadGeneratorError
 from keystone_rollout.procedures.run.run import RolloutRun
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ class LoadSession:
         return self._profile(self.number)
 
     def _profile(self, number: int) -> LoadProfile:
-        return self.run.cloud.load.profile.for_run(f"{self.run.directory.run_id}/{number}")
+        return self.run.cloud.load.profile.for_run(
+            f"{self.run.directory.identity().token}/{number}"
+        )
 
     def name_prefixes(self) -> list[str]:
         """Return the prefixes of the names of all objects that the sessions of this run made."""
@@ -65,7 +68,12 @@ class LoadSession:
             return
         self.number += 1
         self.generator = self._generator(self.number)
-        self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web))
+        if not self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web)):
+            raise LoadGeneratorError(
+                f"the load was not started: session {self.number} could not be written into "
+                f"{self.run.directory.path}, so nobody could find it again to stop it. Next: make "
+                "that folder writable (is its disk full?), then clear this task"
+            )
         load = self.run.cloud.load
         try:
             self.generator.start(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Node
 from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.lock import Mark
-from keystone_rollout.domain.run.systems import Balancer
+from keystone_rollout.domain.run.systems import Balancer, LoadGenerator
 from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
@@ -21,6 +23,7 @@ from keystone_rollout.hooks.database.keystone import (
     SEE_SESSIONS,
     SET_GLOBAL,
 )
+from keystone_rollout.hooks.files.run_directory import runs_folder
 from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.finding import UNTOUCHED, finding
 from keystone_rollout.procedures.preflight.hop import HopChecks
@@ -75,6 +78,8 @@ class PreflightChecks:
         yield "certificates", lambda: TrustChecks(self.cloud).run(self.left_out)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
+        yield "record", partial(self._room, runs_folder())
+        yield "temporary files", partial(self._room, Path(tempfile.gettempdir()))
         yield "load", self._load_port
 
     def _lock(self) -> list[Verdict]:
@@ -236,14 +241,31 @@ class PreflightChecks:
                     "installed", "install a MariaDB or MySQL client on the worker"),
         ]  # fmt: skip
 
+    def _room(self, folder: Path) -> list[Verdict]:
+        """Check the free space of a folder, and that a file can be written there."""
+        disk, limit = self.of.disk, self.cloud.limits.free_bytes
+        free, problem = disk.free_bytes(folder), disk.not_writable(folder)
+        measured = f"not writable: {problem}" if problem else f"{free >> 20} MiB"
+        return [
+            finding(problem is None and free >= limit, "free space", str(folder), measured,
+                    f"writable, at least {limit >> 20} MiB (limits.free_bytes)",
+                    "free space there, or choose another folder with ROLLOUT_RUNS or TMPDIR")
+        ]  # fmt: skip
+
     def _load_port(self) -> list[Verdict]:
         port = self.cloud.load.web_port
         free = self.of.load.port_is_free()
         measured = "free" if free else "occupied"
-        broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
-        if not free and broken is not None and broken.is_alive():
+        broken = None if free else self._load_of_broken_run()
+        if broken is not None and broken.is_alive():
             free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
         return [
             finding(free, "load page", f"127.0.0.1:{port}", measured,
                     "free", "end the load of an earlier run, or change load.web_port")
         ]  # fmt: skip
+
+    def _load_of_broken_run(self) -> LoadGenerator | None:
+        holder = self.lock.holder() if self.lock.break_run else None
+        if holder is None or holder.run_id != self.lock.break_run:
+            return None
+        return InterruptedRun(holder.run_id, holder.token).load()

@@ -9,12 +9,13 @@ import json
 import shutil
 from pathlib import Path
 
+from keystone_rollout.domain.run.estimate import UPGRADE
 from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.hooks.files.run_directory import (
-    folder_name,
     rehearsals_folder,
     runs_folder,
 )
+from keystone_rollout.hooks.files.run_identity import folder_name, run_folder
 from keystone_rollout.hooks.files.run_pages import OF_A_HISTORY, OF_A_REHEARSAL
 from keystone_rollout.procedures.run.report import render_page
 from keystone_rollout.procedures.run.systems import outside
@@ -85,7 +86,7 @@ class RehearsalHistory:
     def _row(self, rehearsal: str, upgrade: str, why_none: str) -> Row:
         if not upgrade:
             return row_without_data(rehearsal, self.clock.now(), why_none)
-        source = runs_folder() / folder_name(upgrade)
+        source = run_folder(runs_folder(), upgrade, UPGRADE)
         try:
             data = json.loads((source / RECORD).read_text(encoding="utf-8"))
             row = row_of(rehearsal, read_record(data))

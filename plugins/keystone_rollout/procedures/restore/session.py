@@ -49,9 +49,9 @@ class RestoreSession:
             )
         return section
 
-    def record(self, **fields: Any) -> None:
-        """Record the report's facts about this restore."""
-        self.run.directory.record(RestoreChanged(**fields))
+    def record(self, **fields: Any) -> bool:
+        """Record the report's facts about this restore; return whether they were written."""
+        return self.run.directory.record(RestoreChanged(**fields))
 
     def note(self, node: str, state: NodeState, text: str) -> None:
         """Log and record a change of one node; the first that is up ends the downtime."""

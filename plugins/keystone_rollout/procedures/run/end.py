@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from keystone_rollout.domain.run.events import (
     Judged,
@@ -14,7 +15,8 @@ from keystone_rollout.domain.run.events import (
     Reported,
     Resumed,
 )
-from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.hooks.files.cloud_file import project_path
+from keystone_rollout.hooks.files.run_directory import RunDirectory, rehearsals_folder, runs_folder
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
 from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.node.left_out import return_nodes
@@ -84,7 +86,7 @@ def _another_works(run: RolloutRun) -> bool:
     except Exception:
         log.exception("Could not read the lock; what this run began is ended all the same")
         return False
-    another = holder is not None and holder.run_id != run.directory.run_id
+    another = holder is not None and not holder.is_run(run.directory.identity())
     if another:
         log.warning("The lock is %s: this run ends its load and nothing else", holder)
     return another
@@ -101,12 +103,21 @@ def release_lock(run: RolloutRun) -> bool:
 log = logging.getLogger(__name__)
 
 
+def remove_leftovers(run: RolloutRun) -> list[Path]:
+    """Remove the unfinished files of killed runs, never a living one's; return what was removed."""
+    runs = [path for path in runs_folder().glob("*") if path.is_dir()]
+    sessions = [path for each in runs for path in each.glob("load/*")]
+    histories = rehearsals_folder().glob("*")
+    backups = project_path(run.cloud.backup_directory)
+    return run.disk.remove_unfinished([backups, *runs, *sessions, *histories])
+
+
 class InterruptedRun:
     """A run whose lock was broken, as far as it left anything on this machine."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, token: str = "") -> None:
         self.run_id = run_id
-        self.directory = RunDirectory.existing(run_id)
+        self.directory = RunDirectory.existing(run_id, token)
 
     def load(self) -> LoadGeneratorHook | None:
         """Return the run's newest load session, or None if it is not on this machine."""
@@ -130,8 +141,8 @@ class InterruptedRun:
         return done
 
     def _report(self, directory: RunDirectory) -> str:
-        """Write its report if this version can read its record."""
+        """Write its report if its record can be read, and the disk takes it."""
         try:
             return f"its report was written: {write_run_report(directory, 'interrupted', [])}"
-        except RecordUnreadable as error:
+        except (RecordUnreadable, OSError) as error:
             return f"its report was not written: {error}"

@@ -32,7 +32,7 @@ def open_gate(run: RolloutRun, gate: str, witnesses: Sequence[Witness]) -> None:
 def judge_own_lock(run: RolloutRun) -> Verdict:
     """Return whether this run still holds the lock."""
     holder, released = run.lock.holder(), lock_was_released(run)
-    return judge_held(run.cloud.name, holder, run.directory.run_id, released)
+    return judge_held(run.cloud.name, holder, run.directory.identity(), released)
 
 
 def lock_was_released(run: RolloutRun) -> bool:

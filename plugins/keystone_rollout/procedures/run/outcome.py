@@ -13,7 +13,12 @@ from keystone_rollout.domain.cloud.notifications import Message
 from keystone_rollout.domain.run.events import Reported
 from keystone_rollout.domain.run.systems import Record
 from keystone_rollout.procedures.run.notification import tell
-from keystone_rollout.procedures.run.report import read_record, report_path, write_run_report
+from keystone_rollout.procedures.run.report import (
+    EndNotRecorded,
+    read_record,
+    report_path,
+    write_run_report,
+)
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.views.messages.notification import (
     Topic,
@@ -54,9 +59,12 @@ def end_with_report(
     The report comes second, because it names whom the notification did not reach.
 
     :param cloud: None if its file cannot be read, so that the receivers are unknown
-    :param state: "succeeded" or "failed"
+    :param state: "succeeded" or "failed"; a record that lacks events makes it "failed"
     :param problems: why it failed, beyond what the run's record says
     """
+    lost = directory.unwritten()
+    if lost:
+        state, problems = "failed", [*problems, _not_recorded(directory, lost)]
     if cloud is None:
         return write_run_report(directory, state, failed_tasks)
     told = directory.last(Reported)
@@ -71,6 +79,17 @@ def end_with_report(
     try:
         return write_run_report(directory, state, failed_tasks)
     except Exception as error:
-        text = f"the report could not be written: {error}"
+        text = str(error)
+        if not isinstance(error, EndNotRecorded):
+            text = f"the report could not be written: {text}"
+        # The run has ended all the same: what is cleared after this resumes it.
+        directory.record(Reported(state="failed", path=""))
         tell(cloud, directory, lambda: outcome("failed", [text]))
         raise
+
+
+def _not_recorded(directory: Record, lost: int) -> str:
+    return (
+        f"{lost} event(s) of this run could not be written into {directory.path}; the tasks' logs "
+        "hold them. Next: make that folder writable (is its disk full?), then clear the red tasks"
+    )

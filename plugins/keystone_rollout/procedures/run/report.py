@@ -9,11 +9,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from keystone_rollout.domain.run.events import Reported
+from keystone_rollout.domain.run.events import Noted, Reported
 from keystone_rollout.domain.run.record import RunRecord, build_record
 from keystone_rollout.domain.run.systems import Record
 from keystone_rollout.hooks.files.project import INCLUDE
 from keystone_rollout.views.report.view import build_view
+
+
+class EndNotRecorded(OSError):
+    """A report of a run whose end could not be recorded, and what to do."""
 
 
 def report_path(directory: Record) -> Path:
@@ -31,7 +35,10 @@ def write_report_so_far(directory: Record) -> Path:
 
 def read_record(directory: Record, state: str, failed_tasks: Sequence[str]) -> RunRecord:
     """Return the run record as of now, see `write_run_report`."""
-    events, samples = directory.all_events(), directory.samples()
+    events, (samples, lacking) = directory.all_events(), directory.samples()
+    last = events[-1].t if events else 0.0
+    # Without these numbers a report says more than none does.
+    events += [Noted(t=last, text=text) for text in lacking]
     return build_record(directory.run_id, events, samples, state, failed_tasks)
 
 
@@ -39,9 +46,15 @@ def write_run_report(directory: Record, state: str, failed_tasks: Sequence[str])
     """Write report.json and report.html; return the latter's path.
 
     ``state`` is "succeeded", "failed" or "interrupted" (killed, and reported by a later run).
+    EndNotRecorded if the record does not take this end.
     """
     path = write_report(directory, read_record(directory, state, failed_tasks))
-    directory.record(Reported(state=state, path=str(path)))
+    if not directory.record(Reported(state=state, path=str(path))):
+        raise EndNotRecorded(
+            f"{path} was written, but the record of this run does not say that it ended: "
+            f"{directory.path} takes no event. Next: make that folder writable (is its disk "
+            "full?), then clear this task"
+        )
     return path
 
 

@@ -44,9 +44,13 @@ class RolloutRun:
         self.cloud = cloud
         self.directory = directory
         self.task_id = task_id
-        self.systems = found or outside().systems(cloud, directory.run_id, break_run)
+        self.systems = found or outside().systems(cloud, directory, break_run)
         self.clock = self.systems.clock
-        self.lock = self.systems.lock
+
+    @property
+    def lock(self) -> systems.Lock:
+        """Return the cloud's lock as this run sees it; RunNotIdentified if it has no identity."""
+        return self.systems.lock
 
     @property
     def marks(self) -> systems.Marks:
@@ -108,6 +112,10 @@ class RolloutRun:
     def programs(self) -> systems.Programs:
         return self.systems.programs
 
+    @property
+    def disk(self) -> systems.Disk:
+        return self.systems.disk
+
     @classmethod
     def from_context(cls, context: Mapping[str, Any], *, any_hop: bool = False) -> RolloutRun:
         """Read the cloud that the run's params name; ``any_hop`` also takes an unsupported pair.
@@ -116,7 +124,7 @@ class RolloutRun:
         """
         cloud = _cloud(context["params"], any_hop=any_hop)
         label = str(context["ti"].task_id)
-        directory = outside().record(str(context["run_id"]))
+        directory = record_of(context)
         return cls(cloud, directory, label, str(context["params"].get("break_lock") or "").strip())
 
     def record_deviations(self, params: Mapping[str, Any]) -> None:
@@ -166,6 +174,11 @@ class RolloutRun:
             )
             raise
         self.directory.record(replace(started, state=StepState.FINISHED))
+
+
+def record_of(context: Mapping[str, Any]) -> systems.Record:
+    """Return the record of the run that a task belongs to."""
+    return outside().record(str(context["run_id"]), dag=str(context["ti"].dag_id))
 
 
 def _cloud(params: Mapping[str, Any], *, any_hop: bool = False) -> Cloud:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,7 +20,7 @@ from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
-from keystone_rollout.domain.run.systems import Outside, Systems
+from keystone_rollout.domain.run.systems import Outside, Record, Systems
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.domain.verdict import Verdict
@@ -53,6 +54,7 @@ from keystone_rollout.hooks.files.keystone_configuration import (
     phase_configuration,
 )
 from keystone_rollout.hooks.files.run_directory import RunDirectory, read_estimate
+from keystone_rollout.hooks.files.whole_file import remove_unfinished
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWritesHook
 from keystone_rollout.hooks.keystone.api import KeystoneApiHook, NodeProver
@@ -180,8 +182,7 @@ class RealBackups(BackupStore):
 
     def free_bytes(self) -> int:
         """Return the free space for the folder, which may not exist yet."""
-        existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        return shutil.disk_usage(existing).free
+        return RealDisk().free_bytes(self.folder)
 
     client_missing = staticmethod(client_missing)
 
@@ -242,15 +243,43 @@ class RealPrograms:
         return UpgradeHere(conf, self.clock)
 
 
+class RealDisk:
+    """The disks of this machine."""
+
+    remove_unfinished = staticmethod(remove_unfinished)
+
+    def free_bytes(self, folder: Path) -> int:
+        """Return the free space for a folder, which may not exist yet."""
+        return shutil.disk_usage(_existing(folder)).free
+
+    def not_writable(self, folder: Path) -> str | None:
+        """Say why no file can be written into a folder or what it will be made in."""
+        try:
+            with tempfile.TemporaryFile(dir=_existing(folder)) as file:
+                file.write(b"whether a file can be written")
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
 class RealSystems:
     """The real systems of one run (keystone_rollout.domain.run.systems.Systems)."""
 
     def __init__(
-        self, cloud: Cloud, run_id: str, break_run: str = "", clock: Clock = SYSTEM_CLOCK
+        self, cloud: Cloud, record: Record, break_run: str = "", clock: Clock = SYSTEM_CLOCK
     ) -> None:
         self.cloud = cloud
+        self.record = record
+        self.break_run = break_run
         self.clock = clock
-        self.lock = UpgradeLock(cloud, run_id, break_run)
+
+    @cached_property
+    def lock(self) -> UpgradeLock:
+        return UpgradeLock(self.cloud, self.record.identity(), self.break_run)
 
     @cached_property
     def marks(self) -> ServersOut:
@@ -311,6 +340,10 @@ class RealSystems:
     def programs(self) -> RealPrograms:
         return RealPrograms(self.clock)
 
+    @cached_property
+    def disk(self) -> RealDisk:
+        return RealDisk()
+
 
 class RealNotifiers:
     """Airflow's notifiers."""
@@ -328,13 +361,13 @@ class RealOutside:
     cloud = staticmethod(load_cloud)
     estimate = staticmethod(read_estimate)
 
-    def record(self, run_id: str, folder: Path | None = None) -> RunDirectory:
+    def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> RunDirectory:
         """Return a run's folder."""
-        return RunDirectory(run_id, folder, self.clock)
+        return RunDirectory(run_id, folder, self.clock, dag=dag)
 
-    def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Systems:
+    def systems(self, cloud: Cloud, record: Record, break_run: str) -> Systems:
         """Return the real systems of a cloud."""
-        return RealSystems(cloud, run_id, break_run, self.clock)
+        return RealSystems(cloud, record, break_run, self.clock)
 
 
 _outside: Outside = RealOutside()

@@ -25,7 +25,11 @@ GIVEN = {
 
 def run_of(params: dict[str, Any]) -> RolloutRun:
     return RolloutRun.from_context(
-        {"params": params, "ti": SimpleNamespace(task_id="plan"), "run_id": "run-1"}
+        {
+            "params": params,
+            "ti": SimpleNamespace(task_id="plan", dag_id="keystone_upgrade"),
+            "run_id": "run-1",
+        }
     )
 
 

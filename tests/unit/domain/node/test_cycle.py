@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -369,3 +370,45 @@ def test_any_other_report_is_quoted(text: str) -> None:
     with pytest.raises(ValueError, match="report_release printed") as caught:
         parse_release_report(text)
     assert str(caught.value) == (f"report_release printed {text!r}; expected: version epoch epoch")
+
+
+def untold(cluster: Cluster, *states: str) -> NodeCycle:
+    """Return a cycle whose notes of these states cannot be written down."""
+    cycle = cluster.cycle()
+
+    def note(state: str, text: str) -> None:
+        if state in states:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        cluster.notes.append((state, text))
+
+    cycle.note = note
+    return cycle
+
+
+EVERY_NOTE = ("found", "maint", "stopped", "installed", "started", "proved", "up", "going back")
+
+
+def test_a_node_goes_back_though_nothing_of_it_can_be_noted() -> None:
+    cluster = Cluster(broken={f"start {TARGET}": 1})
+    with pytest.raises(CycleFailed, match="ready and UP; no further node"):
+        untold(cluster, *EVERY_NOTE).run()
+    assert cluster.acts[-2:] == ["ready", "wait_up"]
+
+
+def test_notes_that_fail_do_not_turn_a_good_cycle_round() -> None:
+    cluster = Cluster()
+    assert untold(cluster, *EVERY_NOTE).run()
+    assert f"install {SOURCE}" not in cluster.acts, "it was not turned round"
+    assert cluster.acts[-2:] == ["ready", "wait_up"]
+
+
+def test_a_server_whose_leaving_cannot_be_noted_stays() -> None:
+    cluster = Cluster()
+    with pytest.raises(CycleFailed, match="is ready and UP again, nothing was stopped"):
+        untold(cluster, "drain").run()
+    assert "drain" not in cluster.acts
+
+
+def test_a_node_that_was_left_out_returns_though_nothing_can_be_noted() -> None:
+    cluster = Cluster(running=False, state="maint")
+    assert "is rolled back to 12.0.3" in untold(cluster, *EVERY_NOTE).return_left_out()

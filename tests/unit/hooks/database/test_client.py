@@ -19,6 +19,7 @@ from keystone_rollout.hooks.database import client as database_client
 from keystone_rollout.hooks.database.client import (
     DatabaseClient,
     DatabaseClientFailed,
+    _run,
     client_missing,
     without_content,
 )
@@ -78,7 +79,7 @@ def test_a_dump_is_what_the_program_prints(client: DatabaseClient, tmp_path: Pat
     assert arguments[2:] == ["--quick", "key stone"]
     assert PASSWORD not in "".join(arguments)
     assert 'password="a\\"b\\\\c"' in (tmp_path / "options").read_text()
-    assert not Path(arguments[1].partition("=")[2]).exists()
+    assert arguments[1].startswith("--defaults-extra-file=/dev/fd/"), "a password is on no disk"
 
 
 @pytest.mark.parametrize(
@@ -227,3 +228,15 @@ def test_a_client_that_hangs_is_ended(
     program(tmp_path, "mariadb-dump", "sleep 30")
     with pytest.raises(DatabaseClientFailed, match="mariadb-dump: it had not ended within 1 s"):
         client.dump(["keystone"], io.BytesIO())
+
+
+@pytest.mark.skipif(shutil.which("mariadb") is None, reason="needs the real client")
+def test_the_real_client_reads_its_options_from_memory(
+    client: DatabaseClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nothing may be written here"))
+    with client._options() as options, (tmp_path / "said").open("wb") as stream:
+        _run("mariadb", options, ["--print-defaults"], stdout=stream)
+    said = (tmp_path / "said").read_text()
+    assert "--host=db.example.org --port=3307 --user=rollout" in said
+    assert "--password=" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,3 +58,32 @@ def test_a_package_of_the_target_on_a_schema_that_is_not_migrated_is_too_early(
     found = preflight("2:13.0.4-0ubuntu1.2", tmp_path)
     found.releases, found.expanded = {"keystone-1": reported}, False
     assert found._no_new_node_on_old_schema().ok is ok
+
+
+def test_the_record_and_temporary_files_need_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path / "runs"))
+    asked: list[Path] = []
+    disk = SimpleNamespace(
+        free_bytes=lambda folder: asked.append(folder) or (256 << 20) - 1,
+        not_writable=lambda folder: None,
+    )
+    played = SimpleNamespace(by_name={})
+    checks_made = dict(preflight("13.0.4", tmp_path, disk=disk, balancers=played)._checks())
+    for subject in ("record", "temporary files"):
+        (verdict,) = checks_made[subject]()
+        assert (verdict.ok, verdict.check, verdict.measured) == (False, "free space", "255 MiB")
+        assert verdict.limit == "writable, at least 256 MiB (limits.free_bytes)"
+    assert asked == [tmp_path / "runs", Path(tempfile.gettempdir())]
+
+
+def test_a_folder_that_takes_no_file_is_a_finding(tmp_path: Path) -> None:
+    (verdict,) = preflight("13.0.4", tmp_path)._room(Path("/proc"))
+    assert not verdict.ok
+    assert verdict.measured.startswith("not writable: ")
+
+
+def test_enough_room_is_enough(tmp_path: Path) -> None:
+    (verdict,) = preflight("13.0.4", tmp_path)._room(tmp_path / "not" / "made yet")
+    assert verdict.ok, verdict

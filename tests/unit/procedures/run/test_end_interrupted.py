@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
 from keystone_rollout.domain.run.events import Reported, StepChanged, StepState
-from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.end import InterruptedRun
+from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.run_directory import RunDirectory, rehearsals_folder
+from keystone_rollout.procedures.run.end import InterruptedRun, remove_leftovers
+from keystone_rollout.procedures.run.run import RolloutRun
 
 RUN = "manual__2026-01-02T03:04:05+00:00"
 
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
-    return tmp_path
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setenv("ROLLOUT_RUNS", str(folder))
+    return folder
 
 
 def test_its_report_is_written_and_says_interrupted(runs: Path) -> None:
@@ -61,3 +66,44 @@ def test_a_record_of_another_version_does_not_keep_the_next_run_away(runs: Path)
     (done,) = InterruptedRun(RUN).clean_up()
     assert done.startswith("its report was not written: ")
     assert "was recorded by another version of this project" in done
+
+
+def test_a_full_disk_does_not_keep_the_next_run_away(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunDirectory(RUN).record(StepChanged(step="expand", state=StepState.STARTED))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "write_json", full)
+    (done,) = InterruptedRun(RUN).clean_up()
+    assert done.startswith("its report was not written: ")
+    assert "No space left on device" in done
+
+
+def test_a_run_of_the_same_id_is_not_taken_for_the_dead_one(runs: Path) -> None:
+    alive = RunDirectory(RUN, dag="keystone_upgrade")
+    (alive.load / "1").mkdir(parents=True)
+    assert InterruptedRun(RUN, "token of the dead").load() is None
+    assert InterruptedRun(RUN, alive.identity().token).load() is not None
+
+
+def test_what_killed_runs_left_unfinished_is_removed_wherever_it_is(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = load_cloud("lab").model_copy(update={"backup_directory": str(runs / "backups")})
+    run = RolloutRun(cloud, RunDirectory("next"), "take_lock")
+    kept = RunDirectory("lab", rehearsals_folder()).path
+    session = RunDirectory(RUN).load / "1"
+    for folder in (runs / "backups", session):
+        folder.mkdir(parents=True)
+    left = [
+        runs / "backups" / "dump.sql.1.part", runs / "backups" / "production.sql.rehearsal",
+        session / "process.json.1.part", session.parents[1] / "report.html.1.part",
+        kept / "history.json.1.part",
+    ]  # fmt: skip
+    for path in left:
+        path.touch()
+    assert sorted(remove_leftovers(run)) == sorted(left)
+    assert not any(path.exists() for path in left)

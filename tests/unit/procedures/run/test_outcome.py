@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import time
@@ -14,9 +15,11 @@ import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Notification
-from keystone_rollout.domain.run.events import DagNamed, Judged, Notified
+from keystone_rollout.domain.run.events import DagNamed, Event, Judged, Notified, Reported
+from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.files.event_log import EventLog
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.procedures.run.end import end_safely
 from keystone_rollout.procedures.run.outcome import (
@@ -25,6 +28,7 @@ from keystone_rollout.procedures.run.outcome import (
     tell_started,
     topic,
 )
+from keystone_rollout.procedures.run.report import EndNotRecorded
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.approve_contract import ApproveContractOperator
 from operators.lock_control import TakeLockOperator
@@ -128,6 +132,9 @@ def test_a_report_that_cannot_be_written_is_told_and_fails(
         end_with_report(cloud, directory, "succeeded", [])
     assert [happening for happening, _state in events(directory)] == ["finished", "halted"]
     assert "the report could not be written: " in texts(receiver)[1]
+    assert [each.state for each in directory.events(Reported)] == ["failed"], (
+        "it ended all the same"
+    )
 
 
 def test_a_resumed_run_that_does_not_end_safely_is_told_as_halted(
@@ -159,8 +166,8 @@ def test_start_and_question_are_told(
 class SettledLock(TakeLockOperator):
     """Find nothing at work in the cloud."""
 
-    def _clean_up(self, run: RolloutRun, dead: str) -> str:
-        return dead
+    def _clean_up(self, run: RolloutRun, broken: LockHolder | None) -> str:
+        return broken.run_id if broken else ""
 
 
 def test_the_task_that_has_the_lock_tells_the_start(
@@ -188,3 +195,41 @@ def test_the_runs_page_is_named_where_airflow_knows_its_own_address(
     assert topic(cloud, RunDirectory("a+b", directory.path), "keystone_upgrade").page == (
         "https://airflow.test/dags/keystone_upgrade/runs/a%2Bb"
     )
+
+
+def full_after(events: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a disk take so many events, and no more."""
+    append, taken = EventLog._append, []
+
+    def refuse(self: EventLog, event: Event) -> None:
+        taken.append(event)
+        if len(taken) > events:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, event)
+
+    monkeypatch.setattr(EventLog, "_append", refuse)
+
+
+def test_a_run_whose_record_lacks_events_is_not_told_as_a_good_one(
+    receiver: Webhook, cloud: Cloud, directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_after(0, monkeypatch)
+    directory.record(DagNamed(dag="keystone_upgrade"))
+    with pytest.raises(EndNotRecorded, match=r"takes no event\. Next: make that folder writable"):
+        end_with_report(cloud, directory, "succeeded", [])
+    told = texts(receiver)
+    assert "1 event(s) of this run could not be written into" in told[0]
+    assert json.loads((directory.path / "report.json").read_text())["state"] == "failed"
+    assert "2 event(s) are missing in this record" in (directory.path / "report.html").read_text()
+
+
+def test_an_end_that_the_record_does_not_take_is_told_and_fails(
+    receiver: Webhook, cloud: Cloud, directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_after(2, monkeypatch)
+    directory.record(DagNamed(dag="keystone_upgrade"))
+    with pytest.raises(EndNotRecorded):
+        end_with_report(cloud, directory, "succeeded", [])
+    assert "does not say that it ended" in texts(receiver)[1]
+    with pytest.raises(EndNotRecorded):
+        end_with_report(None, directory, "succeeded", [])

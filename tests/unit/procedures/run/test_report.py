@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from keystone_rollout.domain.run.events import Noted
 from keystone_rollout.domain.run.record import read_record
 from keystone_rollout.hooks.files.run_directory import RunDirectory
-from keystone_rollout.procedures.run.report import TEMPLATES, write_report
+from keystone_rollout.procedures.run.report import TEMPLATES, write_report, write_run_report
 from tests.stand_ins import record_example as example
 from tests.stand_ins.html_page import Page
 
@@ -128,3 +129,12 @@ def test_a_record_that_went_through_json_gives_the_same_page() -> None:
 def test_the_style_is_inlined_as_it_is() -> None:
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     assert f"<style>{style}</style>" in example.page(example.succeeded())
+
+
+def test_a_damaged_load_is_missing_in_the_report_and_does_not_prevent_it(tmp_path: Path) -> None:
+    directory = RunDirectory("run", tmp_path)
+    directory.record(Noted(text="a run"))
+    (directory.load / "1").mkdir(parents=True)
+    (directory.load / "1" / "samples.jsonl").write_text('{"t": 1, "req{"t": 2}\n')
+    page = write_run_report(directory, "failed", []).read_text()
+    assert "the load of session 1 is missing in this report: " in page

@@ -42,8 +42,9 @@ class Memory:
         self.run_id, self.clock = run_id, clock
         self.kept: list[Event] = []
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Event) -> bool:
         self.kept.append(event)
+        return True
 
     def all_events(self) -> list[Event]:
         return self.kept
@@ -163,10 +164,10 @@ class PlayedOutside(RealOutside):
         self.played, self.clock = played, played.clock
         self.records: dict[str, Memory] = {}
 
-    def record(self, run_id: str, folder: Path | None = None) -> Any:
+    def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> Any:
         return self.records.setdefault(run_id, Memory(run_id, self.played.clock))
 
-    def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Any:
+    def systems(self, cloud: Cloud, record: systems.Record, break_run: str) -> Any:
         return self.played
 
 
@@ -267,11 +268,14 @@ def test_real_systems_are_made_at_their_first_use_and_once(
         assert getattr(run, name) is getattr(run, name)
 
 
-def test_what_waits_gets_the_clock_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_gets_the_clock_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("LAB_KEYSTONE_1", "LAB_KEYSTONE_API"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", "ssh://nobody@127.0.0.1")
     clock, cloud = SetClock(), load_cloud("lab")
-    found, node = RealSystems(cloud, "run-1", clock=clock), cloud.nodes[0]
+    record = outside().record("run-1", tmp_path)
+    found, node = RealSystems(cloud, record, clock=clock), cloud.nodes[0]
     machine = found.nodes.machine(node)
     assert isinstance(machine, NodeMachine)
     clocks = [
@@ -293,4 +297,4 @@ def test_a_run_has_every_system_of_a_cloud() -> None:
     names = {name for name in vars(systems.Systems) if not name.startswith("_")}
     assert len(names) > 12
     for kind in (RealSystems, RolloutRun):
-        assert names - set(vars(kind)) <= {"clock", "lock"}, kind
+        assert names - set(vars(kind)) <= {"clock"}, kind
