@@ -146,7 +146,8 @@ def test_only_contract_of_the_live_schema_asks_the_nodes(
     monkeypatch.setattr(MySqlHook, "get_first", lambda *_: (0,))
     nodes: list[RolloutRun] = []
     monkeypatch.setattr(migrate_schema, "refuse_anything_old", nodes.append)
-    monkeypatch.setattr(migrate_schema, "proceed", lambda *_: None)
+    gates: list[str] = []
+    monkeypatch.setattr(migrate_schema, "proceed", lambda run, gate: gates.append(gate))
     RunDirectory("run-1").record(Planned(migrations=image_of("13.0.4").to_dict()))
     contract = PhaseOperator(task_id="contract", phase="contract", **options)
     for name in ("wait_for_earlier", "run_phase"):
@@ -155,4 +156,4 @@ def test_only_contract_of_the_live_schema_asks_the_nodes(
         "params": {"cloud": "lab"}, "run_id": "run-1",
         "ti": SimpleNamespace(task_id="contract", dag_id="keystone_upgrade"),
     })  # fmt: skip
-    assert len(nodes) == asked
+    assert (len(nodes), gates) == (asked, ["before contract"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from keystone_rollout.domain.run.events import (
     Work,
 )
 from keystone_rollout.domain.run.record import build_record
+from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.procedures.load.session import LoadSession
 from keystone_rollout.procedures.run.end import end_safely, was_resumed
 from keystone_rollout.procedures.run.gate import require
@@ -30,6 +32,7 @@ from keystone_rollout.procedures.run.resume import proceed, resume
 from keystone_rollout.procedures.run.run import GateClosed, RolloutRun
 from keystone_rollout.procedures.run.witnesses import LoadWitness, run_witnesses
 from operators.load_control import JudgeLoadOperator, MeasureBaselineOperator
+from operators.rollout_operator import RolloutOperator
 from tests.stand_ins.in_memory_run import (
     RUN,
     InMemorySystems,
@@ -258,11 +261,31 @@ def test_a_lost_lock_is_not_taken_again(ended: tuple[RolloutRun, InMemorySystems
     assert "insert_upgrade_lock" not in systems.writes
 
 
+def test_a_lost_lock_is_not_taken_to_begin_what_was_ended(
+    lab: tuple[RolloutRun, InMemorySystems],
+) -> None:
+    run, systems = lab
+    run_witnesses(run)[0].end()
+    systems.holder = None
+    systems.writes.clear()
+    with pytest.raises(GateClosed, match="somebody else removed it"):
+        proceed(run, "before expand")
+    assert systems.writes == []
+
+
+class Swap(RolloutOperator):
+    needs_lock = True
+
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        assert run.lock.holder()
+
+
 def test_a_step_that_stands_on_the_lock_alone_takes_only_that(
-    ended: tuple[RolloutRun, InMemorySystems],
+    ended: tuple[RolloutRun, InMemorySystems], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, systems = ended
-    proceed(run, "before swap_schemas", [])
+    monkeypatch.setattr(RolloutRun, "from_context", lambda *_, **__: run)
+    Swap(task_id="swap_schemas").execute({})
     assert systems.writes == ["insert_upgrade_lock", HEARTBEAT]
     assert taken_up(run) == [("before swap_schemas", ["upgrade lock"])]
 
@@ -331,10 +354,21 @@ def test_a_load_that_is_stopped_on_purpose_has_not_died(
     assert LoadWitness(run).ended()
 
 
-def test_one_task_resumes_at_a_time(lab: tuple[RolloutRun, InMemorySystems]) -> None:
-    run, _systems = lab
-    path = run.directory.path / "alone.lock"
-    with run.directory.alone(), path.open("a") as other, pytest.raises(BlockingIOError):
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with path.open("a") as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def test_one_task_resumes_at_a_time(
+    ended: tuple[RolloutRun, InMemorySystems], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _systems = ended
+
+    def try_to_come_in() -> None:
+        with (run.directory.path / "alone.lock").open("a") as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def begin(witness: LoadWitness, step: str) -> list[Verdict]:
+        with pytest.raises(BlockingIOError):
+            try_to_come_in()
+        return []
+
+    monkeypatch.setattr(LoadWitness, "begin", begin)
+    resume(run, "before contract", [LoadWitness(run)])
+    assert taken_up(run) == [("before contract", ["upgrade lock", "load"])]
+    try_to_come_in()
