@@ -38,6 +38,7 @@ class InMemorySystems:
         self.clock = clock
         self.writes: list[str] = []
         self.holder: str | None = None
+        self.token = ""
         self.variables = {"log_bin_trust_function_creators": "0",
                           "transaction_isolation": "REPEATABLE-READ"}  # fmt: skip
         self.saved: dict[str, str] = {}
@@ -56,12 +57,13 @@ class InMemorySystems:
 
     # The database
 
-    def table(self, cloud: Cloud, table: str) -> InMemorySystems:
+    def table(self, cloud: Cloud, table: str, newest: str = "") -> InMemorySystems:
         return self
 
     def rows(self, question: str, **parameters: Any) -> list[tuple[Any, ...]]:
         if question == "select_upgrade_lock":
-            return [(self.holder, "host:/airflow", "10:00", 3)] if self.holder else []
+            row = (3, "lab", self.holder, "host:/airflow", "10:00", "10:01", "dag", self.token)
+            return [row] if self.holder else []
         assert question == "select_saved_variable"
         name = parameters["name"]
         return [(self.saved[name],)] if name in self.saved else []
@@ -69,7 +71,7 @@ class InMemorySystems:
     def write(self, statement: str, **parameters: Any) -> None:
         self.wrote(statement)
         if statement == "insert_upgrade_lock":
-            self.holder = parameters["run_id"]
+            self.holder, self.token = parameters["run_id"], parameters["token"]
         elif statement == "delete_upgrade_lock":
             self.holder = None
         elif statement == "insert_saved_variable":
@@ -181,7 +183,7 @@ def in_memory_run(
     keystone = SimpleNamespace(account=lambda: None)
     run = run_with(cloud, folder, clock=systems.clock, load=systems, keystone=keystone)
     run.directory.record(DagNamed(dag=dag))
-    systems.holder = RUN
+    systems.holder, systems.token = RUN, run.directory.identity().token
     run.directory.record(LockChanged(state=LockState.TAKEN))
     return run, systems
 
