@@ -19,13 +19,10 @@ class StartLoadOperator(RolloutOperator):
 
     operator_extra_links = (LoadLink(),)
 
-    def run_step(self, run: RolloutRun, context: Any) -> str:
-        """Return the address of Locust's web page."""
-        session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
-        session.start()
-        self.log.info("Locust's page while it runs: %s", session.generator.web)
-        return session.generator.web
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Start the load, or find that it runs."""
+        LoadLink().show_run(self, context)
+        LoadSession(run).start()
 
 
 class MeasureBaselineOperator(RolloutOperator):
@@ -36,7 +33,7 @@ class MeasureBaselineOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Fail if the cloud does not serve the load even before anything changes."""
         session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
+        LoadLink().show_run(self, context)
         require(run, "baseline", [session.measure_baseline()])
 
 
@@ -48,7 +45,7 @@ class JudgeLoadOperator(RolloutOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Wait for enough requests, then judge everything once more."""
         session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
+        LoadLink().show_run(self, context)
         enough = session.wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
         open_gate(run, "end")
         require(run, "end", [enough])

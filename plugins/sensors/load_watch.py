@@ -38,7 +38,7 @@ class LoadWatchSensor(BaseSensorOperator):
         run = RolloutRun.from_context(context)
         run.lock.keep_alive()
         session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
+        LoadLink().show_run(self, context)
         if session.baseline() is None:
             self.log.info("The baseline is being measured")
             return False

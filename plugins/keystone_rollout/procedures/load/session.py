@@ -58,11 +58,11 @@ class LoadSession:
     def start(self) -> None:
         """Start a session unless one runs; return once every client is at work."""
         if self.number and not self._stopped() and self.generator.is_alive():
-            log.info("The load of session %d already runs at %s", self.number, self.generator.web)
+            log.info("The load of session %d already runs", self.number)
             return
         self.number += 1
         self.generator = self._generator(self.number)
-        self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web))
+        self.run.directory.record(LoadStarted(session=self.number))
         load = self.run.cloud.load
         try:
             self.generator.start(
@@ -77,7 +77,7 @@ class LoadSession:
             # A setup that fails has no teardown: nothing else would end this process.
             self.stop()
             raise
-        log.info("Load session %d runs: %s", self.number, self.generator.web)
+        log.info("Load session %d runs and writes to %s", self.number, self.generator.directory)
 
     def measure_baseline(self) -> Verdict:
         """Measure the undisturbed cloud for limits.load.baseline_seconds; return the verdict."""
@@ -107,7 +107,7 @@ class LoadSession:
             self.generator.verdict(),
             *judge(
                 window, self.baseline(), self.limits, now, session=session,
-                rate=self.profile.rate, web=self.generator.web,
+                rate=self.profile.rate,
             ),
             *self._seen_before(),
         ]  # fmt: skip

@@ -25,7 +25,6 @@ from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.finding import UNTOUCHED, finding
 from keystone_rollout.procedures.preflight.hop import HopChecks
 from keystone_rollout.procedures.preflight.trust import TrustChecks
-from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.run import RolloutRun
 
 NAMED_AT_MOST = 5
@@ -75,7 +74,6 @@ class PreflightChecks:
         yield "certificates", lambda: TrustChecks(self.cloud).run(self.left_out)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
-        yield "load", self._load_port
 
     def _lock(self) -> list[Verdict]:
         self.left_out = self.of.marks.all()
@@ -234,16 +232,4 @@ class PreflightChecks:
                     f"at least {limit >> 20} MiB", "free space, or choose another directory"),
             finding(missing is None, "client", "mariadb-dump", missing or "installed",
                     "installed", "install a MariaDB or MySQL client on the worker"),
-        ]  # fmt: skip
-
-    def _load_port(self) -> list[Verdict]:
-        port = self.cloud.load.web_port
-        free = self.of.load.port_is_free()
-        measured = "free" if free else "occupied"
-        broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
-        if not free and broken is not None and broken.is_alive():
-            free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
-        return [
-            finding(free, "load page", f"127.0.0.1:{port}", measured,
-                    "free", "end the load of an earlier run, or change load.web_port")
         ]  # fmt: skip
