@@ -95,8 +95,8 @@ class LoadGeneratorHook:
         ``allow_host`` names the one host outside this machine that the load may go to; ``tls`` is
         section `tls` of the cloud file.
         """
-        running = LoadProcess.load(self._process_file)
-        if running is not None and running.runs():
+        running = self.process()
+        if running is not None:
             return running
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A predecessor's last word is not this process's.
@@ -155,8 +155,7 @@ class LoadGeneratorHook:
             alive, reason = self.state()
             if alive and merge(self.samples()).last_success is not None:
                 return
-            process = LoadProcess.load(self._process_file)
-            if process is None or not process.runs():
+            if self.process() is None:
                 raise LoadGeneratorError(
                     f"the load did not start: {self.state()[1]}.\n{self._log_tail()}"
                 )
@@ -165,6 +164,12 @@ class LoadGeneratorHook:
                     f"the load does not serve after {timeout:g} s: {reason}.\n{self._log_tail()}"
                 )
             self._clock.sleep(0.2)
+
+    def process(self) -> LoadProcess | None:
+        """Return the load's process, or None if it has ended; one that hangs has not."""
+        self._reap()
+        process = LoadProcess.load(self._process_file)
+        return process if process is not None and process.runs() else None
 
     def state(self) -> tuple[bool, str]:
         """Return whether the load runs, and how that is known.
@@ -223,9 +228,8 @@ class LoadGeneratorHook:
         to its load yet; so it gets one every few seconds. If none ends it within ``timeout``
         seconds, SIGTERM and then SIGKILL go to its process group.
         """
-        process = LoadProcess.load(self._process_file)
-        self._reap()
-        if process is None or not process.runs():
+        process = self.process()
+        if process is None:
             return LoadEnd("had already ended", self._report_or_none())
         deadline = self._clock.elapsed() + timeout
         while self._clock.elapsed() < deadline:

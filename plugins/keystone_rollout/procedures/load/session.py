@@ -60,6 +60,8 @@ class LoadSession:
         if self.number and not self._stopped() and self.generator.is_alive():
             log.info("The load of session %d already runs", self.number)
             return
+        # One that hangs, or whose start was cut off, would send requests beside the new one.
+        self.generator.stop()
         self.number += 1
         self.generator = self._generator(self.number)
         self.run.directory.record(LoadStarted(session=self.number))
