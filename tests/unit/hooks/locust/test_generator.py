@@ -123,7 +123,8 @@ def test_a_whole_session(
     assert began - 1 < seen.start < seen.end < time.time() + 1
     busy = [one.requests for one in load.samples()][2:-1]
     # Over the whole of it: how even one second is with the next depends on what else runs here.
-    assert 0.6 * PROFILE.rate < sum(busy) / len(busy) < 1.2 * PROFILE.rate
+    # Some actions make a user first, and clients that were late catch up: so the upper bound is far.
+    assert 0.6 * PROFILE.rate < sum(busy) / len(busy) < 1.5 * PROFILE.rate
 
     ledger_text = (load.directory / "ledger.jsonl").read_text()
     users = parse_ledger(ledger_text)
@@ -199,6 +200,9 @@ def test_a_load_that_hangs_is_not_alive(load: LoadGeneratorHook, account: Keysto
         ('{"state": "stopped", "users": 0, "t": 999.0}', False, "is stopped"),
         ('{"state": "running", "users": 3, "t": 900.0}', False,
          "has not written its state for 100 s"),
+        ('{"state": "running", "users": 3, "t": 1100.0}', False,
+         "has not written its state for 100 s"),
+        ('{"state": "stopping", "users": 3, "t": 999.0}', False, "is stopping"),
         ("", False, "has not written its state"),
         (None, False, "has not written its state"),
     ],
