@@ -17,7 +17,6 @@ from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import merge
 from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
-from tests.free_port import free_port
 from tests.stand_ins.in_memory_keystone import ADMIN_PASSWORD, serve
 
 SECONDS = 10
@@ -69,7 +68,7 @@ class Cost:
 def measure(profile: LoadProfile, seconds: float = SECONDS) -> Cost:
     """Return the cost of a load of that profile; LoadFailed if one of its requests failed."""
     with serve() as keystone, tempfile.TemporaryDirectory() as folder:
-        load = LoadGeneratorHook(Path(folder) / "load", web_port=free_port())
+        load = LoadGeneratorHook(Path(folder) / "load")
         account = KeystoneAccount(keystone.auth_url, "admin", ADMIN_PASSWORD)
         try:
             pid = load.start(profile, account, run_time_seconds=int(START_S + seconds)).pid

@@ -69,10 +69,7 @@ def open_session(
 
 
 class KeystoneCalls:
-    """The requests to one Keystone, whose address is fixed when the process starts.
-
-    The address in Locust's own web form is ignored: the load never goes anywhere else.
-    """
+    """The requests to one Keystone, whose address is fixed when the process starts."""
 
     def __init__(
         self, environment: Environment, auth_url: str, timeout: float, trust: Mapping[str, Any]

@@ -22,16 +22,18 @@ from typing import Any
 import gevent
 from locust import User, constant_throughput, events
 from locust.env import Environment
+from locust.runners import STATE_CLEANUP, STATE_INIT, STATE_STOPPED
 
 from keystone_calls import KeystoneCalls
 from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.profile import Action, LoadProfile
+from keystone_rollout.domain.load.state import STATE_FILE, LoadState
 from keystone_rollout.hooks.trust.certificates import TrustError, load_arguments
 from load_setup import SetupFailed, prepare
 from load_target import TargetRefused, check_target
 from load_world import Administrator, World
 from population import LoadUser, Population
-from recorder import FailureWriter, Ledger, SampleWriter
+from recorder import FailureWriter, Ledger, SampleWriter, StateWriter
 from role_actions import create_role_assignment, list_role_assignments
 from token_actions import issue_admin_token, issue_token, validate_token
 from user_actions import (
@@ -47,6 +49,9 @@ LOG = logging.getLogger("keystone_load")
 EXIT_SETUP_FAILED = 3
 EXIT_TARGET_REFUSED = 4
 
+OWN_WORDS = {STATE_INIT: "starting", STATE_CLEANUP: "stopping"}
+"""Locust's states whose names say little; the others are LoadState's."""
+
 Run = Callable[[KeystoneCalls, World, LoadUser], None]
 ACTIONS: dict[Action, Run] = {
     "issue_token": issue_token,
@@ -61,8 +66,8 @@ ACTIONS: dict[Action, Run] = {
     "delete_user": delete_user,
 }
 
-# A process started from a shell's background job inherits SIGINT ignored, and would never write
-# its report.
+# A process started from a shell's background job inherits SIGINT ignored. From here on it ends
+# the start, and from ``end_on_interrupt`` on the load.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 AUTH_URL = os.environ["OS_AUTH_URL"]
@@ -131,9 +136,14 @@ def start_recording(environment: Environment, **_: Any) -> None:
         sys.exit(EXIT_TARGET_REFUSED)
     samples = SampleWriter(DIRECTORY / "samples.jsonl", time.time())
     failures = FailureWriter(DIRECTORY / "failures.jsonl")
+    state = StateWriter(DIRECTORY / STATE_FILE)
 
     def users() -> int:
         return environment.runner.user_count if environment.runner else 0
+
+    def own_word() -> str:
+        word: str = environment.runner.state if environment.runner else STATE_INIT
+        return OWN_WORDS.get(word, word)
 
     def on_request(
         request_type: str,
@@ -154,6 +164,7 @@ def start_recording(environment: Environment, **_: Any) -> None:
             now = time.time()
             gevent.sleep(1.0 - now % 1.0)
             samples.tick(time.time(), users())
+            state.write(LoadState(own_word(), users(), time.time()))
 
     environment.events.request.add_listener(on_request)
     ticking = gevent.spawn(write_every_second)
@@ -161,8 +172,24 @@ def start_recording(environment: Environment, **_: Any) -> None:
     def write_the_rest(**_: Any) -> None:
         ticking.kill()
         samples.close(time.time(), users())
+        state.write(LoadState("quit", users(), time.time()))
 
     environment.events.quit.add_listener(write_the_rest)
+
+
+def end_on_interrupt(environment: Environment, **_: Any) -> None:
+    """End the load on SIGINT as at the end of its time: users first, then the report.
+
+    Python's own way raises KeyboardInterrupt in whatever runs at that moment: in the middle of a
+    request, or where an exception is swallowed and the signal lost.
+    """
+
+    def end() -> None:
+        runner = environment.runner
+        if runner is not None and runner.state not in (STATE_CLEANUP, STATE_STOPPED):
+            runner.quit()
+
+    gevent.signal_handler(signal.SIGINT, end)
 
 
 def make_residents(environment: Environment, **_: Any) -> None:
@@ -177,4 +204,5 @@ def make_residents(environment: Environment, **_: Any) -> None:
 
 
 events.init.add_listener(start_recording)
+events.init.add_listener(end_on_interrupt)
 events.test_start.add_listener(make_residents)

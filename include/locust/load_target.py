@@ -14,7 +14,7 @@ def check_target(auth_url: str, host_option: str | None, allowed_host: str | Non
     """Refuse any target but a loopback address, or the one host that was allowed by name.
 
     A load generator pointed at the wrong cloud is an attack on it. ``host_option`` is Locust's
-    ``--host``; it is shown on the web page, so it has to be where the requests really go.
+    ``--host``; it stands in Locust's report, so it has to be where the requests really go.
     """
     url = urlsplit(auth_url)
     if url.scheme not in ("http", "https") or not url.hostname:

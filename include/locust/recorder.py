@@ -1,4 +1,4 @@
-"""Record the load: samples every second, failures and acknowledged writes at once.
+"""Record the load: samples and its state every second, failures and acknowledged writes at once.
 
 It needs neither Locust nor gevent, so it is tested without them: the locustfile feeds it.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keystone_rollout.domain.load.samples import Sample, response_time_bucket
+from keystone_rollout.domain.load.state import LoadState
 
 # Fernet tokens begin with the version byte 0x80, which base64 turns into gAAAA.
 _FERNET_TOKEN = re.compile(r"gAAAA[\w-]{20,}=*")
@@ -139,6 +140,19 @@ class SampleWriter:
             by_name={name: (counts[0], counts[1]) for name, counts in second.by_name.items()},
         )
         self._file.write_line(sample.to_line())
+
+
+class StateWriter:
+    """The file in which the load says what it does, replaced at each write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, state: LoadState) -> None:
+        """Write a state so that a reader finds it whole."""
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(state.to_text())
+        partial.replace(self._path)
 
 
 class FailureWriter:

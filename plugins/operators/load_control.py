@@ -21,13 +21,10 @@ class StartLoadOperator(RolloutOperator):
 
     operator_extra_links = (LoadLink(),)
 
-    def run_step(self, run: RolloutRun, context: Any) -> str:
-        """Return the address of Locust's web page."""
-        session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
+    def run_step(self, run: RolloutRun, context: Any) -> None:
+        """Start the load, or find that it runs."""
+        LoadLink().show_run(self, context)
         LoadWitness(run).begin()
-        self.log.info("Locust's page while it runs: %s", session.generator.web)
-        return session.generator.web
 
 
 class MeasureBaselineOperator(RolloutOperator):
@@ -41,7 +38,7 @@ class MeasureBaselineOperator(RolloutOperator):
         If this task is cleared after that, it measures again, in mid-upgrade.
         """
         session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
+        LoadLink().show_run(self, context)
         step = "at measure_baseline" if session.baseline_accepted() else ""
         require(run, "baseline", session.measure_baseline(step))
 
@@ -57,7 +54,7 @@ class JudgeLoadOperator(RolloutOperator):
         Only the load: teardowns restore the variables at the same time.
         """
         load = LoadWitness(run)
-        LoadLink().show(self, context, load.session.generator.web)
+        LoadLink().show_run(self, context)
         resume(run, "at the end", [load])
         enough = load.session.wait_enough_requests(ENOUGH_REQUESTS_SECONDS)
         open_gate(run, "end", [load])

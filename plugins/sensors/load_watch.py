@@ -38,7 +38,7 @@ class LoadWatchSensor(BaseSensorOperator):
         run = RolloutRun.from_context(context)
         run.lock.keep_alive()  # beside the steps, each of which renews it at its start
         session = LoadSession(run)
-        LoadLink().show(self, context, session.generator.web)
+        LoadLink().show_run(self, context)
         if session.ended_on_purpose():
             self.log.info("The load was ended by a teardown; the next step starts it again")
             return False

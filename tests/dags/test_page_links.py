@@ -30,7 +30,7 @@ LOAD = {"load.start_load", "load.measure_baseline", "load.watch_load", "load.jud
 LINKS = {
     "keystone_upgrade": {
         "HAProxy statistics": NODES,
-        "Locust": LOAD,
+        "Load": LOAD,
         "Report": {"write_report", "contraction.approve_contract"},
     },
     "keystone_rollback": {
@@ -40,7 +40,7 @@ LINKS = {
             "nodes.rollback_node",
             "nodes.verify_nodes",
         },
-        "Locust": LOAD,
+        "Load": LOAD,
         "Report": {"write_report"},
     },
     "keystone_restore": {
@@ -125,7 +125,9 @@ def test_a_load_task_is_linked_before_the_load_is_started(context: dict[str, Any
     operator = StartLoadOperator(task_id="start_load")
     with pytest.raises(Exception, match="lab_keystone_api"):
         operator.execute(context)
-    assert context["ti"].pushed == {LoadLink().xcom_key: "http://127.0.0.1:8089"}
+    assert context["ti"].pushed == {
+        LoadLink().xcom_key: "/rollout/runs/manual__2026-03-01T10_00_00_00_00/load.html"
+    }
 
 
 def test_links_do_not_share_their_place() -> None:

@@ -20,9 +20,10 @@ import pytest
 import uvicorn
 from airflow.sdk import DAG
 
+from keystone_rollout.domain.load.state import LoadState
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from keystone_rollout.hooks.files.run_pages import history_address
-from keystone_rollout.web.links import report_address
+from keystone_rollout.web.links import LoadLink, report_address
 
 RUN = "manual__2026-03-01T10:00:00+00:00"
 FOLDER = "manual__2026-03-01T10_00_00_00_00"
@@ -50,6 +51,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     run.write_text("report.html", "<p>the report</p>")
     run.write_text("report.json", '{"state": "succeeded"}')
     run.write_text("connections.yaml", SECRET)
+    (run.load / "1").mkdir(parents=True)
+    (run.load / "1" / "state.json").write_text(LoadState("quit", 0, 0.0).to_text())
+    (outside / "load" / "1").mkdir(parents=True)
+    (outside / "load" / "1" / "failures.jsonl").write_text(f"{SECRET}\n")
     (folder / "history.html").write_text(SECRET)
     (folder / "events.jsonl").write_text(SECRET)
     (folder / "linked").symlink_to(outside)
@@ -119,6 +124,19 @@ def test_whoever_is_logged_in_reads_a_report_by_its_run(port: int, name: str) ->
     assert "allow-same-origin" not in policy
 
 
+@pytest.mark.parametrize("name", [FOLDER, RUN])
+def test_whoever_is_logged_in_sees_the_load_of_a_run(port: int, name: str) -> None:
+    status, text, headers = ask(port, f"/rollout/runs/{name}/load.html", cookie())
+    assert status == 200
+    assert "Session 1 ended at" in text
+    assert "allow-same-origin" not in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    address = report_address(RUN, LoadLink.page)
+    assert address == f"/rollout/runs/{FOLDER}/load.html"
+    assert ask(port, address, cookie())[0] == 200
+
+
 def test_data_is_there_too(port: int) -> None:
     bearer = {"Authorization": f"Bearer {token('viewer')}"}
     status, text, headers = ask(port, f"/rollout/runs/{FOLDER}/report.json", bearer)
@@ -147,7 +165,8 @@ def test_a_cloud_without_rehearsals_says_so(port: int) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [f"/rollout/runs/{FOLDER}/report.html", "/rollout/runs/none/x", "/rollout/anything",
+    [f"/rollout/runs/{FOLDER}/report.html", "/rollout/runs/none/x",
+     f"/rollout/runs/{FOLDER}/load.html", "/rollout/runs/none/load.html", "/rollout/anything",
      "/rollout/history/lab/history.html", "/rollout/history/lab/night_1/report.html",
      "/rollout/history/none/none/none", "/rollout/any/thing/at/all", "/rollout/"],
 )  # fmt: skip
@@ -171,6 +190,15 @@ def test_nobody_else_learns_even_what_is_there(port: int, path: str) -> None:
         "runs/..%5c..%5c/report.html",
         "runs/%252e%252e/report.html",
         "runs/linked/report.html",
+        "runs/../load.html",
+        "runs/%2e%2e/load.html",
+        "runs/..%2f../load.html",
+        "runs/linked/load.html",
+        "runs/history.html/load.html",
+        "runs/none/load.html",
+        f"runs/{FOLDER}/load/1/state.json",
+        f"runs/{FOLDER}/load%2f1%2fstate.json",
+        f"runs/{'x' * 5000}/load.html",
         "runs/linked-page/report.html",
         "runs/a-folder/report.html",
         f"runs/{FOLDER}/..%2f..%2fsecret.txt",

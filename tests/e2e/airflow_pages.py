@@ -184,9 +184,16 @@ class RunPage:
 
     def open_report(self, task: str) -> Page:
         """Follow a task's link to the report, which opens in the same window."""
+        return self._follow(task, "Report", "report.html")
+
+    def open_load(self, task: str) -> Page:
+        """Follow a task's link to the load's numbers, which opens in the same window."""
+        return self._follow(task, "Load", "load.html")
+
+    def _follow(self, task: str, link: str, page: str) -> Page:
         self.page.goto(f"{self.address}/tasks/{task}/details")
-        self.page.get_by_role("link", name="Report", exact=True).click()
-        self.page.wait_for_url("**/report.html")
+        self.page.get_by_role("link", name=link, exact=True).click()
+        self.page.wait_for_url(f"**/{page}")
         return self.page
 
     @property

@@ -178,6 +178,14 @@ def test_what_is_filled_in_is_what_the_upgrade_asks_approval_for(
     run.open_all_groups("nodes.verify_nodes")
     take_picture(pages.page, "running-grid.png", pictures)
 
+    load = run.open_load("load.start_load")
+    assert load.get_by_role("heading", level=1).inner_text() == "Running"
+    assert "0 failed" in load.get_by_role("main").inner_text()
+    told = load.locator("footer").inner_text()
+    wait_for("new numbers", lambda: load.locator("footer").inner_text() != told, START_SECONDS, 1.0)
+    assert load.get_by_role("heading", level=1).inner_text() == "Running"
+    take_picture(load, "running-load.png", pictures)
+
     run.open_task(APPROVAL)
     run.wait_for_state(APPROVAL, "Awaiting Input", RUN_SECONDS)
     question = run.open_question(APPROVAL).inner_text()

@@ -17,13 +17,12 @@ from tests.scenarios import moments
 from tests.scenarios.aftermath import count_locks, words_of
 from tests.scenarios.fault import Preparation
 from tests.scenarios.lab_nodes import TARGET
-from tests.scenarios.scenario_cloud import merged, write_cloud
+from tests.scenarios.scenario_cloud import write_cloud
 from tests.scenarios.scene import Scene
 
 SECOND = AirflowSite(STATE / "airflow-second", STATE / "runs-second")
 """Another Airflow of the same lab, as on another machine."""
 
-SECOND_LOAD_PORT = 8189
 REFUSED_SECONDS = 120.0
 IDLE_IMAGE = "keystone-rollout/upgrade:idle"
 
@@ -46,10 +45,9 @@ def killed_a_moment_later(scene: Scene) -> Iterator[None]:
 @contextmanager
 def second_run_is_refused(scene: Scene) -> Iterator[None]:
     """Start the same upgrade from another Airflow; AssertionError unless the lock stops it."""
-    cloud = merged(scene.cloud, {"load": {"web_port": SECOND_LOAD_PORT}})
     second = UpgradeRun(
         scene.run.params,
-        write_cloud(cloud, scene.folder / "second"),
+        write_cloud(scene.cloud, scene.folder / "second"),
         environment=scene.lines.environment,
         airflow=AirflowProcess(SECOND),
     )

@@ -167,7 +167,9 @@ FAULTS = [
         "Locust hangs",
         moment=STAGED,
         strike=locust_hangs,
-        violates=(Violation("load process", "does not answer", "spawning or running"),),
+        violates=(
+            Violation("load process", "has not written its state for", "spawning or running"),
+        ),
         breaks_service=True,
     ),
     Fault(

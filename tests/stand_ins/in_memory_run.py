@@ -121,8 +121,6 @@ class InMemorySystems:
 class InMemoryLoad:
     """Stand in for hooks.locust.generator.LoadGeneratorHook: one sample a second while it runs."""
 
-    web = "http://127.0.0.1:8089"
-
     def __init__(self, systems: InMemorySystems, directory: Path) -> None:
         self.systems = systems
         self.directory = directory

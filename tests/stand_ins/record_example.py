@@ -180,8 +180,8 @@ class Story:
                 f"{session.failures} failed of {session.requests} requests"
                 + (f" ({by_name})" if by_name else ""),
                 "0", STOPS,
-                "open http://127.0.0.1:8089 or failures.jsonl of this run: each line has the time "
-                "and the error",
+                "open the page of link Load at task load.start_load, or failures.jsonl of this "
+                "run: each line has the time and the error",
             ),
             Verdict(True, "load traffic", "locust", f"{session.rate * 15:.0f} requests in 15 s "
                     f"({session.rate:.1f}/s)", "at least 270 (30% of 60/s)", STOPS, ""),
@@ -266,7 +266,7 @@ def _until_the_nodes(tell: Story) -> None:
                   Look.BACKUP)  # fmt: skip
     tell.load_began = tell.t + 3
     with tell.step("start_load", 8.2):
-        tell.record(LoadStarted(session=1, web="http://127.0.0.1:8089"))
+        tell.record(LoadStarted(session=1))
     with tell.step("measure_baseline", 20.1):
         pass
     tell.record(BaselineMeasured(session=1, start=tell.t - 20, end=tell.t, p99=140.0, p50=22.0,

@@ -20,6 +20,9 @@ NO_SYSTEM = {
     "hooks.files.run_directory.runs_folder": "a path, nothing is opened",
     "hooks.files.run_identity.folder_name": "a name, nothing is opened",
     "hooks.files.run_identity.run_folder": "a path, by the names that runs have taken",
+    "hooks.files.run_pages.load_sessions": "a page is served outside of any run",
+    "hooks.files.run_pages.load_text": "a page is served outside of any run",
+    "hooks.files.run_pages.run_page": "a path, nothing is opened",
 }
 """Functions of hooks that anybody may call, each with the reason."""
 

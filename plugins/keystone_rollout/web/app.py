@@ -7,9 +7,15 @@ from pathlib import Path
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, HTMLResponse
 
-from keystone_rollout.hooks.files.run_pages import history_page, rehearsal_page, run_page
+from keystone_rollout.hooks.files.run_pages import (
+    LOAD_PAGE,
+    history_page,
+    rehearsal_page,
+    run_page,
+)
+from keystone_rollout.procedures.load.page import live_page
 
 DAG = "keystone_upgrade"
 """A user who may read this DAG's runs may read the pages of all DAGs here."""
@@ -34,6 +40,13 @@ def make_app() -> FastAPI:
         dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))],
     )
 
+    @app.get(f"/runs/{{run_id}}/{LOAD_PAGE}")
+    def a_load(run_id: str) -> HTMLResponse:
+        page = live_page(run_id)
+        if page is None:
+            raise _missing(f"there is no run {run_id}")
+        return HTMLResponse(page, headers=HEADERS)
+
     @app.get("/runs/{run_id}/{page}")
     def a_run(run_id: str, page: str) -> FileResponse:
         return _answer(run_page(run_id, page), f"run {run_id} has no {page}")
@@ -57,9 +70,13 @@ def make_app() -> FastAPI:
 
 def _answer(path: Path | None, missing: str) -> FileResponse:
     if path is None:
-        raise HTTPException(
-            404,
-            f"{missing}. It is not written yet, or the api-server sees another folder of runs "
-            "than the tasks do. Next: wait for the run's end, or compare ROLLOUT_RUNS of both",
-        )
+        raise _missing(missing)
     return FileResponse(path, headers=HEADERS)
+
+
+def _missing(what: str) -> HTTPException:
+    return HTTPException(
+        404,
+        f"{what}. It is not written yet, or the api-server sees another folder of runs than the "
+        "tasks do. Next: wait for the run's end, or compare ROLLOUT_RUNS of both",
+    )

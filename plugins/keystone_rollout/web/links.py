@@ -1,4 +1,4 @@
-"""Link tasks to the pages about them: Locust's, HAProxy's statistics, the report.
+"""Link tasks to the pages about them: the load's, HAProxy's statistics, the report.
 
 A link appears as soon as its operator calls `show`, not only at the task's end, because people want
 to look while the task runs.
@@ -13,7 +13,7 @@ from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.files.run_pages import history_address, run_page_address
+from keystone_rollout.hooks.files.run_pages import LOAD_PAGE, history_address, run_page_address
 
 
 class ShownLink(BaseOperatorLink):
@@ -30,12 +30,6 @@ class ShownLink(BaseOperatorLink):
         operator.shown_pages = {**getattr(operator, "shown_pages", {}), self.name: address}
         if address:
             context["ti"].xcom_push(key=self.xcom_key, value=address)
-
-
-class LoadLink(ShownLink):
-    """The link to Locust's page, on the machine that runs the tasks."""
-
-    name = "Locust"
 
 
 class StatisticsLink(ShownLink):
@@ -63,6 +57,13 @@ class ReportLink(ShownLink):
         """Make the link appear."""
         address = report_address(str(context["run_id"]), self.page, str(context["ti"].dag_id))
         self.show(operator, context, address)
+
+
+class LoadLink(ReportLink):
+    """The link to the numbers of the run's load, as they are now."""
+
+    name = "Load"
+    page = LOAD_PAGE
 
 
 class PlanLink(ReportLink):

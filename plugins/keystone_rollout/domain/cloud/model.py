@@ -115,12 +115,11 @@ class Doctor(Section):
 
 
 class Load(Section):
-    """The load that proves the upgrade, and the port of its page."""
+    """The load that proves the upgrade."""
 
     profile: LoadProfile = Field(
         default_factory=LoadProfile, description="which actions, how often, by how many clients"
     )
-    web_port: int = Field(8089, ge=1024, le=65535, description="Locust's page, on 127.0.0.1")
     run_time: int = Field(14400, ge=60, description="seconds after which the load ends itself")
     allow_host: str | None = Field(
         None, description="host name outside this machine that the load may go to"

@@ -11,6 +11,7 @@ from keystone_rollout.domain.run.witness import TAKE_UP_AGAIN
 from keystone_rollout.domain.verdict import Verdict
 
 SUBJECT = "locust"
+PAGE = "the page of link Load at task load.start_load"
 STOPS = "the upgrade stops before the next step"
 # A sample is written up to this long after its second began, so a window may lack that much.
 UNWRITTEN_SECONDS = 2.0
@@ -44,7 +45,6 @@ def judge(
     *,
     session: Window,
     rate: float,
-    web: str = "http://127.0.0.1:8089",
 ) -> list[Verdict]:
     """Return one verdict for each question about the load.
 
@@ -55,8 +55,8 @@ def judge(
     """
     return [
         _freshness(session, limits, now),
-        _failures(session, limits, web),
-        _traffic(window, limits, rate, web),
+        _failures(session, limits),
+        _traffic(window, limits, rate),
         _gap(window, limits),
         _latency(window, baseline, limits),
     ]
@@ -144,7 +144,7 @@ def _freshness(session: Window, limits: LoadLimits, now: float) -> Verdict:
     )
 
 
-def _failures(session: Window, limits: LoadLimits, web: str) -> Verdict:
+def _failures(session: Window, limits: LoadLimits) -> Verdict:
     return Verdict(
         witness=WITNESS,
         ok=session.failures <= limits.failure_budget,
@@ -154,7 +154,8 @@ def _failures(session: Window, limits: LoadLimits, web: str) -> Verdict:
         f"{_named_failures(session)}",
         limit=str(limits.failure_budget),
         consequence=STOPS,
-        next_step=f"open {web} or failures.jsonl of this run: each line has the time and the error",
+        next_step=f"open {PAGE}, or failures.jsonl of this run: "
+        "each line has the time and the error",
     )
 
 
@@ -163,7 +164,7 @@ def _named_failures(window: Window) -> str:
     return f" ({named})" if named else ""
 
 
-def _traffic(window: Window, limits: LoadLimits, rate: float, web: str) -> Verdict:
+def _traffic(window: Window, limits: LoadLimits, rate: float) -> Verdict:
     seconds = max(window.seconds - UNWRITTEN_SECONDS, 0.0)
     needed = max(int(rate * limits.min_rate_fraction * seconds), 1)
     if window.requests:
@@ -178,7 +179,7 @@ def _traffic(window: Window, limits: LoadLimits, rate: float, web: str) -> Verdi
         measured=measured,
         limit=f"at least {needed} ({limits.min_rate_fraction:.0%} of {rate:g}/s)",
         consequence=f"no requests is not no errors, so {STOPS}",
-        next_step=f"see at {web} whether Locust still runs and whether Keystone answers",
+        next_step=f"see on {PAGE} whether the load still runs and whether Keystone answers",
     )
 
 

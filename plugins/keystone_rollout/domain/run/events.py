@@ -236,7 +236,6 @@ class LoadStarted(Event):
 
     kind = "load_started"
     session: int
-    web: str
 
 
 @dataclass(frozen=True, kw_only=True)

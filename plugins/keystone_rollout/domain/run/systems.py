@@ -266,8 +266,6 @@ class LoadGenerator(Protocol):
 
     @property
     def directory(self) -> Path: ...
-    @property
-    def web(self) -> str: ...
 
     def start(
         self,
@@ -293,8 +291,6 @@ class Load(Protocol):
     def session(self, folder: Path) -> LoadGenerator:
         """Return the session that writes into a folder, whether it runs or not."""
         ...
-
-    def port_is_free(self) -> bool: ...
 
 
 class Backups(Protocol):

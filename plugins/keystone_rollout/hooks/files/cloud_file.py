@@ -21,6 +21,11 @@ from keystone_rollout.domain.cloud.overrides import OVERRIDES, override
 from keystone_rollout.hooks.files.project import INCLUDE, PROJECT
 
 CLOUDS = INCLUDE / "clouds"
+REMOVED = {
+    "load.web_port": "this key of 0.1.0 is gone: the load listens on no port any more, and its "
+    "numbers are on the page of link Load at task load.start_load. Next: remove this line",
+}
+"""Keys that earlier versions had, and what to do about each."""
 
 
 class CloudFileError(ValueError):
@@ -139,6 +144,8 @@ def _finding(
         if OVERRIDES[name].key == where:
             return f"param {name} of this run: {message} (read {error['input']!r})"
     text = f"{label}:{line}: {where}: {message}"
+    if where in REMOVED:
+        return f"{label}:{line}: {where}: {REMOVED[where]}"
     if error["type"] == "extra_forbidden":
         allowed = ", ".join(_allowed_keys(location[:-1]))
         return f"{label}:{line}: {where}: read unknown key {location[-1]!r}; allowed: {allowed}"

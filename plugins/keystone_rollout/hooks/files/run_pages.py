@@ -15,6 +15,8 @@ PREFIX = "/rollout"
 """Where the pages are mounted in Airflow's api-server."""
 
 HISTORY = "history.html"
+LOAD_PAGE = "load.html"
+"""The one page that is no file: it is made from what the load has written so far."""
 OF_A_RUN = ("report.html", "report.json", "plan.html", "plan.txt", "plan.json")
 OF_A_HISTORY = (HISTORY, "history.json")
 OF_A_REHEARSAL = ("report.html", "report.json")
@@ -41,6 +43,25 @@ def run_page(run_id: str, page: str) -> Path | None:
     return _inside(runs_folder(), folder_name(run_id), page)
 
 
+def load_sessions(run_id: str) -> list[int] | None:
+    """Return the numbers of a run's load sessions, the newest last; None if there is no such run.
+
+    See run_page about names and links.
+    """
+    run = _real(runs_folder(), folder_name(run_id))
+    if run is None or not run.is_dir():
+        return None
+    load = _real(run, "load")
+    names = [path.name for path in load.iterdir()] if load and load.is_dir() else []
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def load_text(run_id: str, session: int, name: str) -> str:
+    """Return what a load session has written into a file so far; empty if it has none."""
+    path = _inside(runs_folder(), folder_name(run_id), "load", str(session), name)
+    return path.read_text(encoding="utf-8", errors="replace") if path else ""
+
+
 def history_page(cloud: str, page: str) -> Path | None:
     """Return the history of a cloud's rehearsals, or None without one; see run_page."""
     if page not in OF_A_HISTORY:
@@ -56,9 +77,15 @@ def rehearsal_page(cloud: str, rehearsal: str, page: str) -> Path | None:
 
 
 def _inside(folder: Path, *names: str) -> Path | None:
+    path = _real(folder, *names)
+    return path if path and path.is_file() else None
+
+
+def _real(folder: Path, *names: str) -> Path | None:
+    """Return what is there and no link, nor below one."""
     path = folder.joinpath(*names)
     try:
         expected = folder.resolve().joinpath(*names)
-        return path if path.is_file() and path.resolve() == expected else None
+        return path if path.exists() and path.resolve() == expected else None
     except OSError:  # a name that is too long for any file
         return None

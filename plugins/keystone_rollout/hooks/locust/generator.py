@@ -5,26 +5,29 @@ Locust is never imported here: its gevent patching would hang the task.
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample, merge, parse_samples
+from keystone_rollout.domain.load.state import (
+    LOADS,
+    STATE_FILE,
+    LoadState,
+    judge_state,
+    parse_state,
+)
 from keystone_rollout.domain.load.verdict import DIED, WITNESS
 from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.project import INCLUDE, PLUGINS
 from keystone_rollout.hooks.locust.process import LoadProcess
 from keystone_rollout.hooks.trust.certificates import peer_of
@@ -32,10 +35,9 @@ from keystone_rollout.hooks.trust.certificates import peer_of
 LOCUSTFILE = INCLUDE / "locust" / "keystone_load.py"
 # The variables that a Python program needs; the rest of the task's environment holds connections.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-ACTIVE_STATES = ("spawning", "running")
 LOG_TAIL_LINES = 8
-PORT_RELEASE_SECONDS = 3.0
-STOP_ANSWER_SECONDS = 6.0
+USERS_STOP_SECONDS = 5
+STOP_SECONDS = 18.0
 INTERRUPT_SECONDS = 4.0
 TERMINATE_SECONDS = 5.0
 KILL_SECONDS = 5.0
@@ -61,21 +63,14 @@ class LoadGeneratorHook:
     """The load's process of one run; its state is in ``directory``, not in this object.
 
     Any process can therefore watch or stop what another one started. ``directory`` holds
-    samples.jsonl, failures.jsonl, ledger.jsonl, locust.log, locust.html and process.json.
+    samples.jsonl, failures.jsonl, ledger.jsonl, state.json, locust.log, locust.html and
+    process.json.
     """
 
-    def __init__(
-        self, directory: Path | str, *, web_host: str = "127.0.0.1", web_port: int = 8089
-    ) -> None:
+    def __init__(self, directory: Path | str, clock: Clock = SYSTEM_CLOCK) -> None:
         self.directory = Path(directory).absolute()
-        self._web = (web_host, web_port)
+        self._clock = clock
         self._child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def web(self) -> str:
-        """Return the address of the web page, that of the running process if there is one."""
-        process = LoadProcess.load(self._process_file)
-        return process.web if process else f"http://{self._web[0]}:{self._web[1]}"
 
     @property
     def report(self) -> Path:
@@ -85,6 +80,10 @@ class LoadGeneratorHook:
     @property
     def _process_file(self) -> Path:
         return self.directory / "process.json"
+
+    @property
+    def _state_file(self) -> Path:
+        return self.directory / STATE_FILE
 
     def start(
         self,
@@ -101,11 +100,12 @@ class LoadGeneratorHook:
         ``allow_host`` names the one host outside this machine that the load may go to; ``tls`` is
         section `tls` of the cloud file.
         """
-        running = LoadProcess.load(self._process_file)
-        if running is not None and running.runs():
+        running = self.process()
+        if running is not None:
             return running
-        self._refuse_taken_port()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A predecessor's last word is not this process's.
+        self._state_file.unlink(missing_ok=True)
         profile_file = self.directory / "profile.json"
         profile_file.write_text(profile.model_dump_json(indent=2) + "\n")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -130,7 +130,7 @@ class LoadGeneratorHook:
                 start_new_session=True,
             )
         try:
-            process = LoadProcess.of(self._child.pid, f"http://{self._web[0]}:{self._web[1]}")
+            process = LoadProcess.of(self._child.pid)
             process.save(self._process_file)
         except BaseException:
             # Nobody could find it again, to stop it.
@@ -147,33 +147,14 @@ class LoadGeneratorHook:
             "--users": str(profile.users),
             "--spawn-rate": str(max(profile.users, 1)),
             "--run-time": f"{run_time_seconds}s",
-            "--stop-timeout": "5",
-            "--web-host": self._web[0],
-            "--web-port": str(self._web[1]),
+            "--stop-timeout": str(USERS_STOP_SECONDS),
             "--html": str(self.report),
-            "--autoquit": "1",
         }
-        command = [sys.executable, "-m", "locust", "--autostart"]
+        # Headless: with a page, whoever reaches the port could start users, or stop them.
+        command = [sys.executable, "-m", "locust", "--headless", "--only-summary"]
         for option, value in options.items():
             command += [option, value]
         return command
-
-    def _refuse_taken_port(self) -> None:
-        # A load that was killed a moment ago holds its port until its last thread is gone.
-        deadline = time.monotonic() + PORT_RELEASE_SECONDS
-        while self._port_is_taken():
-            if time.monotonic() >= deadline:
-                raise LoadGeneratorError(
-                    f"{self._web[0]}:{self._web[1]} is taken: another program listens where "
-                    "Locust's web page shall be. Nothing was started. Stop that program (a load "
-                    "of another run?) or choose another load.web_port in the cloud file"
-                )
-            time.sleep(0.1)
-
-    def _port_is_taken(self) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(2)
-            return probe.connect_ex(self._web) == 0
 
     def wait_until_serving(self, timeout: float = 60.0) -> None:
         """Return once all users run and a request has succeeded.
@@ -181,28 +162,32 @@ class LoadGeneratorHook:
         A process that ends, or takes longer than ``timeout`` seconds, is a LoadGeneratorError
         with the last lines of locust.log.
         """
-        deadline = time.monotonic() + timeout
+        deadline = self._clock.elapsed() + timeout
         while True:
             alive, reason = self.state()
             if alive and merge(self.samples()).last_success is not None:
                 return
-            process = LoadProcess.load(self._process_file)
-            if process is None or not process.runs():
+            if self.process() is None:
                 raise LoadGeneratorError(
                     f"the load did not start: {self.state()[1]}.\n{self._log_tail()}"
                 )
-            if time.monotonic() >= deadline:
+            if self._clock.elapsed() >= deadline:
                 raise LoadGeneratorError(
                     f"the load does not serve after {timeout:g} s: {reason}.\n{self._log_tail()}"
                 )
-            time.sleep(0.2)
+            self._clock.sleep(0.2)
+
+    def process(self) -> LoadProcess | None:
+        """Return the load's process, or None if it has ended; one that hangs has not."""
+        self._reap()
+        process = LoadProcess.load(self._process_file)
+        return process if process is not None and process.runs() else None
 
     def state(self) -> tuple[bool, str]:
         """Return whether the load runs, and how that is known.
 
-        The process must exist, be the one that was started, and say itself that it is loading:
-        a stopped Locust keeps its process and its web page. Its own word may be 2 s old, because
-        Locust caches it for that long.
+        The process must exist, be the one that was started, and have said within the last
+        seconds that it is loading: one that hangs, or has stopped, keeps its process.
         """
         self._reap()
         process = LoadProcess.load(self._process_file)
@@ -210,11 +195,14 @@ class LoadGeneratorHook:
             return False, f"no {self._process_file.name} in {self.directory}: it was never started"
         if not process.runs():
             return False, f"process {process.pid} has ended"
+        loads, words = judge_state(self._own_word(), self._clock.now())
+        return loads, f"process {process.pid} {words}"
+
+    def _own_word(self) -> LoadState | None:
         try:
-            state = self._ask("GET", "/stats/requests", timeout=5)["state"]
-        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-            return False, f"{process.web} does not answer ({type(error).__name__})"
-        return state in ACTIVE_STATES, f"process {process.pid} is {state}"
+            return parse_state(self._state_file.read_text())
+        except FileNotFoundError:
+            return None
 
     def is_alive(self) -> bool:
         """Return whether the load runs."""
@@ -229,7 +217,7 @@ class LoadGeneratorHook:
             witness=WITNESS,
             object="locust",
             measured=reason,
-            limit=" or ".join(ACTIVE_STATES),
+            limit=" or ".join(LOADS),
             consequence="nobody watches the cloud, so the upgrade stops before the next step",
             next_step=f"read {self.directory / 'locust.log'}. {DIED}",
         )
@@ -244,34 +232,29 @@ class LoadGeneratorHook:
         path = self.directory / "failures.jsonl"
         return path.read_text() if path.exists() else ""
 
-    def stop(self, timeout: float = 12.0) -> LoadEnd:
+    def stop(self, timeout: float = STOP_SECONDS) -> LoadEnd:
         """Stop the load and wait for its report; harmless if it has already ended.
 
-        Locust writes the report on SIGINT only, and now and then loses one; so it gets one every
-        few seconds. If none ends it within ``timeout`` seconds, SIGTERM and then SIGKILL go to its
-        process group.
+        Locust writes the report on SIGINT only, which does nothing to a process that has not come
+        to its load yet; so it gets one every few seconds. If none ends it within ``timeout``
+        seconds, SIGTERM and then SIGKILL go to its process group.
         """
         process = LoadProcess.load(self._process_file)
         self._reap()
         if process is None or not process.runs():
             return LoadEnd("had already ended", self._report_or_none(), died=process is not None)
-        try:
-            self._ask("POST", "/stop", timeout=STOP_ANSWER_SECONDS)
-            how = "stopped"
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            how = f"stopped without its web page ({type(error).__name__})"
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        deadline = self._clock.elapsed() + timeout
+        while self._clock.elapsed() < deadline:
             process.interrupt()
-            if process.wait(min(INTERRUPT_SECONDS, timeout), self._reap):
-                return LoadEnd(how, self._report_or_none())
+            if process.wait(min(INTERRUPT_SECONDS, timeout), self._reap, self._clock):
+                return LoadEnd("stopped", self._report_or_none())
         return LoadEnd(self._force(process), self._report_or_none())
 
     def _force(self, process: LoadProcess) -> str:
         signals = ((signal.SIGTERM, TERMINATE_SECONDS), (signal.SIGKILL, KILL_SECONDS))
         for number, seconds in signals:
             process.end_group(number)
-            if process.wait(seconds, self._reap):
+            if process.wait(seconds, self._reap, self._clock):
                 return f"ended by {number.name}: it did not end on SIGINT"
         raise LoadGeneratorError(
             f"process {process.pid} survives SIGKILL (it hangs in the kernel). The load may still "
@@ -284,19 +267,6 @@ class LoadGeneratorHook:
     def _reap(self) -> None:
         if self._child is not None:
             self._child.poll()
-
-    def _ask(self, method: str, path: str, timeout: float) -> dict[str, Any]:
-        address = urlsplit(self.web)
-        # http.client knows no proxies: this address is always on this machine.
-        connection = http.client.HTTPConnection(
-            address.hostname or "127.0.0.1", address.port, timeout=timeout
-        )
-        try:
-            connection.request(method, path)
-            answer: dict[str, Any] = json.loads(connection.getresponse().read())
-            return answer
-        finally:
-            connection.close()
 
     def _log_tail(self) -> str:
         path = self.directory / "locust.log"

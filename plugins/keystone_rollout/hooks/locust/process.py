@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.hooks.files.whole_file import whole_file
 
 
@@ -22,15 +22,14 @@ class LoadProcess:
 
     pid: int
     start_time: int
-    web: str
 
     @classmethod
-    def of(cls, pid: int, web: str) -> LoadProcess:
+    def of(cls, pid: int) -> LoadProcess:
         """Return the identity of a running process; ProcessLookupError if there is none."""
         start_time = _start_time(pid)
         if start_time is None:
             raise ProcessLookupError(f"process {pid} ended at once")
-        return cls(pid=pid, start_time=start_time, web=web)
+        return cls(pid=pid, start_time=start_time)
 
     @classmethod
     def load(cls, path: Path) -> LoadProcess | None:
@@ -39,7 +38,7 @@ class LoadProcess:
             fields = json.loads(path.read_text())
         except FileNotFoundError:
             return None
-        return cls(pid=int(fields["pid"]), start_time=int(fields["start_time"]), web=fields["web"])
+        return cls(pid=int(fields["pid"]), start_time=int(fields["start_time"]))
 
     def save(self, path: Path) -> None:
         """Write the identity so that another process finds it whole or not at all."""
@@ -51,7 +50,7 @@ class LoadProcess:
         return _start_time(self.pid) == self.start_time
 
     def interrupt(self) -> None:
-        """Send SIGINT, on which Locust writes its report."""
+        """Send SIGINT, on which Locust ends its users, then writes its report."""
         if self.runs():
             os.kill(self.pid, signal.SIGINT)
 
@@ -60,16 +59,16 @@ class LoadProcess:
         if self.runs():
             os.killpg(self.pid, number)
 
-    def wait(self, seconds: float, reap: Callable[[], object]) -> bool:
+    def wait(self, seconds: float, reap: Callable[[], object], clock: Clock) -> bool:
         """Return whether the process is gone within ``seconds``.
 
         ``reap`` is called in between: in the process that started it, it collects the exit code.
         """
-        deadline = time.monotonic() + seconds
+        deadline = clock.elapsed() + seconds
         while self.runs():
-            if time.monotonic() >= deadline:
+            if clock.elapsed() >= deadline:
                 return False
-            time.sleep(0.05)
+            clock.sleep(0.05)
             reap()
         return True
 

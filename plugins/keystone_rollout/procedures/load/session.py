@@ -64,11 +64,13 @@ class LoadSession:
     def start(self) -> None:
         """Start a session unless one runs; return once every client is at work."""
         if self.number and not self._stopped() and self.generator.is_alive():
-            log.info("The load of session %d already runs at %s", self.number, self.generator.web)
+            log.info("The load of session %d already runs", self.number)
             return
+        # One that hangs, or whose start was cut off, would send requests beside the new one.
+        self.generator.stop()
         self.number += 1
         self.generator = self._generator(self.number)
-        if not self.run.directory.record(LoadStarted(session=self.number, web=self.generator.web)):
+        if not self.run.directory.record(LoadStarted(session=self.number)):
             raise LoadGeneratorError(
                 f"the load was not started: session {self.number} could not be written into "
                 f"{self.run.directory.path}, so nobody could find it again to stop it. Next: make "
@@ -89,7 +91,7 @@ class LoadSession:
             how = self.generator.stop().how
             self.run.directory.record(LoadStopped(session=self.number, how=how))
             raise
-        log.info("Load session %d runs: %s", self.number, self.generator.web)
+        log.info("Load session %d runs and writes to %s", self.number, self.generator.directory)
 
     def measure_baseline(self, step: str = "") -> list[Verdict]:
         """Measure the cloud for limits.load.baseline_seconds; return the verdicts.
@@ -142,7 +144,7 @@ class LoadSession:
             self.generator.verdict(),
             *judge(
                 window, self.baseline(), self.limits, now, session=session,
-                rate=self.profile.rate, web=self.generator.web,
+                rate=self.profile.rate,
             ),
             *self._seen_before(),
         ]  # fmt: skip

@@ -13,7 +13,7 @@ from keystone_rollout.domain.node.cycle import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.lock import Mark
-from keystone_rollout.domain.run.systems import Balancer, LoadGenerator
+from keystone_rollout.domain.run.systems import Balancer
 from keystone_rollout.domain.schema.state import refused
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.domain.verdict import Verdict
@@ -28,7 +28,6 @@ from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.finding import UNTOUCHED, finding
 from keystone_rollout.procedures.preflight.hop import HopChecks
 from keystone_rollout.procedures.preflight.trust import TrustChecks
-from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.run import RolloutRun
 
 NAMED_AT_MOST = 5
@@ -80,7 +79,6 @@ class PreflightChecks:
         yield "backup", self._backup
         yield "record", partial(self._room, runs_folder())
         yield "temporary files", partial(self._room, Path(tempfile.gettempdir()))
-        yield "load", self._load_port
 
     def _lock(self) -> list[Verdict]:
         self.left_out = self.of.marks.all()
@@ -251,21 +249,3 @@ class PreflightChecks:
                     f"writable, at least {limit >> 20} MiB (limits.free_bytes)",
                     "free space there, or choose another folder with ROLLOUT_RUNS or TMPDIR")
         ]  # fmt: skip
-
-    def _load_port(self) -> list[Verdict]:
-        port = self.cloud.load.web_port
-        free = self.of.load.port_is_free()
-        measured = "free" if free else "occupied"
-        broken = None if free else self._load_of_broken_run()
-        if broken is not None and broken.is_alive():
-            free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
-        return [
-            finding(free, "load page", f"127.0.0.1:{port}", measured,
-                    "free", "end the load of an earlier run, or change load.web_port")
-        ]  # fmt: skip
-
-    def _load_of_broken_run(self) -> LoadGenerator | None:
-        holder = self.lock.holder() if self.lock.break_run else None
-        if holder is None or holder.run_id != self.lock.break_run:
-            return None
-        return InterruptedRun(holder.run_id, holder.token).load()

@@ -133,7 +133,7 @@ class InterruptedRun:
                     "still run where it was started, until its run_time is over"]  # fmt: skip
         done = []
         load = self.load()
-        if load is not None and load.is_alive():
+        if load is not None and load.process() is not None:
             ended = load.stop()
             self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
             done.append(f"its load was {ended.how}")

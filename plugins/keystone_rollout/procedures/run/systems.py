@@ -6,7 +6,6 @@ Nothing is built before it is asked for: a connection that is missing fails the 
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -164,17 +163,12 @@ class RealKeystone:
 class RealLoad:
     """Locust, on this machine."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.web_port = cloud.load.web_port
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
 
     def session(self, folder: Path) -> LoadGeneratorHook:
         """Return the session of a folder."""
-        return LoadGeneratorHook(folder, web_port=self.web_port)
-
-    def port_is_free(self) -> bool:
-        """Tell whether the port of Locust's page is free."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.web_port)) != 0
+        return LoadGeneratorHook(folder, self.clock)
 
 
 class RealBackups(BackupStore):
@@ -318,7 +312,7 @@ class RealSystems:
 
     @cached_property
     def load(self) -> RealLoad:
-        return RealLoad(self.cloud)
+        return RealLoad(self.clock)
 
     @cached_property
     def backups(self) -> RealBackups:

@@ -48,7 +48,8 @@ def test_one_failure_anywhere_in_the_session_exceeds_a_budget_of_none() -> None:
     assert str(found) == (
         "FAILED load failures (locust): measured 1 failed of 6000 requests (create_user 1), "
         "limit 0. Consequence: the upgrade stops before the next step. Next: open "
-        "http://127.0.0.1:8089 or failures.jsonl of this run: each line has the time and the error"
+        "the page of link Load at task load.start_load, or failures.jsonl of this run: each line "
+        "has the time and the error"
     )
 
 

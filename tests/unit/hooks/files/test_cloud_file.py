@@ -79,6 +79,16 @@ def test_an_unknown_key_is_found_at_any_depth() -> None:
     assert "schema" in findings(changed("{reader: r,", "{schema_name: x, reader: r,"))[0]
 
 
+def test_a_key_that_is_gone_says_what_to_do() -> None:
+    assert findings(GOOD + "load:\n  web_port: 8089\n") == [
+        "small.yaml:25: load.web_port: this key of 0.1.0 is gone: the load listens on no port any "
+        "more, and its numbers are on the page of link Load at task load.start_load. "
+        "Next: remove this line"
+    ]
+    (found,) = findings(GOOD + "web_port: 8089\n")
+    assert "read unknown key 'web_port'; allowed: " in found
+
+
 def test_a_missing_node_key_is_named_with_the_nodes_line() -> None:
     assert findings(changed("    url: http://127.0.0.1:5002/v3\n", "")) == [
         "small.yaml:16: nodes.1.url: the key is missing, and it has no default"

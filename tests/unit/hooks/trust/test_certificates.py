@@ -19,7 +19,6 @@ from keystone_rollout.domain.load.samples import merge
 from keystone_rollout.hooks.files.project import PLUGINS
 from keystone_rollout.hooks.locust.generator import LoadGeneratorError, LoadGeneratorHook
 from keystone_rollout.hooks.trust.certificates import load_arguments, peer_of
-from tests.free_port import free_port
 from tests.stand_ins.certificates import Authority
 from tests.stand_ins.in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
 
@@ -34,7 +33,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[LoadGeneratorHook]:
-    hook = LoadGeneratorHook(tmp_path / "load", web_port=free_port())
+    hook = LoadGeneratorHook(tmp_path / "load")
     yield hook
     hook.stop(timeout=10)
 

@@ -171,7 +171,7 @@ def test_a_run_that_is_ended_takes_its_load_with_it(
     children = [subprocess.Popen(program, start_new_session=True) for _ in range(2)]
     try:
         run.airflow.process = children[0]
-        LoadProcess.of(children[1].pid, "http://127.0.0.1:9").save(session / "process.json")
+        LoadProcess.of(children[1].pid).save(session / "process.json")
         rehearsals.end(run)
         assert children[0].wait(10) == -signal.SIGKILL
         assert children[1].wait(30) == -signal.SIGINT

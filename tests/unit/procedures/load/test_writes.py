@@ -37,7 +37,7 @@ def run_with_one_user(keystone: InMemoryKeystone, folder: Path, *, clean_up: boo
     cloud = load_cloud("lab")
     load = cloud.load.model_copy(update={"clean_up": clean_up})
     run = RolloutRun(cloud.model_copy(update={"load": load}), RunDirectory(RUN, folder), "check")
-    run.directory.record(LoadStarted(session=1, web=""))
+    run.directory.record(LoadStarted(session=1))
     name = f"{load.profile.for_run(f'{run.directory.identity().token}/1').name_prefix}-ab12cd-1"
     keystone.state.users["u1"] = {
         "name": name, "password": derive_password(ADMIN_PASSWORD, name, 0)

@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> RolloutRun:
 
 
 def record_session(run: RolloutRun, number: int, failures: int) -> None:
-    run.directory.record(LoadStarted(session=number, web="http://127.0.0.1:8089"))
+    run.directory.record(LoadStarted(session=number))
     folder = run.directory.load / str(number)
     folder.mkdir(parents=True)
     lines = [

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.run.events import Reported, StepChanged, StepState
+from keystone_rollout.domain.run.events import LoadStopped, Reported, StepChanged, StepState
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory, rehearsals_folder
+from keystone_rollout.hooks.locust.process import LoadProcess
 from keystone_rollout.procedures.run.end import InterruptedRun, remove_leftovers
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -49,6 +52,19 @@ def test_a_load_that_has_ended_is_not_stopped_again(runs: Path) -> None:
     assert InterruptedRun(RUN).clean_up() == [
         f"its report was written: {dead.path / 'report.html'}"
     ]
+
+
+def test_its_load_is_stopped_even_if_it_hangs(runs: Path) -> None:
+    """It might wake up, and would send requests until its run_time is over."""
+    dead = RunDirectory(RUN)
+    (dead.load / "1").mkdir(parents=True)
+    program = ["env", "--default-signal=INT", "sleep", "60"]
+    with subprocess.Popen(program, start_new_session=True) as silent:
+        LoadProcess.of(silent.pid).save(dead.load / "1" / "process.json")
+        done = InterruptedRun(RUN).clean_up()
+        assert silent.wait(10) == -signal.SIGINT
+    assert done[0] == "its load was stopped"
+    assert [event.session for event in dead.events(LoadStopped)] == [1]
 
 
 def test_a_run_of_another_machine_is_said_to_have_left_nothing_here(runs: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_verdict_stands_first() -> None:
 def test_a_red_run_says_why_and_what_to_do() -> None:
     text = Page(example.page(example.failed())).text
     why = text[text.index("Why it failed") : text.index("The run")]
-    for label in ("Measured", "Limit 0", "Consequence", "Next step open http://127.0.0.1:8089"):
+    for label in ("Measured", "Limit 0", "Consequence", "Next step open the page of link Load"):
         assert label in why
     assert "keystone-2 is rolled back to 12.0.3, ready and UP" in why
     assert "Red tasks: load.watch_load, nodes.upgrade_node, nodes.verify_nodes" in why

@@ -55,7 +55,8 @@ def test_a_halt_gives_the_verdicts_own_words_and_what_to_do() -> None:
     assert lines[3] == (
         "1. FAILED load failures (locust): measured 13 failed of 6815 requests (validate_token "
         "13), limit 0. Consequence: the upgrade stops before the next step. Next: open "
-        "http://127.0.0.1:8089 or failures.jsonl of this run: each line has the time and the error"
+        "the page of link Load at task load.start_load, or failures.jsonl of this run: each line "
+        "has the time and the error"
     )
     assert lines[4].startswith("2. keystone-2: keystone-2 could not be taken to 13.0.4")
     assert lines[4].endswith("Remove the cause, then clear this task")

@@ -172,7 +172,9 @@ def test_reasons_are_violated_checks_and_what_steps_said() -> None:
     assert (load["title"], load["limit"], load["times"], load["gates"]) == (
         "load failures", "0", 3, "watch",
     )  # fmt: skip
-    assert load["next_step"].startswith("open http://127.0.0.1:8089 or failures.jsonl")
+    assert load["next_step"].startswith(
+        "open the page of link Load at task load.start_load, or failures.jsonl"
+    )
     assert (step["title"], step["object"]) == ("keystone-2", "step")
     assert step["text"].startswith("keystone-2 could not be taken to 13.0.4")
 
