@@ -17,7 +17,8 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
     """Return one verdict for each session that was not checked yet.
 
     The objects of a session are removed once all of them were found, unless load.clean_up is off; a
-    session with a missing write keeps its users, so that somebody can look.
+    session with a missing write keeps its users, so that somebody can look, and one whose check
+    could not be recorded keeps them for the check that follows.
     """
     session = LoadSession(run)
     checked = {event.session for event in run.directory.events(WritesChecked)}
@@ -28,12 +29,12 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
         writes = run.keystone.writes(run.keystone.account())
         found = writes.check(generator.directory / "ledger.jsonl")
         verdict = found.verdict()
-        run.directory.record(WritesChecked(session=number, **asdict(found)))
+        recorded = run.directory.record(WritesChecked(session=number, **asdict(found)))
         verdicts.append(verdict)
         if note := found.note():
             log.warning(note)
             run.directory.record(Noted(text=note))
-        if verdict.ok and run.cloud.load.clean_up:
+        if verdict.ok and recorded and run.cloud.load.clean_up:
             prefix = session.name_prefixes()[number - 1]
             log.info("Removed what the load made as %s-...: %s", prefix, writes.remove(prefix))
     return verdicts

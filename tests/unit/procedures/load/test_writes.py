@@ -65,3 +65,14 @@ def test_a_lost_write_keeps_the_loads_users_anyway(
     verdicts = check_writes(run)
     assert [verdict.ok for verdict in verdicts] == [False]
     assert "u1" in keystone.state.users
+
+
+def test_a_check_that_could_not_be_recorded_can_be_made_again(
+    keystone: InMemoryKeystone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_with_one_user(keystone, tmp_path, clean_up=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "record", lambda *_: False)
+        assert [verdict.ok for verdict in check_writes(run)] == [True]
+    assert [verdict.ok for verdict in check_writes(run)] == [True]
+    assert sorted(keystone.state.users) == ["admin"]

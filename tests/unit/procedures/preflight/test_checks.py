@@ -78,10 +78,14 @@ def test_the_record_and_temporary_files_need_room(
     assert asked == [tmp_path / "runs", Path(tempfile.gettempdir())]
 
 
-def test_a_folder_that_takes_no_file_is_a_finding(tmp_path: Path) -> None:
-    (verdict,) = preflight("13.0.4", tmp_path)._room(Path("/proc"))
+def test_a_folder_that_takes_no_file_is_a_finding_however_much_room_it_has(tmp_path: Path) -> None:
+    disk = SimpleNamespace(
+        free_bytes=lambda folder: 1 << 40, not_writable=lambda folder: "Read-only file system"
+    )
+    (verdict,) = preflight("13.0.4", tmp_path, disk=disk)._room(tmp_path)
     assert not verdict.ok
-    assert verdict.measured.startswith("not writable: ")
+    assert verdict.measured == "not writable: Read-only file system"
+    assert preflight("13.0.4", tmp_path).of.disk.not_writable(Path("/proc"))
 
 
 def test_enough_room_is_enough(tmp_path: Path) -> None:
