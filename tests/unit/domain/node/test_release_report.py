@@ -145,7 +145,8 @@ PROGRAMS = {
     "dpkg-query": "cat version",
     "rpm": 'case "$3" in *RELEASE*) cat version inode installed ;; '
     '*) echo "$(cat version) $(cat installed)" ;; esac',
-    "stat": 'case "$3" in *.list) echo "$(cat installed).$(cat inode)" ;; *) cat started ;; esac',
+    "stat": 'case "$2 $3" in %Z.%i*.list) echo "$(cat installed).$(cat inode)" ;; '
+    "*.list) cat installed ;; *) cat started ;; esac",
     "ps": 'kill -0 "$4" 2>/dev/null && echo "  $(( $(cat clock) - $(cat started) ))"',
     "service": 'exec systemctl "$2" "$1"',
     "systemctl": """case $1 in
@@ -288,6 +289,12 @@ def test_a_restart_by_somebody_else_is_certain_as_long_as_the_packages_are_noted
     node.by_hand("stop", "start")
     found = node.report()
     assert (found.serves(OLD), found.certain) == (True, False)
+
+
+def test_other_packages_of_the_same_version_and_second_are_other_packages(node: Node) -> None:
+    node.replace(NEW)
+    node.install(NEW)
+    assert node.report().stale
 
 
 def test_a_service_that_step_stop_did_not_stop_is_not_noted_as_new(node: Node) -> None:
