@@ -79,6 +79,18 @@ def test_only_a_silent_lock_is_broken_and_only_by_name(cloud: Cloud) -> None:
     assert (holder.run_id, holder.silent_seconds) == ("two", 0)
 
 
+def test_a_dead_lock_is_broken_although_the_databases_clock_was_set_back(cloud: Cloud) -> None:
+    UpgradeLock(cloud, "dead").take()
+    age(-59)
+    assert not UpgradeLock(cloud, "two", break_run="dead").take()[0].ok, "it may be alive"
+    age(-10)
+    holder = UpgradeLock(cloud, "two").holder()
+    assert holder is not None
+    assert -69 <= holder.silent_seconds <= -65
+    assert not UpgradeLock(cloud, "two").take()[0].ok
+    assert UpgradeLock(cloud, "two", break_run="dead").take()[0].ok
+
+
 def test_a_heartbeat_keeps_the_lock(cloud: Cloud) -> None:
     lock = UpgradeLock(cloud, "one")
     lock.take()
