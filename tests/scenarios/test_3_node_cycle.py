@@ -325,6 +325,7 @@ FAULTS = [
         Ends.GOES_ON,
         moments.node("keystone-2", "stopped"),
         haproxy_is_reloaded,
+        cloud=SERVICE_BREAKS,
         afterwards=noted("keystone-2", "was restarted, which made keystone-2 ready"),
     ),
     Fault(
