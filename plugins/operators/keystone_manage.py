@@ -61,7 +61,8 @@ class KeystoneManageOperator(DockerOperator):
     def wait_for_earlier(self, run: RolloutRun) -> None:
         """Wait for the container of an earlier attempt, so that nothing runs beside it."""
         try:
-            self.log.info(run.engine.container.wait_for_earlier())
+            with run.kept_alive():
+                self.log.info(run.engine.container.wait_for_earlier())
         except PhaseContainerError as error:
             with run.step("settle_earlier_container"):  # the report says why by its failed steps
                 raise AirflowFailException(str(error)) from error

@@ -9,7 +9,8 @@ from airflow.providers.ssh.operators.ssh import SSHOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.node.cycle import CycleFailed, Machine, TakenOver, parse_release_report
+from keystone_rollout.domain.node.cycle import CycleFailed, Machine, TakenOver
+from keystone_rollout.domain.node.release_report import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.node.turn import Decision, Turn, decide_turn, tasks_before
 from keystone_rollout.domain.releases.identity import same_build

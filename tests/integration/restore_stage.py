@@ -20,7 +20,7 @@ from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
-from keystone_rollout.domain.node.cycle import NodeReport, RunningRelease
+from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.recovery.restore import restore_section
 from keystone_rollout.domain.run.events import RestoreChanged

@@ -101,6 +101,18 @@ def test_another_run_of_the_same_id_is_another_run(cloud: Cloud) -> None:
     assert not first.judge().ok
 
 
+def test_a_dead_lock_is_broken_although_the_databases_clock_was_set_back(cloud: Cloud) -> None:
+    lock(cloud, "dead").take()
+    age(-59)
+    assert not lock(cloud, "two", break_run="dead").take()[0].ok, "it may be alive"
+    age(-10)
+    holder = lock(cloud, "two").holder()
+    assert holder is not None
+    assert -69 <= holder.silent_seconds <= -65
+    assert not lock(cloud, "two").take()[0].ok
+    assert lock(cloud, "two", break_run="dead").take()[0].ok
+
+
 OLD = """CREATE TABLE keystone_rollout.upgrade_lock (
   cloud VARCHAR(64) NOT NULL PRIMARY KEY,
   run_id VARCHAR(250) NOT NULL,

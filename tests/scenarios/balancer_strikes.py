@@ -63,6 +63,34 @@ def session_that_does_not_end(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def next_server_is_taken_out(scene: Scene) -> Iterator[None]:
+    """Set keystone-3, which comes next, to maint, as somebody who repairs that machine would."""
+    server = f"{BACKEND}/{node(3).name}"
+    balancer.command(f"set server {server} state maint")
+    try:
+        yield
+    finally:
+        balancer.command(f"set server {server} state ready")
+        wait_for("the server serves again", lambda: serves(3), SERVE_SECONDS)
+
+
+@contextmanager
+def stopped_server_is_set_ready(scene: Scene) -> Iterator[None]:
+    """Set keystone-1 ready while its service is stopped, as somebody who sees it out might."""
+    balancer.command(f"set server {BACKEND}/{node(1).name} state ready")
+    scene.until(moments.node(node(1).name, "started"), 60)
+    yield
+
+
+@contextmanager
+def haproxy_is_reloaded(scene: Scene) -> Iterator[None]:
+    """Let HAProxy's master make a new worker while keystone-2 is stopped: it forgets its states."""
+    scene.client.containers.get(f"{PROJECT}-haproxy").kill("SIGUSR2")
+    scene.until(moments.node(node(2).name, "started"), 60)
+    yield
+
+
+@contextmanager
 def unknown_node_runs(preparation: Preparation) -> Iterator[None]:
     """Run a fourth node of the old release, which no cloud file and no HAProxy knows."""
     template = preparation.client.containers.get(node(2).container)

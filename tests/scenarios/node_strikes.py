@@ -154,6 +154,21 @@ def requests_fail_between_two_nodes(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def package_replaced_without_a_restart(scene: Scene) -> Iterator[None]:
+    """Put the target's package on keystone-3, whose service was started with a clock ahead.
+
+    A container has no clock of its own, so the date of the start is what such a clock leaves.
+    """
+    new = f"/var/cache/apt/archives/keystone_{TARGET}-1_*.deb"
+    on_node(
+        scene.client,
+        3,
+        f"dpkg -i --force-confold {new}\nsleep 1\ntouch -c /run/keystone/keystone.pid",
+    )
+    yield
+
+
+@contextmanager
 def nodes_hang(scene: Scene) -> Iterator[None]:
     """Pause the two nodes that serve, for less than a health check waits.
 

@@ -1,12 +1,13 @@
 """Faults of the database, of single nodes, of the load balancer and of the load.
 
 Each stops the upgrade, and the next run goes on from there. Between them the nodes are upgraded
-one by one; at the end all of them go back under load.
+one by one; then all of them go back under load. Last, somebody handles servers and packages while
+an upgrade goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -16,7 +17,10 @@ from tests.scenarios import lab_state, moments
 from tests.scenarios.balancer_strikes import (
     haproxy_gone_after_drain,
     haproxy_gone_before_drain,
+    haproxy_is_reloaded,
+    next_server_is_taken_out,
     session_that_does_not_end,
+    stopped_server_is_set_ready,
     unknown_node_runs,
     unknown_server_and_old_node,
 )
@@ -37,6 +41,7 @@ from tests.scenarios.node_strikes import (
     node_dies_between_stop_and_start,
     nodes_hang,
     other_keys,
+    package_replaced_without_a_restart,
     repository_is_back,
     repository_unreachable,
     requests_fail_between_two_nodes,
@@ -49,6 +54,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 START = lab_state.reset_all
 STAGED = moments.step("doctor")
 """From here on packages and configuration are on all nodes, and nothing was changed yet."""
+
+SERVICE_BREAKS = {"limits": {"load": {"failure_budget": 5000}}}
+"""For a run that has to go on although the fault costs requests by itself."""
 
 BEFORE_STAGING = moments.recorded("baseline")
 BACK = "keystone-1 is rolled back to 12.0.3, ready and UP"
@@ -111,6 +119,39 @@ def all_at_source(scene: Scene) -> Iterable[str]:
         if state.running != SOURCE:
             yield f"{state.node.name} runs {state.running or 'nothing'}, not {SOURCE}"
     yield from all_serve(scene)
+
+
+def all_at_target(scene: Scene) -> Iterable[str]:
+    """Return a finding for each node whose process was not started from the target release."""
+    for state in nodes.read_states(scene.client):
+        if state.running != TARGET:
+            yield f"{state.node.name} runs {state.running or 'nothing'}, not {TARGET}"
+
+
+def noted(node: str, words: str) -> Callable[[Scene], Iterable[str]]:
+    """Return a question that finds fault unless a node's cycle has noted these words."""
+
+    def question(scene: Scene) -> Iterable[str]:
+        notes = [
+            event["text"]
+            for event in scene.run.events()
+            if event["kind"] == "node" and event["node"] == node and event["state"] == "note"
+        ]
+        if not any(words in text for text in notes):
+            yield f"no note of {node} says {words!r}, but {notes or 'none'}"
+
+    return question
+
+
+def left_to_the_person(scene: Scene) -> Iterable[str]:
+    """Return a finding where keystone-3 was touched although a person had taken it out."""
+    if "drain" in moments.node_states(scene.run.events(), "keystone-3"):
+        yield "keystone-3 was drained although a person had taken it out"
+    for state, wanted in zip(
+        nodes.read_states(scene.client), (TARGET, TARGET, SOURCE), strict=True
+    ):
+        if state.running != wanted:
+            yield f"{state.node.name} runs {state.running or 'nothing'}, not {wanted}"
 
 
 def some_node_is_upgraded() -> Iterable[str]:
@@ -270,6 +311,43 @@ FAULTS = [
         dag="keystone_rollback",
         needs=some_node_is_upgraded,
         afterwards=all_at_source,
+    ),
+    Fault(
+        "32",
+        "keystone-1 set ready by hand while it is stopped",
+        Ends.GOES_ON,
+        moments.node("keystone-1", "stopped"),
+        stopped_server_is_set_ready,
+        cloud=SERVICE_BREAKS,
+        afterwards=noted("keystone-1", "was set to ready on haproxy by hand"),
+    ),
+    Fault(
+        "33",
+        "HAProxy reloaded while keystone-2 is stopped",
+        Ends.GOES_ON,
+        moments.node("keystone-2", "stopped"),
+        haproxy_is_reloaded,
+        cloud=SERVICE_BREAKS,
+        afterwards=noted("keystone-2", "was restarted, which made keystone-2 ready"),
+    ),
+    Fault(
+        "34",
+        "the next server set to maint by hand",
+        moment=moments.node("keystone-2", "up"),
+        strike=next_server_is_taken_out,
+        says=("keystone-3 was taken out by hand, no upgrade did",),
+        breaks_service=True,
+        afterwards=left_to_the_person,
+    ),
+    Fault(
+        "35",
+        "keystone-3's package replaced without a restart, its start dated by a clock ahead",
+        Ends.GREEN,
+        STAGED,
+        package_replaced_without_a_restart,
+        cloud=SERVICE_BREAKS,
+        breaks_service=True,
+        afterwards=all_at_target,
     ),
 ]
 

@@ -50,6 +50,18 @@ class Balancer:
     """Acknowledge `set server` without doing it."""
     commands: list[str] = field(default_factory=list)
     port: int = 0
+    pid: int = 8
+    started: int = 1_700_000_000
+    tells_start: bool = True
+    """Whether `show info` has Start_time_sec; old releases have not."""
+    uptime: int = 100
+
+    def restart(self) -> None:
+        """Forget what was set, as a new process does; in a container its id is the same."""
+        self.started += self.uptime
+        self.uptime = 0
+        for server in self.servers.values():
+            server.admin = 0
 
     def answer(self, command: str) -> str:
         """Return what HAProxy prints for one command, without the closing empty line."""
@@ -59,6 +71,10 @@ class Balancer:
             return self._state(words[3] if len(words) > 3 else None)
         if words == ["show", "stat"]:
             return self._stat()
+        if words == ["show", "info"]:
+            self.uptime += 1
+            start = f"Start_time_sec: {self.started}\n" if self.tells_start else ""
+            return f"Name: HAProxy\nPid: {self.pid}\nUptime_sec: {self.uptime}\n{start}"
         if words == ["show", "cli", "level"]:
             return f"{self.level}\n"
         if words[:2] == ["set", "server"]:

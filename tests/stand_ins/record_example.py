@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 from keystone_rollout.domain.load.samples import Sample, merge, response_time_bucket
-from keystone_rollout.domain.node.cycle import NodeReport, NodeState, RunningRelease
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.run.events import (
     BackupTaken,
     BaselineMeasured,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from keystone_rollout.hooks.database.sql import sql
 from tests.structure.source import PACKAGE, PLUGINS, imported, modules, tree
 
 CLOCK = f"{PACKAGE}.hooks.clock.system"
@@ -34,6 +36,16 @@ def test_only_the_system_clock_asks_for_the_time() -> None:
         if path.is_relative_to(PLUGINS) and list(readings(tree(path)))
     }
     assert found == {CLOCK}
+
+
+@pytest.mark.parametrize("name", ["select_upgrade_lock", "break_upgrade_lock"])
+def test_the_age_of_a_heartbeat_is_a_difference_of_epochs(name: str) -> None:
+    """Local times would be an hour wrong where summer time ends, and end a run that lives."""
+    epochs = r"CAST\(UNIX_TIMESTAMP\(\) AS SIGNED\)\s+- "
+    epochs += r"CAST\(UNIX_TIMESTAMP\((\w+\.)?heartbeat\) AS SIGNED\)"
+    text = sql(name)
+    assert re.search(epochs, text)
+    assert not re.search("TIMESTAMPDIFF|INTERVAL", text)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.recovery.restore import downtime_in_words, judge_caches, judge_versions
 from keystone_rollout.procedures.restore.outage import OutageFailed
 from keystone_rollout.procedures.restore.session import RestoreSession
@@ -47,6 +48,14 @@ class StopKeystoneOperator(RestoreOperator):
         if not names:
             self.log.info("Every node serves %s already, and the schema stays", run.cloud.source)
             return []
+        by_hand = session.taken_out_by_hand(names)
+        if by_hand:
+            raise AirflowFailException(
+                f"no server was taken out, because a person has taken out some: measured "
+                f"{'; '.join(by_hand)}; limit every server ready, or out by an upgrade. A restore "
+                "sets all of them ready at its end. Next: set them ready by hand, then clear this "
+                "task; one whose node is broken gets no requests, its health check fails"
+            )
         restore = session.begin()
         if not session.record(began=restore.began, replaced=restore.replaced):
             raise AirflowFailException(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,11 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.releases import image_checks
 from keystone_rollout.domain.releases.image_checks import ImageCheck, Meaning
 from keystone_rollout.domain.run.events import FindingsAccepted, StepChanged, StepState
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
 from operators import keystone_manage
 from operators.keystone_manage import ImageCheckOperator
+from tests.stand_ins.systems import run_with
 
 POLICY = ImageCheck(
     name="policy",
@@ -84,3 +87,16 @@ def test_doctor_is_the_first_row(gates: list[str]) -> None:
     with pytest.raises(AirflowFailException, match=r"doctor: exit status 1 .*, 1 symptom"):
         run_check(1, "WARNING: `keystone.conf [DEFAULT] debug` is enabled.", name="doctor")
     assert gates == ["before doctor"]
+
+
+def test_the_lock_is_kept_alive_while_an_earlier_container_works(tmp_path: Path) -> None:
+    beating: list[bool] = []
+
+    def wait() -> str:
+        beating.append("heartbeat" in {thread.name for thread in threading.enumerate()})
+        return "no earlier container"
+
+    engine = SimpleNamespace(container=SimpleNamespace(wait_for_earlier=wait))
+    run = run_with(load_cloud("lab"), tmp_path, engine=engine)
+    ImageCheckOperator(task_id="doctor", check="doctor").wait_for_earlier(run)
+    assert beating == [True]

@@ -8,67 +8,15 @@ left the rotation, the node is rolled back and returned.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from keystone_rollout.domain.node.release_report import RunningRelease, parse_release_report
 from keystone_rollout.domain.node.steps import Step
-from keystone_rollout.domain.releases.identity import same_build
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunningRelease:
-    """The release that a node has installed, and whether the running service is that release."""
-
-    installed: str
-    running: bool
-    stale: bool = False
-
-    def serves(self, release: str) -> bool:
-        """Tell whether the service runs, and runs this release."""
-        return self.running and not self.stale and same_build(release, self.installed)
-
-    def __str__(self) -> str:
-        if not self.running:
-            return f"{self.installed} installed, service stopped"
-        if self.stale:
-            return f"{self.installed} installed, service still runs what was there before"
-        return f"{self.installed} running"
-
-
-def parse_release_report(text: str) -> RunningRelease:
-    """Read what step `report_release` printed; ValueError quotes anything else."""
-    match = re.fullmatch(r"\s*(\S+)\s+(\d+)\s+(\d+|stopped)\s*", text)
-    if match is None:
-        raise ValueError(f"report_release printed {text.strip()!r}; expected: version epoch epoch")
-    version, installed, started = match.groups()
-    if started == "stopped":
-        return RunningRelease(version, running=False)
-    return RunningRelease(version, running=True, stale=int(started) < int(installed))
-
-
-@dataclass(frozen=True)
-class NodeReport:
-    """A node's report about its release, or why there is none."""
-
-    release: RunningRelease | None = None
-    problem: str = ""
-
-    @property
-    def installed(self) -> str:
-        """Return the installed release; empty if it is not known."""
-        return self.release.installed if self.release else ""
-
-    def serves(self, release: str) -> bool:
-        """Tell whether the node is known to run this release."""
-        return self.release is not None and self.release.serves(release)
-
-    def __str__(self) -> str:
-        return str(self.release) if self.release else f"unknown: {self.problem}"
 
 
 class NodeState(StrEnum):
@@ -93,10 +41,13 @@ class NodeState(StrEnum):
 class Rotation(Protocol):
     """The load balancers, in each of which a server is taken out and returned."""
 
+    def taken_out(self, server: str) -> str: ...
     def check_capacity(self, server: str) -> None: ...
+    def lacking_capacity(self, server: str) -> str: ...
     def drain(self, server: str) -> None: ...
     def wait_no_sessions(self, server: str) -> None: ...
     def maint(self, server: str) -> None: ...
+    def keep_out(self, server: str) -> list[str]: ...
     def ready(self, server: str) -> None: ...
     def wait_up(self, server: str) -> None: ...
     def is_serving(self, server: str) -> bool: ...
@@ -116,6 +67,10 @@ class Prover(Protocol):
 
 class CycleFailed(Exception):
     """Why a node is not on the target release, and in which state it was left."""
+
+
+class SetByHand(Exception):
+    """A person's decision about a server, with its words; it is not overridden."""
 
 
 class TakenOver(Exception):
@@ -139,6 +94,10 @@ class NodeCycle:
     machine: Machine
     prover: Prover
     note: Callable[[NodeState, str], None]
+    certain: bool = True
+    """Whether a node is done only if more than file dates says that it runs the target."""
+    marked: Callable[[], bool] = lambda: False
+    """Tells, once the node was looked at, whether an upgrade has marked the server as out."""
     proof: str = field(default="", init=False)
     _may_serve: bool = field(default=True, init=False)
     """Whether a balancer may send requests to the server: until maint, and from ready on."""
@@ -151,6 +110,7 @@ class NodeCycle:
         if self._already_done():
             return False
         self._check_kept()
+        self._check_untouched()
         self.rotation.check_capacity(self.server)
         self._leave_rotation()
         try:
@@ -159,6 +119,9 @@ class NodeCycle:
             self._enter_rotation()
         except TakenOver:
             raise
+        except SetByHand as error:
+            done = f"{self.node} runs {self.target}, and is proven"
+            raise CycleFailed(self._stay_out(done, error)) from error
         except BaseException as error:  # also an interrupt: it must not leave the node out
             raise CycleFailed(self._roll_back_after(error)) from error
         return True
@@ -179,12 +142,17 @@ class NodeCycle:
                 return f"{self.node} was whole ({report}) and is ready and UP again"
         except TakenOver:
             raise
+        except SetByHand as error:
+            raise CycleFailed(self._stay_out(f"{self.node} is whole", error)) from error
         except Exception as error:
             self._tell(NodeState.GOING_BACK, f"{error}")
         try:
             self._roll_back()
         except TakenOver:
             raise
+        except SetByHand as error:
+            done = f"{self.node} is rolled back to {self.source}"
+            raise CycleFailed(self._stay_out(done, error)) from error
         except Exception as error:
             raise CycleFailed(
                 f"{self.node}, which an interrupted run took out of rotation, cannot be rolled "
@@ -208,7 +176,8 @@ class NodeCycle:
     def _already_done(self) -> bool:
         report = self._report()
         self._tell(NodeState.FOUND, str(report))
-        if not report.serves(self.target) or not self.rotation.is_serving(self.server):
+        serves = report.serves_for_certain if self.certain else report.serves
+        if not serves(self.target) or not self.rotation.is_serving(self.server):
             return False
         self.proof = self.prover.prove()
         self._tell(NodeState.DONE, f"already serves {self.target}; {self.proof}")
@@ -226,16 +195,29 @@ class NodeCycle:
                     "upgrade does), and find out who removed it"
                 )
 
+    def _check_untouched(self) -> None:
+        """Refuse to go on with a server that somebody else has taken out."""
+        found = "" if self.marked() else self.rotation.taken_out(self.server)
+        if found:
+            raise SetByHand(
+                f"{self.server} was taken out by hand, no upgrade did: measured {found}, limit "
+                f"ready. It stays so: {self.node} is not taken to {self.target}, and nothing that "
+                "needs all nodes begins. Next: ask who took it out, set server "
+                f"{self.server} ready when it may serve, then clear this task"
+            )
+
     def _leave_rotation(self) -> None:
         try:
             self.note(NodeState.DRAIN, "no new requests")
             self.rotation.drain(self.server)
             self.rotation.wait_no_sessions(self.server)
-            # Another server may have died meanwhile; this one still serves.
-            self.rotation.check_capacity(self.server)
+            if self._still_out():
+                self.rotation.wait_no_sessions(self.server)
             self.rotation.maint(self.server)
             self._may_serve = False
             self._tell(NodeState.MAINT, "0 sessions, out of rotation")
+            # Another server may have died meanwhile; nothing was stopped, so this one can return.
+            self.rotation.check_capacity(self.server)
         except TakenOver:
             raise
         except BaseException as error:
@@ -247,6 +229,8 @@ class NodeCycle:
             self._enter_rotation()
         except TakenOver:
             raise
+        except SetByHand as error:
+            return self._stay_out("Nothing was stopped", error)
         except Exception as error:
             return (
                 f"{reason}. {self.node} was NOT returned to rotation ({error}), though nothing "
@@ -255,21 +239,49 @@ class NodeCycle:
             )
         return f"{reason}. {self.node} is ready and UP again, nothing was stopped. Clear this task"
 
+    def _stay_out(self, done: str, error: SetByHand) -> str:
+        """Leave the server to the person who took it out: no later run returns it."""
+        self._tell(NodeState.OUT, f"{error}")
+        return (
+            f"{error}. {done}; limit: server {self.server} as the upgrade left it. It stays OUT of "
+            f"rotation as that person wants it. Next: set server {self.server} ready by hand when "
+            "it may serve, then clear this task"
+        )
+
+    def _still_out(self) -> list[str]:
+        """Have the server out of rotation still; note and return in words what was not so."""
+        found = self.rotation.keep_out(self.server)
+        for text in found:
+            self._tell(NodeState.NOTE, text)
+        return found
+
+    def _note_capacity(self) -> None:
+        lacking = self.rotation.lacking_capacity(self.server)
+        if lacking:
+            self._tell(
+                NodeState.NOTE,
+                f"too few servers serve while {self.node} is out, on {lacking}. It is started all "
+                "the same: nothing else gives capacity back sooner",
+            )
+
     def _replace(self, release: str) -> None:
+        self._still_out()
         self.machine.run(Step.STOP, release)
         self._tell(NodeState.STOPPED, "service stopped")
         self.machine.run(Step.ENABLE_REPOSITORY, release)
         self.machine.run(Step.INSTALL, release)
         self.machine.run(Step.CONFIGURE, release)
         self._tell(NodeState.INSTALLED, release)
+        self._still_out()
+        self._note_capacity()
         self.machine.run(Step.START, release)
         self._tell(NodeState.STARTED, release)
 
     def _prove(self, release: str) -> None:
         self.proof = self.prover.prove()
         report = self._report()
-        if not report.serves(release):
-            raise CycleFailed(f"{self.node} reports {report}; expected {release} running")
+        if not report.serves_for_certain(release):
+            raise CycleFailed(f"{self.node} reports {report.in_full}; expected {release} running")
         self._tell(NodeState.PROVED, self.proof)
 
     def _enter_rotation(self) -> None:
@@ -293,6 +305,8 @@ class NodeCycle:
             self._roll_back()
         except TakenOver:
             raise
+        except SetByHand as error:
+            return self._stay_out(f"{failed}. {self.node} is rolled back to {self.source}", error)
         except Exception as error:
             return (
                 f"{failed}. Rolling back to {self.source} failed too ({error}): {self.node} is OUT "

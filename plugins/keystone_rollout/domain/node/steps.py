@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from keystone_rollout.domain.node.kinds.presets import PRESETS
 from keystone_rollout.domain.node.privileges import privilege_problem, unlisted_commands
+from keystone_rollout.domain.node.release_report import noting, with_note
 from keystone_rollout.domain.releases.identity import Identity, parse_identity
 from keystone_rollout.domain.section import Section
 
@@ -157,6 +158,17 @@ def render(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str])
     """
     template = steps.override.get(step, PRESETS[steps.preset].steps[step.value])
     return _template(template).render(_context(steps, release, facts)).strip()
+
+
+def node_command(steps: NodeSteps, step: Step, release: str, facts: Mapping[str, str]) -> str:
+    """Return what runs on a node for a step: its text, and what notes a start or shows the note.
+
+    Around the step, so that one of the cloud file's own is noted as well. Raises as `render` does.
+    """
+    text = render(steps, step, release, facts)
+    if step is Step.START:
+        return noting(text, render(steps, Step.REPORT_RELEASE, release, facts))
+    return with_note(text) if step is Step.REPORT_RELEASE else text
 
 
 def render_privileges(steps: NodeSteps, facts: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from keystone_rollout.domain.cloud.notifications import Happening, Way
-from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.verdict import Verdict
 
 VERSION = 2

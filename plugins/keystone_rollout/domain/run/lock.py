@@ -28,6 +28,7 @@ class LockHolder:
     """Host and Airflow home of the run."""
     since: str
     silent_seconds: int
+    """By the database's clock; less than 0 if that was set back since."""
     dag: str = ""
     token: str = ""
     """Empty, as is ``dag``, if an earlier version of this project took the lock."""
@@ -39,10 +40,13 @@ class LockHolder:
 
     def __str__(self) -> str:
         where = f"{self.dag} at {self.place}" if self.dag else self.place
-        return (
-            f"held by run {self.run_id} of {where} since {self.since}, "
-            f"heartbeat {self.silent_seconds} s ago"
-        )
+        return f"held by run {self.run_id} of {where} since {self.since}, heartbeat {self._heard}"
+
+    @property
+    def _heard(self) -> str:
+        if self.silent_seconds >= 0:
+            return f"{self.silent_seconds} s ago"
+        return f"{-self.silent_seconds} s in the future: the database's clock was set back since"
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def judge_lock(
 
     ``break_run`` is the dead run whose lock the operator breaks deliberately. A lock with a
     heartbeat within ``stale_seconds`` cannot be broken: two upgrades at once are worse than a wait.
+    One that lies further in the future shows no life: a run that lives would have renewed it.
     """
     if holder is None:
         measured, ok, next_step = "free", True, ""
@@ -94,7 +99,7 @@ def judge_lock(
             "wait for that run to end. Only if it is dead for certain: start again with "
             f"break_lock={holder.run_id}, {stale_seconds} s after its last heartbeat or later"
         )
-    elif holder.silent_seconds < stale_seconds:
+    elif abs(holder.silent_seconds) < stale_seconds:
         measured, ok = f"{holder}: it is alive", False
         next_step = f"end that run, or wait until it has been silent for {stale_seconds} s"
     else:

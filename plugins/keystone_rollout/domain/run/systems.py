@@ -18,7 +18,8 @@ from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample
-from keystone_rollout.domain.node.cycle import Machine, NodeReport, Prover, Rotation
+from keystone_rollout.domain.node.cycle import Machine, Prover, Rotation
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.recovery.restore import Downtime, OpenRestore

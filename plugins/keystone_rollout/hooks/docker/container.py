@@ -101,7 +101,10 @@ class PhaseContainer:
         began = told = self.clock.elapsed()
         limit = self.cloud.limits.phase_seconds
         while (state := self._inspect()["State"])["Running"]:
-            age = self.clock.now() - _epoch_seconds(state["StartedAt"])
+            # A clock that was set back makes it younger than it was watched here.
+            age = max(
+                self.clock.now() - _epoch_seconds(state["StartedAt"]), self.clock.elapsed() - began
+            )
             if age > limit:
                 raise PhaseContainerError(
                     f"{what} still runs: measured {age:.0f} s since its start, limit {limit} s "

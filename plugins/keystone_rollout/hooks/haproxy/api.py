@@ -7,6 +7,7 @@ import io
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Protocol
 
 from keystone_rollout.domain.clock import Clock
@@ -20,6 +21,19 @@ TIMEOUT = 5.0
 
 class HaproxyError(RuntimeError):
     """A command that an HAProxy refused or did not answer."""
+
+
+@dataclass(frozen=True)
+class HaproxyProcess:
+    """The process that answers, by `show info`: a new one has forgotten what was set."""
+
+    identity: tuple[str, str]
+    """Process id, and when it started; a container's has the same id each time."""
+    uptime: int
+
+    def replaced(self, before: HaproxyProcess) -> bool:
+        """Tell whether it is another one than answered before."""
+        return self.identity != before.identity or self.uptime < before.uptime
 
 
 # srv_admin_state is a bit field. `disabled` in HAProxy's own configuration (0x04) is left out: it
@@ -114,6 +128,19 @@ class RuntimeApi:
         """Return the right this connection has: user, operator or admin."""
         answer = self.command("show cli level")
         return answer.strip().splitlines()[-1].rsplit(" ", 1)[-1] if answer.strip() else "none"
+
+    def process(self) -> HaproxyProcess:
+        """Return the process that answers; HaproxyError if it does not say which one it is."""
+        answer = self.command("show info")
+        facts = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+        try:
+            # Start_time_sec is not in old releases; their uptime begins anew.
+            identity = facts["Pid"], facts.get("Start_time_sec", "")
+            return HaproxyProcess(identity, int(facts["Uptime_sec"]))
+        except (KeyError, ValueError) as error:
+            raise HaproxyError(
+                f"HAProxy {self.name} does not say which process it is: {answer.strip()[:200]!r}"
+            ) from error
 
     def servers(self) -> dict[str, ServerState]:
         """Return the backend's servers by name; HaproxyError if there is no such backend."""

@@ -3,18 +3,59 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
+from keystone_rollout.domain.node.cycle import SetByHand
 from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
-from keystone_rollout.hooks.haproxy.api import HaproxyError
+from keystone_rollout.hooks.haproxy.api import HaproxyError, HaproxyProcess
 from keystone_rollout.hooks.haproxy.runtime import balancers
 
 POLL_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a server was set to, and the HAProxy process that took it."""
+
+    state: str
+    process: HaproxyProcess
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A server that is not in the state any more that it was set to here."""
+
+    balancer: str
+    server: str
+    asked: str
+    now: str
+    forgotten: bool
+    """Whether HAProxy was restarted since; otherwise a person has set the server."""
+
+    @property
+    def is_kept_out(self) -> bool:
+        """Tell whether a person wants the server to get no requests."""
+        return self.now != "ready" and not self.forgotten
+
+    def __str__(self) -> str:
+        if self.forgotten:
+            return (
+                f"HAProxy {self.balancer} was restarted, which made {self.server} {self.now}; it "
+                f"had been set to {self.asked}"
+            )
+        return (
+            f"{self.server} was set to {self.now} on {self.balancer} by hand, after it had been "
+            f"set to {self.asked} here"
+        )
 
 
 class Servers:
@@ -23,23 +64,41 @@ class Servers:
     """
 
     def __init__(self, cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> None:
-        self.limits = cloud.limits.node
         self.clock = clock
+        self.limits = cloud.limits.node
         self.by_name = balancers(cloud, clock)
+        self._asked: dict[tuple[str, str], _Asked] = {}
+
+    def taken_out(self, server: str) -> str:
+        """Return in words where a server is in drain or maint; empty if it is in neither."""
+        return ", ".join(
+            f"{state.administrative}/{state.operational} on {name}"
+            for name, state in self._states([server])
+            if state.administrative != "ready"
+        )
 
     def check_capacity(self, server: str) -> None:
         """Refuse to take a server out unless every other one serves, on every balancer."""
+        lacking = self.lacking_capacity(server)
+        if lacking:
+            raise HaproxyError(
+                f"{server} is not taken out, capacity would be too small on {lacking}. Next: "
+                "return them first"
+            )
+
+    def lacking_capacity(self, server: str) -> str:
+        """Return what is lacking without a server, and where; empty if the others are enough."""
         for balancer in self.by_name.values():
             others = [state for name, state in balancer.servers().items() if name != server]
             missing = [str(state) for state in others if not state.serving]
             if missing or len(others) < self.limits.min_ready_servers:
-                raise HaproxyError(
-                    f"{server} is not taken out, capacity would be too small on "
+                return (
                     f"{balancer.conn_id}: measured {len(others) - len(missing)} other servers "
                     f"ready and UP, limit all {len(others)} and at least "
                     f"{self.limits.min_ready_servers}. Not serving: "
-                    f"{'; '.join(missing) or 'none'}. Next: return them first"
+                    f"{'; '.join(missing) or 'none'}"
                 )
+        return ""
 
     def drain(self, *servers: str) -> None:
         """Send no new requests to the servers."""
@@ -49,21 +108,52 @@ class Servers:
         """Take the servers out, health checks included."""
         self._set(servers, "maint")
 
+    def keep_out(self, server: str) -> list[str]:
+        """Have the server in drain or maint still, as it was set here; say in words what was not.
+
+        A restart of HAProxy makes it ready, and so may a person; what was stopped must not serve,
+        so it is taken out again. A person's word on a server that only drains is a SetByHand.
+        """
+
+        def ask() -> list[str]:
+            found = []
+            for change in self._changes(server):
+                if change.forgotten or (change.asked == "maint" and change.now == "ready"):
+                    self._set_on(change.balancer, server, change.asked)
+                    found.append(f"{change}. It is {change.asked} again")
+                elif change.asked == "drain":
+                    raise SetByHand(str(change))
+            return found
+
+        return self._patiently(ask)
+
     def ready(self, server: str) -> None:
         """Return the server, which serves again as soon as its health check succeeds.
 
-        A balancer that does not answer is asked again for limits.node.up_seconds: it may be
-        reloading, and giving up would leave a good server out.
+        A balancer on which a person has taken the server out meanwhile is left as it is, the
+        others get their state, and SetByHand names it.
         """
+
+        def ask() -> list[str]:
+            kept = {each.balancer: str(each) for each in self._changes(server) if each.is_kept_out}
+            for name in self.by_name.keys() - kept.keys():
+                self._set_on(name, server, "ready")
+            return list(kept.values())
+
+        kept = self._patiently(ask)
+        if kept:
+            raise SetByHand("; ".join(kept))
+
+    def _patiently(self, ask: Callable[[], Result]) -> Result:
+        """Ask again for limits.node.up_seconds: HAProxy may be starting just now."""
         end = self.clock.elapsed() + self.limits.up_seconds
         while True:
             try:
-                self._set([server], "ready")
-                return
+                return ask()
             except HaproxyError as error:
                 if self.clock.elapsed() > end:
                     raise
-                log.warning("%s is not ready yet, trying again: %s", server, error)
+                log.warning("Trying again: %s", error)
                 self.clock.sleep(1)
 
     def wait_no_sessions(self, server: str) -> None:
@@ -94,22 +184,27 @@ class Servers:
             self.clock.sleep(POLL_SECONDS)
 
     def wait_up(self, server: str) -> None:
-        """Wait until the server is UP everywhere, and stays so."""
-        for balancer in self.by_name.values():
-            balancer.wait(
-                server, "ready and UP", lambda state: state.serving, self.limits.up_seconds
-            )
-        self.wait_stable([server])
+        """Wait until a server is UP everywhere, and stays so; SetByHand if a person took it out."""
+        try:
+            for balancer in self.by_name.values():
+                balancer.wait(
+                    server, "ready and UP", lambda state: state.serving, self.limits.up_seconds
+                )
+            self.wait_stable([server])
+        except HaproxyError:
+            self._check_not_kept_out(server)
+            raise
 
     def return_to_rotation(self, server: str) -> None:
         """Return a server: set it ready and wait until it is UP everywhere.
 
         It keeps trying while a load balancer does not answer; HaproxyError after
-        limits.node.up_seconds.
+        limits.node.up_seconds, and SetByHand if a person takes it out again.
         """
         end = self.clock.elapsed() + self.limits.up_seconds
         while True:
             try:
+                self._check_not_kept_out(server)
                 self._set([server], "ready")
                 left = self.not_serving([server])
             except HaproxyError as error:
@@ -147,9 +242,28 @@ class Servers:
         return [f"{name}/{state}" for name, state in self._states(servers) if not state.serving]
 
     def _set(self, servers: Collection[str], state: str) -> None:
-        for balancer in self.by_name.values():
+        for name in self.by_name:
             for server in servers:
-                balancer.set_state(server, state)
+                self._set_on(name, server, state)
+
+    def _set_on(self, name: str, server: str, state: str) -> None:
+        # Asked first: if HAProxy is restarted in between, the next look finds another process.
+        process = self.by_name[name].process()
+        self.by_name[name].set_state(server, state)
+        self._asked[name, server] = _Asked(state, process)
+
+    def _check_not_kept_out(self, server: str) -> None:
+        kept = [str(change) for change in self._changes(server) if change.is_kept_out]
+        if kept:
+            raise SetByHand("; ".join(kept))
+
+    def _changes(self, server: str) -> Iterator[_Change]:
+        """Yield the balancers on which the server is not as it was last set here."""
+        for name, state in self._states([server]):
+            asked, now = self._asked.get((name, server)), state.administrative
+            if asked is not None and now != asked.state:
+                forgotten = self.by_name[name].process().replaced(asked.process)
+                yield _Change(name, server, asked.state, now, forgotten)
 
     def _states(self, servers: Collection[str]) -> Iterator[tuple[str, ServerState]]:
         for name, balancer in self.by_name.items():

@@ -9,7 +9,7 @@ from airflow.providers.ssh.hooks.ssh import SSHHook
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
-from keystone_rollout.domain.node.cycle import NodeReport, parse_release_report
+from keystone_rollout.domain.node.release_report import NodeReport, parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.run import systems
 from keystone_rollout.domain.run.systems import Work

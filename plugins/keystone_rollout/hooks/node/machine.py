@@ -20,7 +20,12 @@ from keystone_rollout.domain.node.command_lock import (
     without_first_line,
 )
 from keystone_rollout.domain.node.privileges import check_command
-from keystone_rollout.domain.node.steps import Step, configuration_files, render, render_privileges
+from keystone_rollout.domain.node.steps import (
+    Step,
+    configuration_files,
+    node_command,
+    render_privileges,
+)
 from keystone_rollout.domain.places.place import Finished, SessionDropped, TimedOut
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.cloud_file import project_path
@@ -82,7 +87,7 @@ class NodeMachine:
         has ended. Raises StepFailed on a non-zero exit, on a time-out, and if the node cannot be
         reached.
         """
-        text = render(self.cloud.node_steps, step, release, self.cloud.node_facts)
+        text = node_command(self.cloud.node_steps, step, release, self.cloud.node_facts)
         if step not in CHANGING:
             return self._shell(step.value, text)
         command = under_lock(f"{step.value} {release}", text, self.limit)

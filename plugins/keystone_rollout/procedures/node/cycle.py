@@ -27,6 +27,10 @@ class CycleNotes:
         self.attempt = uuid.uuid4().hex
         self._marked = False
 
+    def marked(self) -> bool:
+        """Tell whether the server has a mark that this attempt has made or taken over."""
+        return self._marked
+
     def __call__(self, state: NodeState, text: str) -> None:
         """Record one change; TakenOver if another attempt works on the node by now."""
         if state is NodeState.DRAIN or (
@@ -38,7 +42,8 @@ class CycleNotes:
             self._check_not_taken_over()
         log.info("%s: %s (%s)", self.node.name, state, text)
         self.run.directory.record(node_changed(self.node.name, state, text))
-        if state in (NodeState.UP, NodeState.DONE) and self._marked:
+        # OUT: a person took the server, so that no later run returns it.
+        if state in (NodeState.UP, NodeState.DONE, NodeState.OUT) and self._marked:
             self._clear()
 
     def note(self, text: str) -> None:
@@ -65,7 +70,7 @@ class CycleNotes:
             self.run.marks.clear(self.node.server)
             self._marked = False
         except Exception as error:
-            # The next run finds the server serving, and clears the mark then.
+            # The next run proves the node again, and clears the mark then.
             log.warning("%s: its mark stays (%s)", self.node.name, error)
 
 
@@ -89,4 +94,6 @@ def node_cycle(
         machine=run.nodes.machine(node, notes.note, connection),
         prover=run.keystone.prover(node, cloud.limits.node.start_seconds),
         note=notes,
+        marked=notes.marked,
+        certain=not back,  # what it goes back to serves the schema, whichever of the two it is
     )

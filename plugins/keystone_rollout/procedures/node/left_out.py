@@ -26,9 +26,7 @@ def return_nodes(run: RolloutRun) -> list[str]:
     done, problems = [], []
     for node in _left_out(run):
         try:
-            if run.balancers.is_serving(node.server):
-                run.marks.clear(node.server)
-                continue
+            # Also one that serves: HAProxy was restarted perhaps, or a person set it ready.
             done.append(node_cycle(run, node).return_left_out())
         except Exception as error:
             problems.append(f"{node.name}: {error}")

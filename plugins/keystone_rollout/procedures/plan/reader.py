@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.node.cycle import NodeReport
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.releases.hop_plan import PLANNED
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.schema.forecast import forecasts

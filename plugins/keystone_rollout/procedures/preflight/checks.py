@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Node
-from keystone_rollout.domain.node.cycle import parse_release_report
+from keystone_rollout.domain.node.release_report import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.lock import Mark

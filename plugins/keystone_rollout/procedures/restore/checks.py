@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from keystone_rollout.domain.node.cycle import NodeReport
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.systems import Balancer, NodeMachine, SchemaView

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
-from keystone_rollout.domain.node.cycle import Machine, NodeState, parse_release_report
+from keystone_rollout.domain.node.cycle import Machine, NodeState
+from keystone_rollout.domain.node.release_report import parse_release_report
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.systems import Work
@@ -76,12 +77,13 @@ class PlannedOutage:
                     self.note(name, NodeState.STOPPED, "service stopped")
             self.note(name, NodeState.INSTALLED, release)
             self._flush_cache(name, machine, release)
+            self._still_out(name)
             machine.run(Step.START, release)
             self.note(name, NodeState.STARTED, release)
             proof = self.provers[name].prove_alone()
             report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
-            if not report.serves(release):
-                raise OutageFailed(f"it reports {report}; expected {release} running")
+            if not report.serves_for_certain(release):
+                raise OutageFailed(f"it reports {report.in_full}; expected {release} running")
             return proof
 
         self._return_all(names, work)
@@ -108,6 +110,8 @@ class PlannedOutage:
 
         Raises OutageFailed at the end, naming each node that stays out; the others serve.
         """
+        # HAProxy was restarted perhaps, or a person set one ready: nothing unproven serves.
+        self.servers.maint(*(self.server[name] for name in names))
         back: list[str] = []
         failures: list[str] = []
         for name, outcome in self.nodes.each(names, work):
@@ -130,6 +134,11 @@ class PlannedOutage:
         self.servers.return_to_rotation(self.server[name])
         self.note(name, NodeState.UP, "ready and UP")
 
+    def _still_out(self, name: str) -> None:
+        """Have the server out of rotation still, and note what was not so."""
+        for text in self.servers.keep_out(self.server[name]):
+            self.note(name, NodeState.NOTE, text)
+
     def _others_serve(self, name: str) -> bool:
         others = [server for server in self.server.values() if server != self.server[name]]
         try:
@@ -141,6 +150,7 @@ class PlannedOutage:
 
     def _stop(self, name: str, machine: Machine) -> str:
         release = self.cloud.source
+        self._still_out(name)
         machine.run(Step.STOP, release)
         report = parse_release_report(machine.run(Step.REPORT_RELEASE, release))
         if report.running:

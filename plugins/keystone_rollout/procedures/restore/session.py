@@ -7,6 +7,7 @@ resumes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ class RestoreSession:
     def serving(self) -> list[str]:
         """Return the servers that every load balancer sends requests to."""
         return self.outage.servers.serving(self.servers())
+
+    def taken_out_by_hand(self, names: Collection[str]) -> list[str]:
+        """Return in words which nodes' servers a person has taken out: no upgrade, no restore."""
+        if self.history.open() is not None:
+            return []
+        marks = self.run.marks.all()
+        servers = {self.cloud.node(name).server for name in names} - marks.keys()
+        found = {server: self.outage.servers.taken_out(server) for server in sorted(servers)}
+        return [f"{server} {words}" for server, words in found.items() if words]
 
     def keep_downtime(self) -> None:
         """Record the time at which one server, or all, serve again; the first one counts."""

@@ -49,8 +49,8 @@ def _nodes(run: RolloutRun) -> list[NodeEvidence]:
     return [
         NodeEvidence(
             name,
-            str(report),
-            report.serves(run.cloud.target),
+            report.in_full,
+            report.serves_for_certain(run.cloud.target),
         )
         for name, report in run.nodes.reports().items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,10 @@ from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.procedures.run.systems import outside
+
+BEAT_SECONDS = 30.0
+LAST_BEAT_SECONDS = 5.0
+"""How long the end of a step waits for a heartbeat that is under way."""
 
 log = logging.getLogger(__name__)
 
@@ -162,11 +167,12 @@ class RolloutRun:
 
     @contextmanager
     def step(self, name: str, work: Work = Work.STEP) -> Iterator[None]:
-        """Record the beginning and the end of a step of the upgrade."""
+        """Record the beginning and the end of a step of the upgrade; the lock is kept alive."""
         started = StepChanged(step=name, work=work, state=StepState.STARTED)
         self.directory.record(started)
         try:
-            yield
+            with self.kept_alive():
+                yield
         except BaseException as error:
             gated = isinstance(error, GateClosed)
             self.directory.record(
@@ -174,6 +180,26 @@ class RolloutRun:
             )
             raise
         self.directory.record(replace(started, state=StepState.FINISHED))
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Renew the lock's heartbeat meanwhile: no gate does so within a dump or a phase."""
+        over = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(over,), name="heartbeat", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            over.set()
+            heart.join(LAST_BEAT_SECONDS)
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(BEAT_SECONDS):
+            try:
+                if self.lock.holder() is not None:  # a plan has none, and makes no table
+                    self.lock.keep_alive()
+            except Exception as error:  # the database may be away for a while
+                log.warning("the lock's heartbeat failed: %s", error)
 
 
 def record_of(context: Mapping[str, Any]) -> systems.Record:

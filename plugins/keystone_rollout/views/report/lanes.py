@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.node.cycle import NodeState
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.releases.identity import same_build
 from keystone_rollout.domain.run.events import NodeChanged, Planned
 from keystone_rollout.domain.run.record import RunRecord

@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from keystone_rollout.domain.node.cycle import (
-    CycleFailed,
-    NodeCycle,
-    RunningRelease,
-    TakenOver,
-    parse_release_report,
-)
+from keystone_rollout.domain.node.cycle import CycleFailed, NodeCycle, SetByHand, TakenOver
 from keystone_rollout.domain.node.steps import Step
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
@@ -31,6 +25,11 @@ class Cluster:
     running: bool = True
     stale: bool = False
     state: str = "ready"
+    report_text: str = ""
+    marked: bool = False
+    lacks: str = ""
+    found: list[list[str]] = field(default_factory=list)
+    """What keep_out returns, one after the other."""
     lacking: list[str] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
@@ -46,6 +45,18 @@ class Cluster:
     # Rotation
     def check_capacity(self, server: str) -> None:
         self.act("check_capacity")
+
+    def lacking_capacity(self, server: str) -> str:
+        self.act("lacking_capacity")
+        return self.lacks
+
+    def taken_out(self, server: str) -> str:
+        self.act("taken_out")
+        return "" if self.state == "ready" else f"{self.state} on haproxy"
+
+    def keep_out(self, server: str) -> list[str]:
+        self.act("keep_out")
+        return self.found.pop(0) if self.found else []
 
     def drain(self, server: str) -> None:
         self.act("drain")
@@ -73,6 +84,8 @@ class Cluster:
     def run(self, step: Step, release: str) -> str:
         if step is Step.REPORT_RELEASE:
             self.act("report")
+            if self.report_text:
+                return self.report_text
             started = "stopped" if not self.running else "50" if self.stale else "150"
             return f"{self.installed} 100 {started}\n"
         self.act(f"{step.value} {release}")
@@ -94,7 +107,7 @@ class Cluster:
     def cycle(self) -> NodeCycle:
         return NodeCycle(
             "keystone-1", "server-1", SOURCE, TARGET, self, self, self,
-            lambda state, text: self.notes.append((state, text)),
+            lambda state, text: self.notes.append((state, text)), marked=lambda: self.marked,
         )  # fmt: skip
 
     def failure(self) -> str:
@@ -108,12 +121,20 @@ class Cluster:
 
 
 def replaced(release: str) -> list[str]:
-    steps = ("stop", "enable_repository", "install", "configure", "start")
-    return [f"{step} {release}" for step in steps]
+    first, *others, last = (
+        f"{step} {release}"
+        for step in ("stop", "enable_repository", "install", "configure", "start")
+    )
+    return ["keep_out", first, *others, "keep_out", "lacking_capacity", last]
+
+
+def changing(release: str) -> list[str]:
+    return [act for act in replaced(release) if act.endswith(release)]
 
 
 KEPT = [f"check_kept {TARGET}", f"check_kept {SOURCE}"]
-OUT = ["report", *KEPT, "check_capacity", "drain", "wait_no_sessions", "check_capacity", "maint"]
+BEGUN = ["report", *KEPT, "taken_out", "check_capacity"]
+OUT = [*BEGUN, "drain", "wait_no_sessions", "keep_out", "maint", "check_capacity"]
 IN = ["prove", "report", "ready", "wait_up"]
 BACK = [*replaced(SOURCE), *IN]
 
@@ -149,9 +170,10 @@ def test_a_node_that_is_done_is_proved_and_left_alone() -> None:
     ids=["stopped after install", "not restarted", "not set ready", "stopped before install"],
 )
 def test_a_half_done_node_is_taken_through_the_whole_cycle(half_done: dict[str, object]) -> None:
-    cluster = Cluster(**half_done)  # type: ignore[arg-type]
+    cluster = Cluster(marked=True, **half_done)  # type: ignore[arg-type]
     assert cluster.cycle().run() is True
-    assert cluster.acts == [*OUT, *replaced(TARGET), *IN]
+    out = [act for act in OUT if act != "taken_out"]  # the mark tells
+    assert cluster.acts == [*out, *replaced(TARGET), *IN]
     assert (cluster.installed, cluster.running, cluster.stale) == (TARGET, True, False)
 
 
@@ -159,7 +181,7 @@ def test_too_little_capacity_touches_nothing() -> None:
     cluster = Cluster(broken={"check_capacity": 1})
     with pytest.raises(RuntimeError, match="check_capacity broke"):
         cluster.cycle().run()
-    assert cluster.acts == ["report", *KEPT, "check_capacity"]
+    assert cluster.acts == BEGUN
 
 
 def test_a_node_that_could_not_go_back_is_not_stopped() -> None:
@@ -205,7 +227,7 @@ def test_a_node_is_put_back_when_another_one_dies_while_it_drains() -> None:
         "check_capacity broke. keystone-1 is ready and UP again, nothing was stopped. Clear this "
         "task"
     )
-    assert cluster.acts == [*OUT[:-1], "ready", "wait_up"]
+    assert cluster.acts == [*OUT, "ready", "wait_up"]
 
 
 class Interrupted(Cluster):
@@ -291,7 +313,7 @@ def test_a_node_that_cannot_be_brought_back_is_said_to_be_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [*replaced(TARGET), "prove", "ready", "wait_up"], ids=lambda act: act.split()[0]
+    "broken", [*changing(TARGET), "prove", "ready", "wait_up"], ids=lambda act: act.split()[0]
 )
 def test_each_failing_step_leads_back_to_the_old_release(broken: str) -> None:
     cluster = Cluster(broken={broken: 1})
@@ -320,7 +342,7 @@ def test_a_service_that_still_runs_the_old_code_leads_back() -> None:
     assert cluster.acts[-len(BACK) :] == BACK
 
 
-@pytest.mark.parametrize("broken", [*replaced(SOURCE), "prove"], ids=lambda act: act.split()[0])
+@pytest.mark.parametrize("broken", [*changing(SOURCE), "prove"], ids=lambda act: act.split()[0])
 def test_a_node_that_cannot_go_back_is_out_of_rotation_and_says_so(broken: str) -> None:
     cluster = Cluster(broken={"install 13.0.4": -1, "prove": -1, broken: -1})
     assert cluster.failure() == (
@@ -333,43 +355,132 @@ def test_a_node_that_cannot_go_back_is_out_of_rotation_and_says_so(broken: str) 
     assert "up" not in cluster.states
 
 
+def refusal(cluster: Cluster) -> str:
+    with pytest.raises(SetByHand) as caught:
+        cluster.cycle().run()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("state", ["maint", "drain"])
+@pytest.mark.parametrize("installed", [SOURCE, TARGET])
+def test_a_server_that_a_person_took_out_is_left_alone(state: str, installed: str) -> None:
+    cluster = Cluster(state=state, installed=installed)
+    assert refusal(cluster) == (
+        f"server-1 was taken out by hand, no upgrade did: measured {state} on haproxy, limit "
+        "ready. It stays so: keystone-1 is not taken to 13.0.4, and nothing that needs all nodes "
+        "begins. Next: ask who took it out, set server server-1 ready when it may serve, then "
+        "clear this task"
+    )
+    assert cluster.acts == BEGUN[:-1]
+    assert cluster.state == state
+
+
+def test_dates_alone_make_no_node_done_unless_it_goes_back() -> None:
+    unknown = f"{TARGET} 100.7 150 boot.7 160"
+    cluster = Cluster(installed=TARGET)
+    cluster.report_text = unknown
+    assert "keystone-1 reports 13.0.4 running, but only file dates say so" in cluster.failure()
+    back = Cluster(installed=TARGET)
+    back.report_text = unknown
+    cycle = back.cycle()
+    cycle.certain = False
+    assert cycle.run() is False
+
+
+def test_what_was_not_as_it_was_left_is_noted_and_drained_anew() -> None:
+    restarted = ["HAProxy haproxy was restarted"]
+    cluster = Cluster(found=[restarted, [], ["server-1 was set to ready by hand"]])
+    assert cluster.cycle().run() is True
+    drained = cluster.acts.index("maint")
+    assert cluster.acts[drained - 3 : drained] == [
+        "wait_no_sessions", "keep_out", "wait_no_sessions",
+    ]  # fmt: skip
+    assert [text for state, text in cluster.notes if state == "note"] == [
+        "HAProxy haproxy was restarted",
+        "server-1 was set to ready by hand",
+    ]
+
+
+def test_too_little_capacity_while_a_node_is_stopped_is_noted_and_it_is_started() -> None:
+    cluster = Cluster(lacks="lab_haproxy: measured 1 other servers")
+    assert cluster.cycle().run() is True
+    assert (
+        "note",
+        "too few servers serve while keystone-1 is out, on lab_haproxy: measured 1 other servers. "
+        "It is started all the same: nothing else gives capacity back sooner",
+    ) in cluster.notes
+
+
+@dataclass
+class Handled(Cluster):
+    """Find at some acts that a person has set the server; that stays so."""
+
+    at: tuple[str, ...] = ()
+
+    def act(self, name: str) -> None:
+        super().act(name)
+        if name in self.at:
+            raise SetByHand("server-1 was set to maint on haproxy by hand")
+
+
+STAYS = (
+    "; limit: server server-1 as the upgrade left it. It stays OUT of rotation as that person "
+    "wants it. Next: set server server-1 ready by hand when it may serve, then clear this task"
+)
+
+
+@pytest.mark.parametrize("at", ["ready", "wait_up"])
+def test_a_server_that_a_person_takes_out_during_the_cycle_stays_out(at: str) -> None:
+    cluster = Handled(at=(at,))
+    assert cluster.failure() == (
+        "server-1 was set to maint on haproxy by hand. keystone-1 runs 13.0.4, and is proven"
+        + STAYS
+    )
+    assert cluster.acts[-1] == at
+    assert cluster.notes[-1] == ("out", "server-1 was set to maint on haproxy by hand")
+    assert cluster.installed == TARGET
+
+
+def test_a_person_who_takes_a_draining_server_keeps_it() -> None:
+    cluster = Handled(at=("keep_out", "ready"))
+    assert cluster.failure() == (
+        "server-1 was set to maint on haproxy by hand. Nothing was stopped" + STAYS
+    )
+    assert cluster.running
+    assert not [act for act in cluster.acts if act.startswith("stop")]
+    assert cluster.states[-1] == "out"
+
+
+def test_a_person_who_lets_a_draining_server_serve_is_obeyed() -> None:
+    cluster = Handled(at=("keep_out",))
+    assert cluster.failure() == (
+        "server-1 was set to maint on haproxy by hand. keystone-1 is ready and UP again, nothing "
+        "was stopped. Clear this task"
+    )
+    assert cluster.state == "ready"
+
+
+def test_a_node_that_goes_back_stays_out_as_well_if_a_person_wants_that() -> None:
+    cluster = Handled(at=("ready",), broken={"install 13.0.4": 1})
+    assert cluster.failure() == (
+        "server-1 was set to maint on haproxy by hand. keystone-1 could not be taken to 13.0.4: "
+        "install 13.0.4 broke. keystone-1 is rolled back to 12.0.3" + STAYS
+    )
+    assert cluster.installed == SOURCE
+
+
 @pytest.mark.parametrize(
-    ("text", "release", "words"),
-    [
-        ("13.0.4 100 150\n", RunningRelease("13.0.4", True), "13.0.4 running"),
-        ("13.0.4 100 100\n", RunningRelease("13.0.4", True), "13.0.4 running"),
-        (
-            "13.0.4 100 stopped\n",
-            RunningRelease("13.0.4", False),
-            "13.0.4 installed, service stopped",
-        ),
-        (
-            "13.0.4 100 99\n",
-            RunningRelease("13.0.4", True, stale=True),
-            "13.0.4 installed, service still runs what was there before",
-        ),
-    ],
-)  # fmt: skip
-def test_a_release_report_is_read(text: str, release: RunningRelease, words: str) -> None:
-    assert parse_release_report(text) == release
-    assert str(release) == words
-    assert release.serves("13.0.4") == words.endswith("4 running")
-    assert not release.serves("12.0.3")
-
-
-def test_a_node_serves_the_build_that_is_asked_for() -> None:
-    branch, package = RunningRelease("27.0.1.dev7", True), RunningRelease("29.0.0", True)
-    assert branch.serves("27.0.1.dev7")
-    assert not branch.serves("27.0.1")
-    assert package.serves("2:29.0.0-0ubuntu1.2")
-    assert not RunningRelease("29.0.0", False).serves("2:29.0.0-0ubuntu1.2")
-
-
-@pytest.mark.parametrize("text", ["", "13.0.4", "13.0.4 yesterday 150", "a b c d", "13.0.4 1 soon"])
-def test_any_other_report_is_quoted(text: str) -> None:
-    with pytest.raises(ValueError, match="report_release printed") as caught:
-        parse_release_report(text)
-    assert str(caught.value) == (f"report_release printed {text!r}; expected: version epoch epoch")
+    ("half_done", "done"),
+    [({}, "keystone-1 is whole"), ({"running": False}, "keystone-1 is rolled back to 12.0.3")],
+)
+def test_a_node_that_is_brought_back_stays_out_if_a_person_wants_that(
+    half_done: dict[str, Any], done: str
+) -> None:
+    cluster = Handled(at=("ready",), state="maint", **half_done)
+    with pytest.raises(CycleFailed) as caught:
+        cluster.cycle().return_left_out()
+    assert str(caught.value) == f"server-1 was set to maint on haproxy by hand. {done}{STAYS}"
+    assert cluster.states[-1] == "out"
 
 
 def untold(cluster: Cluster, *states: str) -> NodeCycle:

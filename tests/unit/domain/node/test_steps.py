@@ -235,19 +235,6 @@ def test_present_packages_and_configuration_are_kept_once(tmp_path: Path) -> Non
     assert calls[0].endswith("openstack-keystone-12.0.3 python3-keystone-12.0.3")
 
 
-def test_an_httpd_older_than_the_package_is_told_from_a_fresh_one(tmp_path: Path) -> None:
-    programs = {
-        "rpm": "printf '13.0.4 1000'",
-        "systemctl": 'case "$1" in show) echo MainPID=77 ;; is-active) exit 0 ;; esac',
-        "ps": "echo '    400'",
-        "date": "echo 1500",
-    }
-    text = render(DNF, Step.REPORT_RELEASE, "13.0.4", FACTS)
-    assert run(text, tmp_path, **programs).stdout == "13.0.4 1000 1100\n"
-    stopped = {**programs, "systemctl": 'test "$1" = show && echo MainPID=0'}
-    assert run(text, tmp_path, **stopped).stdout == "13.0.4 1000 stopped\n"
-
-
 def test_keys_are_compared_by_content_and_name(tmp_path: Path) -> None:
     repository = tmp_path / "keys"
     repository.mkdir()

@@ -55,10 +55,30 @@ def test_a_dead_runs_lock_is_broken_only_by_its_name() -> None:
     assert not judge_lock("prod", DEAD, OTHER, "manual__9", 300).ok
 
 
+def holder_of(silent: int) -> LockHolder:
+    return LockHolder("manual__1", "host-a:/airflow", "2026-01-02 03:04:05", silent)
+
+
+@pytest.mark.parametrize("silent", [-300, -86_400])
+def test_a_heartbeat_from_the_future_is_told_and_keeps_no_lock_from_being_broken(
+    silent: int,
+) -> None:
+    words = f"heartbeat {-silent} s in the future: the database's clock was set back since"
+    refused = judge_lock("prod", holder_of(silent), OTHER, "", 300)
+    assert not refused.ok
+    assert refused.measured.endswith(words)
+    verdict = judge_lock("prod", holder_of(silent), OTHER, "manual__1", 300)
+    assert verdict.ok
+    assert verdict.measured.endswith(f"{words}; broken deliberately")
+
+
+def test_a_heartbeat_just_ahead_may_be_of_a_run_that_lives() -> None:
+    assert not judge_lock("prod", holder_of(-299), OTHER, "manual__1", 300).ok
+
+
 @pytest.mark.parametrize(("silent", "ok"), [(299, False), (300, True)])
 def test_a_lock_that_was_heard_of_lately_cannot_be_broken(silent: int, ok: bool) -> None:
-    holder = LockHolder("manual__1", "host-a:/airflow", "2026-01-02 03:04:05", silent)
-    verdict = judge_lock("prod", holder, OTHER, "manual__1", 300)
+    verdict = judge_lock("prod", holder_of(silent), OTHER, "manual__1", 300)
     assert verdict.ok is ok
     if not ok:
         assert verdict.measured.endswith("heartbeat 299 s ago: it is alive")

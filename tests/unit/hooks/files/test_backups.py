@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.node.cycle import NodeReport
+from keystone_rollout.domain.node.release_report import NodeReport
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.hooks.files.backups import BackupNotUsable, BackupStore
 from keystone_rollout.hooks.files.cloud_file import load_cloud

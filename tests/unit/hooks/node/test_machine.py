@@ -432,3 +432,16 @@ def test_a_configuration_that_cannot_be_sent_is_a_failed_step(node: LocalNode) -
         "connection lab_keystone_1: EOFError",
         str(caught.value),
     )
+
+
+def test_a_start_is_noted_on_the_node_and_shown_with_the_next_report(tmp_path: Path) -> None:
+    node = LocalNode(tmp_path)
+    line = "13.0.4 100.7 150 boot.5 160"
+    override = {
+        "start": "touch runs",
+        "report_release": f'test -e runs && echo "{line}" || echo "13.0.4 100.7 stopped"',
+    }
+    played = machine(node, override)
+    assert played.run(Step.REPORT_RELEASE, "13.0.4") == "13.0.4 100.7 stopped\n"
+    played.run(Step.START, "13.0.4")
+    assert played.run(Step.REPORT_RELEASE, "13.0.4") == f"{line}\n{line}\n"

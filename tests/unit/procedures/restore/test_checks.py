@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.node.cycle import Machine, NodeReport, RunningRelease
+from keystone_rollout.domain.node.cycle import Machine
+from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud

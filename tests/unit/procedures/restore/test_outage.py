@@ -241,6 +241,51 @@ def test_a_release_that_cannot_serve_the_schema_is_not_started(stage: Stage) -> 
     assert stage.administrative() == [0, 0, 0x01]
 
 
+def test_a_restarted_haproxy_serves_no_node_that_is_stopped(stage: Stage) -> None:
+    class Restarts(Node):
+        def run(self, step: Step, release: str) -> str:
+            if step is Step.FLUSH_CACHE:
+                self.balancer.restart()
+            if step is Step.START:
+                assert self.balancer.servers[self.name].admin == 0x01, "it is out when it starts"
+            return super().run(step, release)
+
+    stage.nodes["keystone-2"] = Restarts("keystone-2", stage.balancer)
+    outage = stage.outage()
+    outage.stop(NODES)
+    stage.balancer.restart()
+    outage.replace(["keystone-2"], OLD)
+    assert stage.balancer.servers["keystone-2"].admin == 0
+    assert any("HAProxy haproxy was restarted" in text for _, state, text in stage.notes)
+
+
+def test_a_server_that_was_set_ready_by_hand_is_out_until_it_is_proven(stage: Stage) -> None:
+    outage = stage.outage()
+    outage.stop(NODES)
+    stage.balancer.servers["keystone-1"].admin = 0
+    stage.nodes["keystone-1"].broken = {Step.START}
+    assert "step start broke" in failure(stage.outage(), "replace", ["keystone-1"], OLD)
+    assert stage.balancer.servers["keystone-1"].admin == 0x01
+
+
+def test_a_server_that_a_person_drains_meanwhile_is_not_brought_in(stage: Stage) -> None:
+    outage = stage.outage()
+    outage.stop(NODES)
+
+    class Drained(Node):
+        def run(self, step: Step, release: str) -> str:
+            if step is Step.START:
+                self.balancer.servers[self.name].admin = 0x08
+            return super().run(step, release)
+
+    stage.nodes["keystone-1"] = Drained("keystone-1", stage.balancer)
+    assert failure(stage.outage(), "replace", ["keystone-1"], OLD) == (
+        "keystone-1 is OUT of rotation: keystone-1 was set to drain on haproxy by hand, after it "
+        "had been set to maint here"
+    )
+    assert stage.balancer.servers["keystone-1"].admin == 0x08
+
+
 def test_no_names_is_nothing_to_do(stage: Stage) -> None:
     stage.outage().replace([], OLD)
     assert stage.notes == []
@@ -273,7 +318,11 @@ def test_reports_say_of_each_node_what_it_runs_or_why_nobody_knows(stage: Stage)
     reports = AllNodes(stage.cloud, machines).reports()
     assert [(name, str(report)) for name, report in reports.items()] == [
         ("keystone-1", "unknown: keystone-1: step report_release broke"),
-        ("keystone-2", "unknown: report_release printed 'no idea'; expected: version epoch epoch"),
+        (
+            "keystone-2",
+            "unknown: report_release printed 'no idea'; expected: version installed stopped, or "
+            "version installed started process now",
+        ),
         ("keystone-3", "13.0.4 running"),
     ]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from keystone_rollout.domain.load.samples import Sample
+from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.run.events import (
     BackupTaken,
     BaselineMeasured,
@@ -19,12 +21,14 @@ from keystone_rollout.domain.run.events import (
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
+from keystone_rollout.procedures.run import approval
 from keystone_rollout.procedures.run.approval import backup_evidence, load_evidence
 from keystone_rollout.procedures.run.end import was_resumed
 from keystone_rollout.procedures.run.report import write_report_so_far
 from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.views.messages.approval import LoadEvidence
 from keystone_rollout.views.report.tables import again_in_words
+from tests.stand_ins.systems import run_with
 
 
 @pytest.fixture
@@ -93,3 +97,16 @@ def test_the_report_so_far_says_that_the_run_waits_and_ends_nothing(run: Rollout
     assert "Nothing goes on before somebody answers" in page
     assert run.directory.events(Reported) == []
     assert not was_resumed(run)
+
+
+def test_a_node_that_only_dates_speak_for_is_shown_as_not_done(tmp_path: Path) -> None:
+    cloud = load_cloud("lab")
+    reports = {
+        "keystone-1": NodeReport(RunningRelease(cloud.target, True)),
+        "keystone-2": NodeReport(RunningRelease(cloud.target, True, certain=False)),
+    }
+    run = run_with(cloud, tmp_path, nodes=SimpleNamespace(reports=lambda: reports))
+    assert [(each.name, each.done) for each in approval._nodes(run)] == [
+        ("keystone-1", True),
+        ("keystone-2", False),
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import NodeReport, parse_release_report
+from keystone_rollout.domain.node.release_report import NodeReport, parse_release_report
 from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.run import systems
@@ -92,10 +92,13 @@ class PlayedCloud:
         balancer = SimpleNamespace(servers=self._servers, level=lambda: "admin")
         return SimpleNamespace(
             by_name={"played": balancer},
+            taken_out=lambda server: self.out.get(server, ""),
             check_capacity=lambda server: None,
+            lacking_capacity=lambda server: "",
             drain=lambda server: self.out.update({server: "drain"}),
             wait_no_sessions=lambda server: self.clock.sleep(5),
             maint=lambda server: self.out.update({server: "maint"}),
+            keep_out=lambda server: [],
             ready=lambda server: self.out.pop(server, None),
             wait_up=lambda server: self.clock.sleep(10),
             is_serving=lambda server: server not in self.out,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keystone_rollout.domain.node.cycle import NodeReport, RunningRelease
+from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.run.events import (
     LocksWatched,
     StepState,

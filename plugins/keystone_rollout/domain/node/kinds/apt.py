@@ -9,6 +9,7 @@ from keystone_rollout.domain.node.kinds.texts import (
     FLUSH_CACHE,
     KEEP_CONFIGURATION,
     KEY_FINGERPRINT,
+    PROCESS,
     REPORT_CACHE,
     SHARED_PRIVILEGES,
     Preset,
@@ -68,10 +69,14 @@ sudo -n {_INSTALL}
         "configure": CONFIGURE,
         "start": f"sudo -n {_START}",
         "report_release": """\
-version=$(dpkg-query -W -f='${Version}' {{ package }} | sed 's/^[0-9]*://; s/-[^-]*$//')
-installed=$(stat -c %Z /var/lib/dpkg/info/{{ package }}.list)
+package=$(dpkg-query -W -f='${Version}' {{ package }})
+version=$(echo "$package" | sed 's/^[0-9]*://; s/-[^-]*$//')
+installed=$(stat -c %Z.%i /var/lib/dpkg/info/{{ package }}.list)-$package
 pid=$(cat {{ pid_file }} 2>/dev/null)
-if test -n "$pid" && test -d /proc/$pid; then started=$(stat -c %Y {{ pid_file }})
+if test -n "$pid" && test -d /proc/$pid; then
+"""
+        + f'  started="$(stat -c %Y {{{{ pid_file }}}}) {PROCESS} $(date +%s)"\n'
+        + """\
 else started=stopped; fi
 echo "$version $installed $started"
 """,

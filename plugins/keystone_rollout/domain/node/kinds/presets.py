@@ -1,8 +1,7 @@
 """The kinds of nodes: Debian packages, or RPM packages under httpd.
 
-`report_release` prints three words: installed version, when it was installed (epoch seconds), and
-when the running service started (epoch seconds, or "stopped"). A process that is older than the
-installation still runs the old release, although the package is new.
+`report_release` prints one line, see domain.node.release_report: what is installed, and which
+process was started when. One that is older than the installation still runs the old release.
 """
 
 from __future__ import annotations

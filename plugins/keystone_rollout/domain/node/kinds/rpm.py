@@ -9,6 +9,7 @@ from keystone_rollout.domain.node.kinds.texts import (
     FLUSH_CACHE,
     KEEP_CONFIGURATION,
     KEY_FINGERPRINT,
+    PROCESS,
     REPORT_CACHE,
     SHARED_PRIVILEGES,
     STAGING,
@@ -73,11 +74,16 @@ sudo -n {_FETCH}
     # systemd, and `date -d` misreads time zones such as CST.
     "report_release": """\
 package=$(rpm -q --qf '%{VERSION} %{INSTALLTIME}' {{ report_package }})
+all=$(rpm -q --qf '%{VERSION}-%{RELEASE} %{INSTALLTIME} ' {{ packages }} | cksum | cut -d' ' -f1)
 pid=$(systemctl show -p MainPID {{ service }} | cut -d= -f2)
 if systemctl is-active --quiet {{ service }} && age=$(ps -o etimes= -p "$pid")
-then started=$(( $(date +%s) - age ))
+then
+  now=$(date +%s)
+"""
+    + f'  started="$(( now - age )) {PROCESS} $now"\n'
+    + """\
 else started=stopped; fi
-echo "$package $started"
+echo "$package.$all $started"
 """,
     "key_fingerprint": KEY_FINGERPRINT,
     "report_cache": REPORT_CACHE,

@@ -95,6 +95,12 @@ test -s {STAGING}/{{{{ file }}}} || echo "{STAGING}/{{{{ file }}}}"
 {{% endfor %}}
 """
 
+# Of process $pid: the boot's id, and when it started in ticks since boot. No date, so that no
+# clock can be set between two looks at it.
+PROCESS = (
+    "$(cat /proc/sys/kernel/random/boot_id).$(sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20)"
+)
+
 # Rows that the database no longer has must not be served from a cache.
 FLUSH_CACHE = """\
 set -e
