@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from keystone_rollout.domain.places.place import PlaceError
+from keystone_rollout.domain.cloud.model import Limits
+from keystone_rollout.domain.places.place import NoAnswer, PlaceError, TimedOut
 from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.places.local import LocalPlace
 from keystone_rollout.hooks.trust.databases import client_options
@@ -36,8 +37,6 @@ REFUSED_AT_THE_DOOR = {1040, 1045, 1130}
 """Too many connections, wrong password, wrong host: before the first statement."""
 
 HELP_SECONDS = 30.0
-LIMIT_SECONDS = 24 * 3600.0
-"""Seconds for the largest database; a client that hangs for ever is ended."""
 
 
 class DatabaseClientFailed(RuntimeError):
@@ -56,7 +55,8 @@ class DatabaseClient:
     def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
         """Write the output of mariadb-dump; DatabaseClientFailed if it fails."""
         with self._options() as options:
-            _run([_program(*DUMP), f"--defaults-extra-file={options}", *arguments], stdout=stream)
+            command = [_program(*DUMP), f"--defaults-extra-file={options}", *arguments]
+            _run(command, self.hook.limits, stdout=stream)
 
     def load(self, schema: str, stream: IO[bytes]) -> None:
         """Run the statements of a dump in one schema; DatabaseClientFailed at the first error.
@@ -67,7 +67,8 @@ class DatabaseClient:
         program = _program(*LOAD)
         with self._options() as options:
             command = [program, f"--defaults-extra-file={options}", *_safe_options(program)]
-            _run([*command, "--one-database", schema], stdin=_DumpStream(stream), quiet=True)
+            command = [*command, "--one-database", schema]
+            _run(command, self.hook.limits, stdin=_DumpStream(stream), quiet=True)
 
     @contextmanager
     def _options(self) -> Iterator[str]:
@@ -161,20 +162,33 @@ def without_content(lines: Sequence[str]) -> list[str]:
 
 def _run(
     command: list[str],
+    limits: Limits,
     stdin: _DumpStream | None = None,
     stdout: IO[bytes] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run a program; ``quiet``: what it prints may be a dump's content."""
+    """Run a program, which is ended at a limit; ``quiet``: it may print a dump's content."""
     name = Path(command[0]).name
     try:
         done = LocalPlace().pipe(
             shlex.join(command),
             input=stdin,
             output=stdout,
-            limit=LIMIT_SECONDS,
+            limit=limits.dump_seconds,
+            silence=limits.statement_seconds,
             tell=_unheard if quiet else None,
         )
+    except TimedOut as error:
+        raise DatabaseClientFailed(
+            f"{name} was ended: measured more than {limits.dump_seconds} s, the limit "
+            "(limits.dump_seconds). Raise it if the database needs as long"
+        ) from error
+    except NoAnswer as error:
+        raise DatabaseClientFailed(
+            f"{name} was ended: measured {limits.statement_seconds} s in which not a byte of the "
+            f"dump moved, the limit (limits.statement_seconds). Look at the server's process list "
+            "and at the network between"
+        ) from error
     except PlaceError as error:
         raise DatabaseClientFailed(f"{name}: {error}") from error
     if done.status != 0:
