@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.run.events import LockChanged, LockState
+from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.procedures.run.end import InterruptedRun
 from keystone_rollout.procedures.run.gate import hold_lock
+from keystone_rollout.procedures.run.lost_run import unknown_of
 from keystone_rollout.procedures.run.outcome import tell_started
 from keystone_rollout.procedures.run.run import RolloutRun
 from operators.rollout_operator import RolloutOperator
@@ -19,7 +21,7 @@ class TakeLockOperator(RolloutOperator):
         """Return the former holder of the lock, or an empty text; fail if another run holds it."""
         broken = hold_lock(run, "upgrade lock")
         try:
-            dead = self._clean_up(run, broken.run_id if broken else "")
+            dead = self._clean_up(run, broken)
             tell_started(run, str(context["ti"].dag_id), dead)
         except BaseException:
             # A setup that fails has no teardown: nobody else would release the lock.
@@ -27,10 +29,15 @@ class TakeLockOperator(RolloutOperator):
             raise
         return dead
 
-    def _clean_up(self, run: RolloutRun, dead: str) -> str:
-        if dead:
+    def _clean_up(self, run: RolloutRun, broken: LockHolder | None) -> str:
+        dead, done = "", []
+        if broken:
+            dead = broken.run_id
             self.log.warning("The lock of run %s was broken deliberately", dead)
-        done = InterruptedRun(dead).clean_up() if dead else []
+            interrupted = InterruptedRun(dead)
+            done = interrupted.clean_up()
+            if interrupted.directory is None:
+                done += unknown_of(run, broken)
         # A killed task leaves its container at work; nothing may start beside it.
         done.append(run.engine.container.wait_for_earlier())
         for text in done:

@@ -15,6 +15,7 @@ import pytest
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Notification
 from keystone_rollout.domain.run.events import DagNamed, Judged, Notified
+from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory
@@ -159,8 +160,8 @@ def test_start_and_question_are_told(
 class SettledLock(TakeLockOperator):
     """Find nothing at work in the cloud."""
 
-    def _clean_up(self, run: RolloutRun, dead: str) -> str:
-        return dead
+    def _clean_up(self, run: RolloutRun, broken: LockHolder | None) -> str:
+        return broken.run_id if broken else ""
 
 
 def test_the_task_that_has_the_lock_tells_the_start(
