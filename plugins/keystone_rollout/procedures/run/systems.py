@@ -5,6 +5,7 @@ Nothing is built before it is asked for: a connection that is missing fails the 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,9 @@ from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
 from keystone_rollout.hooks.processes.command import run_outside
 from keystone_rollout.hooks.processes.upgrade_here import UpgradeHere
+
+PORT_SECONDS = 2.0
+"""Seconds for a port of this machine; one that takes no connection in time is not free."""
 
 
 class RealSchema(KeystoneDatabase):
@@ -176,7 +180,8 @@ class RealLoad:
     def port_is_free(self) -> bool:
         """Tell whether the port of Locust's page is free."""
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.web_port)) != 0
+            probe.settimeout(PORT_SECONDS)
+            return probe.connect_ex(("127.0.0.1", self.web_port)) == errno.ECONNREFUSED
 
 
 class RealBackups(BackupStore):

@@ -31,8 +31,10 @@ from operators.plan_parts import (
 )
 from operators.rollout_operator import RolloutOperator
 from operators.saved_variable_control import SetFunctionCreatorsOperator
+from tests.free_port import free_port
 from tests.stand_ins import image_listings
 from tests.stand_ins.set_clock import SetClock
+from tests.stand_ins.silent_server import full_server
 
 
 class Memory:
@@ -294,3 +296,17 @@ def test_a_run_has_every_system_of_a_cloud() -> None:
     assert len(names) > 12
     for kind in (RealSystems, RolloutRun):
         assert names - set(vars(kind)) <= {"clock", "lock"}, kind
+
+
+def test_a_port_that_takes_no_connection_is_not_free() -> None:
+    cloud = load_cloud("lab")
+
+    def load_at(port: int) -> systems.Load:
+        settings = cloud.load.model_copy(update={"web_port": port})
+        return RealSystems(cloud.model_copy(update={"load": settings}), "run-1").load
+
+    with full_server() as port:
+        assert not load_at(port).port_is_free()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert not load_at(listener.getsockname()[1]).port_is_free()
+    assert load_at(free_port()).port_is_free()
