@@ -9,6 +9,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, chain
 
 from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.task_limits import TASK_LIMIT
 from keystone_rollout.dag_parts.trigger_form import cloud_params
 from operators.plan_parts import (
     EstimateStepsOperator,
@@ -25,6 +26,7 @@ with DAG(
     is_paused_upon_creation=False,  # a paused DAG's run stays queued, and nobody is notified
     doc_md=page("keystone_plan"),
     tags=["keystone"],
+    default_args=TASK_LIMIT,
     params=cloud_params(source="What the nodes run now", target="What the nodes should run"),
 ) as dag:
     plan = PlanHopOperator(task_id="plan")

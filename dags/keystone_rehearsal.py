@@ -9,6 +9,7 @@ from airflow.sdk import DAG, chain
 
 from keystone_rollout.dag_parts.rehearsal_dags import RehearsalDag, rehearsal_dags
 from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.task_limits import TASK_LIMIT
 from keystone_rollout.dag_parts.trigger_form import all_params, lock_params, rehearsal_params
 from operators.rehearsal.keep import KeepRehearsalOperator
 from operators.rehearsal.operator import (
@@ -35,6 +36,7 @@ def rehearsal_dag(made: RehearsalDag) -> DAG:
         is_paused_upon_creation=True,
         doc_md=made.page(page("keystone_rehearsal")),
         tags=made.tags,
+        default_args=TASK_LIMIT,
         params=all_params(rehearsal_params(made.cloud), lock_params()),
     ) as dag:
         check_staging = CheckStagingOperator(task_id="check_staging")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, chain
 
 from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.task_limits import TASK_LIMIT
 from keystone_rollout.dag_parts.trigger_form import (
     all_params,
     cloud_params,
@@ -26,7 +27,7 @@ with DAG(
     doc_md=page("keystone_restore"),
     max_active_runs=1,
     tags=["keystone"],
-    default_args={"on_failure_callback": end_resumed_run},
+    default_args={"on_failure_callback": end_resumed_run, **TASK_LIMIT},
     params=all_params(
         cloud_params(source="What to restore", target="What to leave"),
         restore_params(),

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, TaskGroup, chain, task
 
 from keystone_rollout.dag_parts.load_group import SURVIVE_EXECUTOR, load_group
 from keystone_rollout.dag_parts.runbook_page import document_tasks, page
+from keystone_rollout.dag_parts.task_limits import TASK_LIMIT
 from keystone_rollout.dag_parts.trigger_form import (
     all_params,
     cloud_params,
@@ -50,7 +51,7 @@ with DAG(
     doc_md=page("keystone_upgrade"),
     max_active_runs=1,
     tags=["keystone"],
-    default_args={"on_failure_callback": end_resumed_run},
+    default_args={"on_failure_callback": end_resumed_run, **TASK_LIMIT},
     params=all_params(
         cloud_params(source="What the nodes run now", target="What the nodes should run"),
         upgrade_params(),

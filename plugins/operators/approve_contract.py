@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from keystone_rollout.domain.cloud.model import Limits
 from keystone_rollout.procedures.run.approval import contract_evidence
 from keystone_rollout.procedures.run.outcome import tell_approval_needed
 from keystone_rollout.procedures.run.report import write_report_so_far
@@ -26,6 +27,8 @@ class ApproveContractOperator(ApprovalOperator):
             subject="Contract the Keystone schema? There is no way back to the old release.",
             defaults="Reject",
             fail_on_reject=True,
+            # Without one, the operator would take the task's own limit for it.
+            response_timeout=timedelta(seconds=Limits().approval_seconds),
             **kwargs,
         )
 

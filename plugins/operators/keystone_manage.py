@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from airflow.sdk.execution_time.timeout import timeout
-from docker.errors import DockerException
 from docker.types import Mount
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.releases.image_checks import CHECKS
 from keystone_rollout.domain.run.events import FindingsAccepted
 from keystone_rollout.domain.run.systems import PhaseConfiguration
 from keystone_rollout.domain.schema.keystone_log import error_lines
 from keystone_rollout.hooks.docker.container import DeliveringClient, PhaseContainerError
-from keystone_rollout.hooks.docker.image import DOCKER
+from keystone_rollout.hooks.docker.image import DOCKER, ENGINE_ERRORS
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.keystone_configuration import PARENT
 from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
+
+
+class OutcomeUnknown(AirflowFailException):
+    """A command whose end was not seen: what is known of it, and the next step."""
+
+    def __init__(self, known: str, next_step: str) -> None:
+        super().__init__(f"{known}. Next: {next_step}")
+        self.known = known
+        self.next_step = next_step
 
 
 class KeystoneManageOperator(DockerOperator):
@@ -68,7 +79,10 @@ class KeystoneManageOperator(DockerOperator):
                 raise AirflowFailException(str(error)) from error
 
     def keystone_manage(self, run: RolloutRun, context: Any) -> tuple[int, list[str]]:
-        """Run the command; return its exit status and the lines it wrote."""
+        """Run the command; return its exit status and the lines it wrote.
+
+        Raises OutcomeUnknown if the engine, the container or the time is lost on the way.
+        """
         settings, phase_container = run.cloud.upgrade_container, run.engine.container
         folder = str(project_path(settings.configuration))
         options = self.configuration.arguments if self.configuration else []
@@ -82,23 +96,44 @@ class KeystoneManageOperator(DockerOperator):
         self.mounts = [Mount("/etc/keystone", folder, type="bind", read_only=True)]
         lines: Iterable[Any]
         try:
-            with timeout(run.cloud.limits.phase_seconds):  # type: ignore[no-untyped-call]
+            with _limited(run.cloud.limits.phase_seconds, run.clock):
                 lines = super().execute(context) or []
         except DockerContainerFailedException as error:
             lines = error.logs or []
         except AirflowTaskTimeout as error:
-            self.on_kill()
-            phase_container.discard()
-            raise AirflowFailException(self._overdue(run)) from error
-        except DockerException as error:
-            if self.container:
-                phase_container.discard()
-            raise AirflowFailException(
-                f"{' '.join(self.arguments)} could not be run in container {phase_container.name}: "
-                f"Docker answers {error}. Next: repair that, then start the upgrade again; if the "
-                "container runs, its outcome is taken up"
-            ) from error
-        return phase_container.remove(), [str(line) for line in lines]
+            self._try(run, self.on_kill)
+            if self.interruptible:
+                self._try(run, phase_container.remove)
+            raise self._overdue(run) from error
+        except ENGINE_ERRORS as error:
+            raise self._lost(run, error) from error
+        try:
+            return phase_container.remove(), [str(line) for line in lines]
+        except ENGINE_ERRORS as error:
+            raise self._lost(run, error) from error
+
+    def _lost(self, run: RolloutRun, error: Exception) -> OutcomeUnknown:
+        """Say what the engine answered, and whether the command may be at work."""
+        command, name = " ".join(self.arguments), run.engine.container.name
+        if self.container:
+            self._try(run, run.engine.container.discard)
+        how = (
+            f"how {command} ended in container {name} is not known"
+            if self.container
+            else f"{command} could not be run in container {name}"
+        )
+        return OutcomeUnknown(
+            f"{how}: {run.engine.container.words(error)}",
+            "repair that, then start the upgrade again; if the container runs, its outcome is "
+            "taken up",
+        )
+
+    def _try(self, run: RolloutRun, tidy: Callable[[], object]) -> None:
+        """Tidy up if the engine lets us: the reason why is said in every case."""
+        try:
+            tidy()
+        except ENGINE_ERRORS as error:
+            self.log.warning("%s: %s", run.engine.container.name, run.engine.container.words(error))
 
     def on_kill(self) -> None:
         """Stop the container with its task, unless that would cut a migration in two."""
@@ -110,19 +145,37 @@ class KeystoneManageOperator(DockerOperator):
             "not be run again. The next start waits for it"
         )
 
-    def _overdue(self, run: RolloutRun) -> str:
+    def _overdue(self, run: RolloutRun) -> OutcomeUnknown:
         command, name = " ".join(self.arguments), run.engine.container.name
-        left = (
-            "It was stopped. Next: find out what it waits for, then clear this task"
-            if self.interruptible
-            else f"It is left running in container {name}: stopped between two statements, its "
-            f"migration could not be run again. Next: read `docker logs {name}` and the database's "
-            "process list; when it has ended, start the upgrade again, which takes up its outcome"
-        )
-        return (
+        known = (
             f"{command} has not ended: measured more than {run.cloud.limits.phase_seconds} s, the "
-            f"limit (limits.phase_seconds). {left}"
+            "limit (limits.phase_seconds). "
         )
+        if self.interruptible:
+            return OutcomeUnknown(
+                f"{known}It was stopped", "find out what it waits for, then clear this task"
+            )
+        return OutcomeUnknown(
+            f"{known}It is left running in container {name}: stopped between two statements, its "
+            "migration could not be run again",
+            f"read `docker logs {name}` and the database's process list; when it has ended, start "
+            "the upgrade again, which takes up its outcome",
+        )
+
+
+@contextmanager
+def _limited(seconds: float, clock: Clock) -> Iterator[None]:
+    """Bound a block with AirflowTaskTimeout; a process has one alarm, which the task's own uses."""
+    began, (rest, _) = clock.elapsed(), signal.getitimer(signal.ITIMER_REAL)
+    handler = signal.getsignal(signal.SIGALRM)
+    try:
+        with timeout(seconds):  # type: ignore[no-untyped-call]
+            yield
+    finally:
+        if rest:
+            with suppress(ValueError):  # not in the main thread, which has the alarm
+                signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, max(rest - (clock.elapsed() - began), 1.0))
 
 
 class ImageCheckOperator(KeystoneManageOperator):

@@ -7,6 +7,7 @@ from typing import Any
 from keystone_rollout.domain.run.events import LockChanged, LockState
 from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.procedures.run.end import InterruptedRun, release_lock, remove_leftovers
+from keystone_rollout.procedures.run.lost_run import unknown_of
 from keystone_rollout.procedures.run.outcome import tell_started
 from keystone_rollout.procedures.run.resume import hold_lock
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -33,7 +34,10 @@ class TakeLockOperator(RolloutOperator):
         if broken:
             dead = broken.run_id
             self.log.warning("The lock of run %s was broken deliberately", dead)
-            done = InterruptedRun(dead, broken.token).clean_up()
+            interrupted = InterruptedRun(dead, broken.token)
+            done = interrupted.clean_up()
+            if interrupted.directory is None:
+                done += unknown_of(run, broken)
         done += [f"removed {path}, which a killed run left unfinished"
                  for path in remove_leftovers(run)]  # fmt: skip
         # A killed task leaves its container at work; nothing may start beside it.

@@ -10,10 +10,14 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.run.events import BackupTaken, Judged, LocksWatched, VersionsRead
 from keystone_rollout.domain.run.systems import Schema
-from keystone_rollout.domain.schema.failure import PhaseOutcome, describe_failure
+from keystone_rollout.domain.schema.failure import (
+    PhaseOutcome,
+    describe_failure,
+    describe_unknown_end,
+)
 from keystone_rollout.domain.schema.forecast import forecast
 from keystone_rollout.domain.schema.lock_waits import LockWaits
-from keystone_rollout.domain.schema.state import blocked_by
+from keystone_rollout.domain.schema.state import MigrationState, blocked_by
 from keystone_rollout.domain.schema.target import PhaseTarget, live_target
 from keystone_rollout.domain.schema.versions import Phase
 from keystone_rollout.hooks.database.lock_watch import LockWatchError
@@ -22,7 +26,7 @@ from keystone_rollout.procedures.node.verdicts import before_contract, verify_no
 from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
-from operators.keystone_manage import KeystoneManageOperator
+from operators.keystone_manage import KeystoneManageOperator, OutcomeUnknown
 
 
 class PhaseOperator(KeystoneManageOperator):
@@ -66,7 +70,11 @@ class PhaseOperator(KeystoneManageOperator):
     def run_phase(self, run: RolloutRun, context: Any) -> None:
         """Run it, watched; AirflowFailException unless it reached its head and nobody queued."""
         phase, database = self.phase, run.schema_of(self.target(run.cloud))
-        status, lines, waits = self._watched(run, context)
+        before = run.state(database.versions())
+        try:
+            status, lines, waits = self._watched(run, context)
+        except OutcomeUnknown as error:
+            raise self._end_unknown(run, database, before, error) from error
         try:
             after = run.state(database.versions())
         except Exception as error:
@@ -85,6 +93,24 @@ class PhaseOperator(KeystoneManageOperator):
         if not verdict.ok:
             self._record_versions(run, database, f"{phase.value} ran")
         require(run, f"after {phase.value}", [verdict])
+
+    def _end_unknown(
+        self, run: RolloutRun, database: Schema, before: MigrationState, lost: OutcomeUnknown
+    ) -> OutcomeUnknown:
+        """Add to what is known of the command how the schema stands after it."""
+        try:
+            after = run.state(database.versions())
+            self._record_versions(run, database, f"how {self.phase.value} ended is not known")
+        except Exception as error:
+            return OutcomeUnknown(
+                f"{lost.known}. How far {self.phase.value} is is not known: the schema versions "
+                f"cannot be read ({error})",
+                f"bring the database back; {lost.next_step}",
+            )
+        stands, then = describe_unknown_end(self.phase, before, after)
+        return OutcomeUnknown(
+            f"{lost.known}. {stands}", f"{lost.next_step}. More precisely: {then}"
+        )
 
     def _watched(self, run: RolloutRun, context: Any) -> tuple[int, list[str], LockWaits]:
         """Run keystone-manage beside a watch; return its outcome, and the waits."""

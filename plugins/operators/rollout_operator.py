@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from keystone_rollout.procedures.run.resume import proceed
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -27,10 +28,18 @@ class RolloutOperator(BaseOperator):
         name = self.task_id.rsplit(".", 1)[-1]
         if self.needs_lock:
             proceed(run, f"before {name}", [])
-        with run.step(name):
-            if self.is_teardown:
-                return Teardown(run).do(name, lambda: self.run_step(run, context))
-            return self.run_step(run, context)
+        try:
+            with run.step(name):
+                if self.is_teardown:
+                    return Teardown(run).do(name, lambda: self.run_step(run, context))
+                return self.run_step(run, context)
+        except AirflowTaskTimeout as error:
+            raise AirflowFailException(
+                f"{name} was interrupted: measured more than {self.execution_timeout}, the task's "
+                "limit (execution_timeout). None of the cloud file's limits had ended its wait, "
+                "and what it waited for may go on. Next: find in the log above what that was, "
+                "then clear this task"
+            ) from error
 
     def run_step(self, run: RolloutRun, context: Any) -> Any:
         """Do the work; return the task's XCom."""

@@ -151,6 +151,20 @@ class Limits(Section):
     node: NodeLimits = Field(
         default_factory=NodeLimits, description="how long a node's cycle may take"
     )
+    connect_seconds: int = Field(
+        10, ge=1, description="for the database and HAProxy to take a connection and answer on it"
+    )
+    answer_seconds: int = Field(
+        60, ge=1, description="for one answer of Docker, and for a node to start a command"
+    )
+    statement_seconds: int = Field(
+        600,
+        ge=1,
+        description="for one answer of the database; a dump or load may stand still as long",
+    )
+    dump_seconds: int = Field(
+        86400, ge=1, description="for one dump of the database, and for one load of it"
+    )
     lock_wait_timeout: int = Field(
         5, ge=1, description="seconds that a migration waits for a metadata lock, then gives up"
     )

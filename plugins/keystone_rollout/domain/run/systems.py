@@ -189,6 +189,10 @@ class PhaseContainer(Protocol):
     def remove(self) -> int: ...
     def discard(self) -> None: ...
 
+    def words(self, error: Exception) -> str:
+        """Say what the engine answered, and at which limit if it did not."""
+        ...
+
 
 class Image(Protocol):
     """The upgrade image (hooks.docker.image.UpgradeImage)."""

@@ -68,6 +68,32 @@ def describe_failure(outcome: PhaseOutcome, backup: str) -> str:
     )
 
 
+def describe_unknown_end(
+    phase: Phase, before: MigrationState, after: MigrationState
+) -> tuple[str, str]:
+    """Return how the schema stands after a phase whose end nobody saw, and the next step."""
+    again = "start the upgrade again: it waits for the container if that still runs, then "
+    shows = f"{after.recorded.table} shows {after} (heads {after.image})"
+    if reason := refused(after):
+        return f"{shows}: {reason}. {STILL_SERVING[phase]}", "find out who changed the schema"
+    if after.is_done(phase):
+        return (
+            f"{shows}: {phase.value} is complete. {STILL_SERVING[phase]}",
+            f"{again}finds {phase.value} done and goes on",
+        )
+    missing, planned = after.pending(phase), before.pending(phase)
+    if after.recorded == before.recorded:
+        how = f"{phase.value} has not begun, as far as is recorded"
+    else:
+        how = f"{phase.value} is half done: {len(missing)} of {len(planned)} migrations are missing"
+    part = missing[0] if missing else "of it"
+    return (
+        f"{shows}: {how}, and migration {part} may be done in part. {STILL_SERVING[phase]}",
+        f"{again}runs what is missing. If a part of a migration was done, it fails at that part "
+        "and says how to get out",
+    )
+
+
 def _measured(outcome: PhaseOutcome) -> str:
     """Return the phase's present version, or the recorded versions that the image does not know."""
     state, phase = outcome.after, outcome.phase

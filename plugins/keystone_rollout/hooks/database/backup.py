@@ -70,7 +70,8 @@ class DatabaseBackup:
     def _tables(self, schema: str) -> dict[str, TableState]:
         admin = self.database.administrator
         states = {}
-        reader = SchemaReader(self.cloud.databases.administrator, schema, self.cloud.tls)
+        cloud = self.cloud
+        reader = SchemaReader(cloud.databases.administrator, schema, cloud.tls, cloud.limits)
         for table in reader.tables():
             name = quoted(schema, table)
             checksum = admin.get_first(f"CHECKSUM TABLE {name}")[1]

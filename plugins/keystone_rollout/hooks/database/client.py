@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from keystone_rollout.domain.places.place import PlaceError
+from keystone_rollout.domain.cloud.model import Limits
+from keystone_rollout.domain.places.place import NoAnswer, PlaceError, TimedOut
 from keystone_rollout.hooks.database.connection import DatabaseHook
 from keystone_rollout.hooks.places.local import LocalPlace
 from keystone_rollout.hooks.trust.databases import client_options
@@ -36,8 +37,6 @@ REFUSED_AT_THE_DOOR = {1040, 1045, 1130}
 """Too many connections, wrong password, wrong host: before the first statement."""
 
 HELP_SECONDS = 30.0
-LIMIT_SECONDS = 24 * 3600.0
-"""Seconds for the largest database; a client that hangs for ever is ended."""
 
 
 class DatabaseClientFailed(RuntimeError):
@@ -56,7 +55,7 @@ class DatabaseClient:
     def dump(self, arguments: list[str], stream: IO[bytes]) -> None:
         """Write the output of mariadb-dump; DatabaseClientFailed if it fails."""
         with self._options() as options:
-            _run(_program(*DUMP), options, arguments, stdout=stream)
+            _run(_program(*DUMP), options, arguments, self.hook.limits, stdout=stream)
 
     def load(self, schema: str, stream: IO[bytes]) -> None:
         """Run the statements of a dump in one schema; DatabaseClientFailed at the first error.
@@ -67,7 +66,9 @@ class DatabaseClient:
         program = _program(*LOAD)
         with self._options() as options:
             arguments = [*_safe_options(program), "--one-database", schema]
-            _run(program, options, arguments, stdin=_DumpStream(stream), quiet=True)
+            _run(
+                program, options, arguments, self.hook.limits, stdin=_DumpStream(stream), quiet=True
+            )
 
     @contextmanager
     def _options(self) -> Iterator[int]:
@@ -164,11 +165,15 @@ def _run(
     program: str,
     options: int,
     arguments: list[str],
+    limits: Limits,
     stdin: _DumpStream | None = None,
     stdout: IO[bytes] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run a program with an open file of options; ``quiet``: it may print a dump's content."""
+    """Run a program with an open file of options; it is ended at a limit.
+
+    ``quiet``: it may print a dump's content.
+    """
     command = [program, f"--defaults-extra-file=/dev/fd/{options}", *arguments]
     name = Path(program).name
     try:
@@ -176,9 +181,21 @@ def _run(
             shlex.join(command),
             input=stdin,
             output=stdout,
-            limit=LIMIT_SECONDS,
+            limit=limits.dump_seconds,
+            silence=limits.statement_seconds,
             tell=_unheard if quiet else None,
         )
+    except TimedOut as error:
+        raise DatabaseClientFailed(
+            f"{name} was ended: measured more than {limits.dump_seconds} s, the limit "
+            "(limits.dump_seconds). Raise it if the database needs as long"
+        ) from error
+    except NoAnswer as error:
+        raise DatabaseClientFailed(
+            f"{name} was ended: measured {limits.statement_seconds} s in which not a byte of the "
+            f"dump moved, the limit (limits.statement_seconds). Look at the server's process list "
+            "and at the network between"
+        ) from error
     except PlaceError as error:
         raise DatabaseClientFailed(f"{name}: {error}") from error
     if done.status != 0:

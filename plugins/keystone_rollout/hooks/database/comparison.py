@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from keystone_rollout.domain.cloud.model import Limits
 from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.schema.difference import (
     VERSION_TABLES,
@@ -18,7 +19,7 @@ from keystone_rollout.domain.schema.difference import (
 )
 from keystone_rollout.domain.schema.table_moves import LOADED
 from keystone_rollout.domain.schema.versions import RecordedVersions
-from keystone_rollout.hooks.database.connection import DatabaseHook
+from keystone_rollout.hooks.database.connection import DEFAULT_LIMITS, DatabaseHook
 from keystone_rollout.hooks.database.keystone import read_versions
 from keystone_rollout.hooks.database.sql import sql
 
@@ -26,9 +27,15 @@ from keystone_rollout.hooks.database.sql import sql
 class SchemaReader:
     """One schema, read as administrator, without our table that marks a loaded backup."""
 
-    def __init__(self, connection: str, schema: str, tls: Tls = SYSTEM_TRUST) -> None:
+    def __init__(
+        self,
+        connection: str,
+        schema: str,
+        tls: Tls = SYSTEM_TRUST,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.schema = schema
-        self.hook = DatabaseHook(connection, tls)
+        self.hook = DatabaseHook(connection, tls, limits=limits)
         self.connection = connection
 
     def tables(self) -> list[str]:
@@ -45,7 +52,8 @@ class SchemaReader:
 
     def versions(self) -> RecordedVersions:
         """Return the versions that the schema's version table records."""
-        within = DatabaseHook(self.connection, self.hook.tls, self.schema)
+        hook = self.hook
+        within = DatabaseHook(self.connection, hook.tls, self.schema, hook.limits)
         return read_versions(within, self.schema)
 
     def columns(self) -> dict[str, list[Column]]:
@@ -61,8 +69,8 @@ class SchemaReader:
         made = {}
         with self.cursor() as cursor:
             for table in self.tables():
-                cursor.execute(f"SHOW CREATE TABLE {quoted(self.schema, table)}")
-                text = _text(cursor.fetchone()[1])
+                row = self.ask(cursor, f"SHOW CREATE TABLE {quoted(self.schema, table)}")
+                text = _text(row[1])
                 made[table] = re.sub(r" AUTO_INCREMENT=\d+", "", text)
         for name, statement in self._rows("select_trigger_statements") if triggers else ():
             made[name] = statement
@@ -74,6 +82,12 @@ class SchemaReader:
         connection: Any = self.hook.get_conn()
         with closing(connection), closing(connection.cursor()) as cursor:
             yield cursor
+
+    def ask(self, cursor: Any, statement: str) -> Any:
+        """Return the first row of an answer; DatabaseSilent if there is none in time."""
+        with self.hook.answering():
+            cursor.execute(statement)
+            return cursor.fetchone()
 
     def _rows(self, question: str) -> list[list[Any]]:
         rows = self.hook.get_records(sql(question), {"schema": self.schema})
@@ -101,8 +115,7 @@ def compare_rows(live: SchemaReader, kept: SchemaReader) -> Difference:
             for kind, statement in counting_statements(
                 table, here.get(table), there.get(table), schemas
             ).items():
-                cursor.execute(statement)
-                counts[kind] = int(cursor.fetchone()[0])
+                counts[kind] = int(live.ask(cursor, statement)[0])
             tables.append(table_difference(table, counts))
     return Difference(tuple(tables))
 

@@ -58,8 +58,8 @@ class KeystoneDatabase:
     def __init__(self, cloud: Cloud, target: PhaseTarget | None = None) -> None:
         target = target or live_target(cloud)
         self.schema = target.schema
-        self.reader = DatabaseHook(target.reader, cloud.tls, schema=target.schema)
-        self.administrator = DatabaseHook(target.administrator, cloud.tls)
+        self.reader = DatabaseHook(target.reader, cloud.tls, target.schema, cloud.limits)
+        self.administrator = DatabaseHook(target.administrator, cloud.tls, limits=cloud.limits)
 
     def versions(self) -> RecordedVersions:
         """Return the versions that the schema's version table records."""
@@ -133,9 +133,9 @@ def wait_no_writers(
     A stopped service's connections end a moment after it. Only this database server's sessions are
     seen, not those of Galera's other members.
     """
-    reader = DatabaseHook(cloud.databases.reader, cloud.tls)
+    reader = DatabaseHook(cloud.databases.reader, cloud.tls, limits=cloud.limits)
     login = reader.get_connection(cloud.databases.reader).login or ""
-    admin = DatabaseHook(cloud.databases.administrator, cloud.tls)
+    admin = DatabaseHook(cloud.databases.administrator, cloud.tls, limits=cloud.limits)
     question = {"schema": cloud.databases.schema_name, "reader": login}
     end = clock.elapsed() + limit
     while True:

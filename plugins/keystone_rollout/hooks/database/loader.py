@@ -24,8 +24,8 @@ class BackupLoad:
     def __init__(self, cloud: Cloud) -> None:
         target = scratch_target(cloud)
         self.live = cloud.databases.schema_name
-        self.admin = DatabaseHook(target.administrator, cloud.tls)
-        self.schema = SchemaReader(target.administrator, target.schema, cloud.tls)
+        self.admin = DatabaseHook(target.administrator, cloud.tls, limits=cloud.limits)
+        self.schema = SchemaReader(target.administrator, target.schema, cloud.tls, cloud.limits)
 
     def load(self, path: Path) -> SchemaReader:
         """Load a dump afresh, plain or packed; DatabaseClientFailed if that fails.

@@ -110,7 +110,8 @@ class LockWatch:
     def _rows(self, question: str) -> list[Any]:
         cursor = self._connection.cursor()
         try:
-            cursor.execute(sql(question), {"schema": self.schema})
-            return list(cursor.fetchall())
+            with self.admin.answering():
+                cursor.execute(sql(question), {"schema": self.schema})
+                return list(cursor.fetchall())
         finally:
             cursor.close()

@@ -36,12 +36,12 @@ class SchemaSwap:
 
     def __init__(self, cloud: Cloud, replaced: str) -> None:
         connection = cloud.databases.administrator
-        self.admin = DatabaseHook(connection, cloud.tls)
+        self.admin = DatabaseHook(connection, cloud.tls, limits=cloud.limits)
         self.client = DatabaseClient(self.admin)
         self.load = BackupLoad(cloud)
-        self.live = SchemaReader(connection, cloud.databases.schema_name, cloud.tls)
+        self.live = SchemaReader(connection, cloud.databases.schema_name, cloud.tls, cloud.limits)
         self.kept = self.load.schema
-        self.replaced = SchemaReader(connection, replaced, cloud.tls)
+        self.replaced = SchemaReader(connection, replaced, cloud.tls, cloud.limits)
         self.folder = project_path(cloud.backup_directory)
 
     def done(self) -> bool:

@@ -11,15 +11,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.docker.hooks.docker import DockerHook
-from airflow.sdk.exceptions import AirflowException
 from docker.errors import DockerException, NotFound
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.keystone_log import error_lines
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
-from keystone_rollout.hooks.docker.image import DOCKER
+from keystone_rollout.hooks.docker.image import ENGINE_ERRORS, docker_hook, engine_words
 
 LABEL_CLOUD = "org.keystone-rollout.cloud"
 LABEL_COMMAND = "org.keystone-rollout.command"
@@ -41,7 +39,7 @@ class PhaseContainer:
         self.cloud = cloud
         self.clock = clock
         self.name = f"keystone-rollout-phase-{cloud.name}"
-        self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
+        self.hook = docker_hook(cloud)
 
     def labels(self, arguments: list[str]) -> dict[str, str]:
         """Return what tells a human, and `docker ps --filter`, whose container this is."""
@@ -56,9 +54,9 @@ class PhaseContainer:
         """
         try:
             return self._wait_and_remove()
-        except (DockerException, AirflowException, OSError) as error:
+        except ENGINE_ERRORS as error:
             raise PhaseContainerError(
-                f"whether {self.name} still runs is not known: Docker at {DOCKER} answers {error}; "
+                f"whether {self.name} still runs is not known: {engine_words(error, self.cloud)}; "
                 "allowed is one container per cloud, so nothing was started. Next: repair Docker, "
                 "then start the upgrade again"
             ) from error
@@ -70,10 +68,14 @@ class PhaseContainer:
         return status
 
     def discard(self) -> None:
-        """Remove the container unless it runs: one that could not be started, for example."""
+        """Remove a container that was not started; the next start looks after every other one."""
         with suppress(NotFound):
-            if not self._inspect()["State"]["Running"]:
+            if self._inspect()["State"]["Status"] == "created":
                 self.remove()
+
+    def words(self, error: Exception) -> str:
+        """Return an engine's error in words, see engine_words."""
+        return engine_words(error, self.cloud)
 
     def _wait_and_remove(self) -> str:
         try:
@@ -144,9 +146,9 @@ class DeliveringClient:
         self._archive = archive
 
     def start(self, container: str, *args: Any, **kwargs: Any) -> None:
-        """Start a container once it has the file; RuntimeError if Docker refuses the file."""
+        """Start a container once it has the file; DockerException if Docker refuses the file."""
         if not self._client.put_archive(container, self._folder, self._archive):
-            raise RuntimeError(f"Docker did not take the file for {self._folder}: not started")
+            raise DockerException(f"Docker did not take the file for {self._folder}: not started")
         self._client.start(container, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

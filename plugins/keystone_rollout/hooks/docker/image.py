@@ -1,11 +1,16 @@
-"""Read the release and the migrations of the upgrade image."""
+"""Read the release and the migrations of the upgrade image, and reach the engine that has it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow.providers.docker.hooks.docker import DockerHook
-from docker.errors import APIError, DockerException, ImageNotFound
+from airflow.sdk.exceptions import AirflowException
+from docker.errors import DockerException, ImageNotFound
+from docker.utils.socket import SocketError
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import Timeout
+from urllib3.exceptions import HTTPError
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.schema.listing import LISTING_COMMAND, image_migrations
@@ -17,6 +22,21 @@ from keystone_rollout.hooks.files.keystone_configuration import (
 )
 
 DOCKER = "unix://var/run/docker.sock"
+ENGINE_ERRORS = (DockerException, AirflowException, HTTPError, SocketError, OSError)
+"""The errors of an engine that refuses, is not there, or goes away in the middle of an answer."""
+
+
+def docker_hook(cloud: Cloud) -> DockerHook:
+    """Return a hook for this machine's Docker, each of whose answers has a limit."""
+    return DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=cloud.limits.answer_seconds)
+
+
+def engine_words(error: Exception, cloud: Cloud) -> str:
+    """Return an engine's error in words, and the limit if it took too long to answer."""
+    words = f"Docker at {DOCKER} answers {str(error) or type(error).__name__}"
+    if "timed out" not in words.lower() and "Timeout" not in type(error).__name__:
+        return words
+    return f"{words} (limit for one answer {cloud.limits.answer_seconds} s, limits.answer_seconds)"
 
 
 class UpgradeImageError(RuntimeError):
@@ -29,7 +49,7 @@ class UpgradeImage:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.container = cloud.upgrade_container
-        self.hook = DockerHook(docker_conn_id=None, base_url=DOCKER, timeout=60)
+        self.hook = docker_hook(cloud)
 
     def digest(self) -> str:
         """Return the image's id; UpgradeImageError if it is not on this Docker host."""
@@ -40,8 +60,8 @@ class UpgradeImage:
             raise UpgradeImageError(
                 f"image {self.container.image} is not on this Docker host. Next: pull or build it"
             ) from error
-        except DockerException as error:
-            raise UpgradeImageError(f"Docker at {DOCKER} does not answer: {error}") from error
+        except ENGINE_ERRORS as error:
+            raise self._unanswered(error) from error
 
     def migrations(self) -> ImageMigrations:
         """Return the migrations that the image carries, read in one start of a container."""
@@ -58,22 +78,44 @@ class UpgradeImage:
 
     def output(self, command: list[str], *, stderr: bool = True) -> str:
         """Run a command in a container without network; return its output."""
-        client = self.hook.api_client
         try:
-            container = client.create_container(
-                image=self.container.image,
-                entrypoint=[""],
-                command=command,
-                host_config=client.create_host_config(network_mode="none"),
-            )
-        except APIError as error:
-            raise UpgradeImageError(f"image {self.container.image}: {error}") from error
+            return self._output(self.hook.api_client, command, stderr)
+        except ENGINE_ERRORS as error:
+            raise self._unanswered(error) from error
+
+    def _output(self, client: Any, command: list[str], stderr: bool) -> str:
+        container = client.create_container(
+            image=self.container.image,
+            entrypoint=[""],
+            command=command,
+            host_config=client.create_host_config(network_mode="none"),
+        )
         try:
             client.start(container["Id"])
-            client.wait(container["Id"])
+            self._wait(client, container["Id"], command)
             return str(client.logs(container["Id"], stderr=stderr).decode(errors="replace"))
         finally:
             client.remove_container(container["Id"], force=True)
+
+    def _wait(self, client: Any, container: str, command: list[str]) -> None:
+        # Docker's client waits without an end unless it is told not to.
+        limit = self.cloud.limits.phase_seconds
+        try:
+            client.wait(container, timeout=limit)
+        except (Timeout, RequestsConnectionError) as error:
+            if "timed out" not in str(error).lower():
+                raise
+            raise UpgradeImageError(
+                f"image {self.container.image}: {command[0]} has not ended: measured more than "
+                f"{limit} s, the limit (limits.phase_seconds), and was ended. Nothing was changed. "
+                "Next: start the image by hand and see what it waits for"
+            ) from error
+
+    def _unanswered(self, error: Exception) -> UpgradeImageError:
+        return UpgradeImageError(
+            f"image {self.container.image} cannot be read: {engine_words(error, self.cloud)}. "
+            "Nothing was changed. Next: repair Docker, then start again"
+        )
 
     def configuration_findings(self) -> list[str]:
         """Return the faults of the configuration that is mounted into the container."""

@@ -15,8 +15,8 @@ from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.places.place import Place, Stream
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 
-TIMEOUT = 5.0
-"""Seconds until a command counts as unanswered."""
+TIMEOUT = 10.0
+"""Seconds until a command counts as unanswered, without a cloud file."""
 
 
 class HaproxyError(RuntimeError):
@@ -53,6 +53,11 @@ def administrative_state(flags: int) -> str:
 
 class Door(Protocol):
     """A way to a runtime API (level admin), taken anew for each command."""
+
+    @property
+    def timeout(self) -> float:
+        """Return the seconds for connecting, and for each part of the answer."""
+        ...
 
     def open(self) -> Stream:
         """Return a connected stream; OSError if there is none."""
@@ -118,8 +123,11 @@ class RuntimeApi:
                 stream.shutdown(socket.SHUT_WR)
                 chunks = list(iter(lambda: stream.recv(65536), b""))
         except OSError as error:
+            late = isinstance(error, TimeoutError)
+            limit = f", limit {self.door.timeout:g} s (limits.connect_seconds)" if late else ""
             raise HaproxyError(
-                f"HAProxy runtime API {self.name} ({self.door}) does not answer '{text}': {error}. "
+                f"HAProxy runtime API {self.name} ({self.door}) does not answer '{text}': "
+                f"{error}{limit}. "
                 "Next: check `stats socket` and that it can be reached"
             ) from error
         return b"".join(chunks).decode(errors="replace")

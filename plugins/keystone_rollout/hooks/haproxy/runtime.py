@@ -35,6 +35,8 @@ class HaproxyRuntimeHook(RuntimeApi, BaseHook):
 def balancers(cloud: Cloud, clock: Clock = SYSTEM_CLOCK) -> dict[str, HaproxyRuntimeHook]:
     """Return a hook for each HAProxy of a cloud, by its name in the cloud file."""
     return {
-        balancer.name: HaproxyRuntimeHook(balancer.connection, balancer.backend, clock=clock)
+        balancer.name: HaproxyRuntimeHook(
+            balancer.connection, balancer.backend, cloud.limits.connect_seconds, clock
+        )
         for balancer in cloud.load_balancers
     }

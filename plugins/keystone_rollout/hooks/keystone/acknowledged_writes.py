@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.exceptions import ClientException
+from keystoneauth1.exceptions import ClientException, ConnectTimeout
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount, derive_password
 from keystone_rollout.domain.load.ledger import LedgerUser, parse_ledger
 from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
+from keystone_rollout.hooks.keystone.api import REQUEST_SECONDS
 from keystone_rollout.hooks.trust.sessions import trusting_session
 
 Item = TypeVar("Item")
@@ -53,7 +56,7 @@ class AcknowledgedWrites:
             "missing": self.missing,
             "unable to log in": self.unable,
             "deleted but still there": self.undead,
-            "not checked": self.unanswered,
+            "without a usable answer within load.profile.timeout": self.unanswered,
         }
         found = "; ".join(
             f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names
@@ -92,9 +95,17 @@ class AcknowledgedWritesHook:
     """The API connection that compares the ledger with Keystone, and removes the load's objects."""
 
     def __init__(
-        self, account: KeystoneAccount, *, timeout: float = 30.0, tls: Tls = SYSTEM_TRUST
+        self,
+        account: KeystoneAccount,
+        *,
+        timeout: float = REQUEST_SECONDS,
+        tls: Tls = SYSTEM_TRUST,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._account = account
+        self._timeout = timeout
+        self._clock = clock
+        self._answered = clock.elapsed()
         self._session = Session(
             auth=Password(
                 auth_url=account.auth_url,
@@ -114,9 +125,13 @@ class AcknowledgedWritesHook:
         )
 
     def check(self, ledger: Path) -> AcknowledgedWrites:
-        """Look up every user of the ledger, and log in as every one that must exist."""
+        """Look up every user of the ledger, and log in as every one that must exist.
+
+        Once Keystone has been silent for the limit of one answer, the rest is not asked for: it
+        would take as long for every one of them. RuntimeError without a first answer.
+        """
         users = parse_ledger(ledger.read_text() if ledger.exists() else "", str(ledger))
-        self._session.get_token()
+        self._begin()
         outcomes = _in_threads(self._outcome, users)
         found: dict[str, list[str]] = {}
         for user, outcome in zip(users, outcomes, strict=True):
@@ -132,6 +147,18 @@ class AcknowledgedWritesHook:
             unanswered=found.get("unanswered", []),
             stale=found.get("stale", []),
         )
+
+    def _begin(self) -> None:
+        try:
+            self._session.get_token()
+        except ConnectTimeout as error:
+            raise RuntimeError(
+                f"Keystone at {self._account.auth_url} gave the check of the acknowledged writes "
+                f"no token: measured no answer for {self._timeout:g} s, the limit "
+                "(load.profile.timeout). Not one write was looked up. Next: see what Keystone "
+                "waits for, then clear this task"
+            ) from error
+        self._answered = self._clock.elapsed()
 
     def remove(self, name_prefix: str) -> dict[str, int]:
         """Delete all users, projects and roles named ``<name_prefix>-...``; return their counts.
@@ -149,6 +176,7 @@ class AcknowledgedWritesHook:
     def _remove_all(self, kind: str, name_prefix: str) -> int:
         """Delete what is listed until nothing new is: a list ends at Keystone's list_limit."""
         removed: set[str] = set()
+        self._answered = self._clock.elapsed()
         while ids := [one for one in self._ids(kind, f"{name_prefix}-") if one not in removed]:
             statuses = _in_threads(partial(self._delete, kind), ids)
             refused = [
@@ -166,7 +194,18 @@ class AcknowledgedWritesHook:
         return len(removed)
 
     def _delete(self, kind: str, one: str) -> int:
-        return int(self._api.delete(f"/{kind}/{one}").status_code)
+        if self._is_silent():
+            raise RuntimeError(
+                f"Keystone at {self._account.auth_url} has not answered for {self._timeout:g} s, "
+                f"the limit (load.profile.timeout): {kind} of the load stay. They do no harm; "
+                "delete them by hand or clear this task"
+            )
+        status = int(self._api.delete(f"/{kind}/{one}").status_code)
+        self._answered = self._clock.elapsed()
+        return status
+
+    def _is_silent(self) -> bool:
+        return self._clock.elapsed() - self._answered > self._timeout
 
     def _ids(self, kind: str, start: str) -> list[str]:
         response = self._api.get(f"/{kind}", params={"name__startswith": start})
@@ -179,6 +218,14 @@ class AcknowledgedWritesHook:
         return [one["id"] for one in response.json()[kind] if one["name"].startswith(start)]
 
     def _outcome(self, user: LedgerUser) -> str:
+        if self._is_silent():
+            return "unanswered"
+        outcome = self._look_up(user)
+        if outcome != "unanswered":
+            self._answered = self._clock.elapsed()
+        return outcome
+
+    def _look_up(self, user: LedgerUser) -> str:
         try:
             status = self._api.get(f"/users/{user.id}").status_code
             if status not in (200, 404):

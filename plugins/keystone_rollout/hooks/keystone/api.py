@@ -13,8 +13,12 @@ from keystoneauth1.session import Session
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
+from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.trust.sessions import trusting_session
+
+REQUEST_SECONDS = LoadProfile().timeout
+"""Seconds for one request, without a cloud file."""
 
 
 class ProofFailed(RuntimeError):
@@ -26,7 +30,7 @@ class KeystoneApiHook(BaseHook):
 
     :param conn_id: connection whose host is the URL clients use, with an administrator's login
     :param url: URL of one node, to go past the load balancer
-    :param timeout: seconds for one request
+    :param timeout: seconds for one request, load.profile.timeout of the cloud file
     :param tls: section `tls` of the cloud file
     """
 
@@ -34,7 +38,7 @@ class KeystoneApiHook(BaseHook):
         self,
         conn_id: str,
         url: str | None = None,
-        timeout: float = 20.0,
+        timeout: float = REQUEST_SECONDS,
         *,
         tls: Tls = SYSTEM_TRUST,
     ) -> None:
@@ -91,7 +95,9 @@ class KeystoneApiHook(BaseHook):
             return call()
         except (exceptions.ClientException, ValueError, KeyError) as error:
             host = urlsplit(self.url).netloc
-            raise ProofFailed(f"{host} could not {what}: {error}") from error
+            late = isinstance(error, exceptions.ConnectTimeout)
+            limit = f" (limit {self.timeout:g} s, load.profile.timeout)" if late else ""
+            raise ProofFailed(f"{host} could not {what}: {error}{limit}") from error
 
 
 def beyond_cache(token: str) -> str:
@@ -122,10 +128,11 @@ class NodeProver:
         elsewhere: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
         *,
+        timeout: float = REQUEST_SECONDS,
         tls: Tls = SYSTEM_TRUST,
     ) -> None:
-        self.elsewhere = KeystoneApiHook(conn_id, elsewhere, tls=tls)
-        self.here = KeystoneApiHook(conn_id, url, tls=tls)
+        self.elsewhere = KeystoneApiHook(conn_id, elsewhere, timeout, tls=tls)
+        self.here = KeystoneApiHook(conn_id, url, timeout, tls=tls)
         self.start_seconds = start_seconds
         self.clock = clock
 

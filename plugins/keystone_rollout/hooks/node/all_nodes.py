@@ -37,7 +37,7 @@ class AllNodes:
 
     def connection(self, node: Node) -> SshConnection:
         """Return a hook for a node's connection."""
-        return SshConnection(node.ssh)
+        return SshConnection(node.ssh, limits=self.cloud.limits)
 
     def machine(
         self,

@@ -29,7 +29,7 @@ from keystone_rollout.domain.node.steps import (
 from keystone_rollout.domain.places.place import Finished, SessionDropped, TimedOut
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.places.ssh import SshConnection, SshPlace
+from keystone_rollout.hooks.places.ssh import SshConnection, SshPlace, giving_up
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class NodeMachine:
     ) -> None:
         self.cloud = cloud
         self.node = node
-        self.ssh = ssh or SshConnection(node.ssh)
+        self.ssh = ssh or SshConnection(node.ssh, limits=cloud.limits)
         self.note = note or (lambda text: None)
         self.clock = clock
         self.place = SshPlace(self.ssh, clock)
@@ -181,7 +181,11 @@ class NodeMachine:
         source = project_path(steps.configuration)
         folder = f"{FOLDER}/{target}"
         try:
-            with self.ssh.get_conn() as client, client.open_sftp() as sftp:
+            with (
+                self.ssh.get_conn() as client,
+                giving_up(client, self.limit, "limits.node.command_seconds"),
+                client.open_sftp() as sftp,
+            ):
                 for part in (FOLDER, folder):
                     if Path(part).name not in sftp.listdir(str(Path(part).parent)):
                         sftp.mkdir(part, mode=0o700)

@@ -108,10 +108,12 @@ class _Reader(threading.Thread):
 
 
 class _Feeder(threading.Thread):
-    def __init__(self, session: Session, source: Iterator[bytes]) -> None:
+    def __init__(self, session: Session, source: Iterator[bytes], clock: Clock) -> None:
         super().__init__(daemon=True)
+        self.clock = clock
         self.session = session
         self.source = source
+        self.fed = clock.elapsed()
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -119,6 +121,7 @@ class _Feeder(threading.Thread):
             for chunk in self.source:
                 if not self._sent(lambda data=chunk: self.session.sendall(data)):  # type: ignore[misc]
                     return
+                self.fed = self.clock.elapsed()
         except Exception as error:  # half of the input must not pass for all of it
             self.error = error
             return
@@ -159,14 +162,16 @@ def exchange(
 ) -> int:
     """Return the exit status once the command has ended and both streams are heard.
 
-    Raises SessionDropped; Late and Silent after as many seconds; and what ``source``, ``output``
+    Raises SessionDropped; Late and Silent after as many seconds (a sign is output, and input that
+    was taken); and what ``source``, ``output``
     and ``meanwhile`` raise. The caller closes the session.
     """
     session.settimeout(None)
     readers = [
         _Reader(session.recv, output, clock), _Reader(session.recv_stderr, errors, clock),
     ]  # fmt: skip
-    threads: list[_Reader | _Feeder] = [*readers, _Feeder(session, source)]
+    feeder = _Feeder(session, source, clock)
+    threads: list[_Reader | _Feeder] = [*readers, feeder]
     for thread in threads:
         thread.start()
     now = clock.elapsed()
@@ -184,7 +189,7 @@ def exchange(
             return _status(session)
         if now > end:
             raise Late
-        if now - heard > silence:
+        if now - max(heard, feeder.fed) > silence:
             raise Silent
         meanwhile()
         _wait(readers, clock)

@@ -128,8 +128,12 @@ class ShellPlace(ABC):
         output: IO[bytes] | None = None,
         limit: float,
         tell: Tell | None = None,
+        silence: float = math.inf,
     ) -> Finished:
-        """Run a script as domain.places.place.Place says; output before its own is cut off."""
+        """Run a script as domain.places.place.Place says; output before its own is cut off.
+
+        ``silence`` is after how many seconds without a byte in or out it is given up (NoAnswer).
+        """
         token = secrets.token_hex(8)
         own, errors = _Own(token, output), Heard(tell or log.warning, token)
         began = self.clock.elapsed()
@@ -137,8 +141,10 @@ class ShellPlace(ABC):
             with self.open(opened(script, token), limit) as session:
                 status = exchange(
                     session, chunks(input or b""), own, errors, limit=limit + self.late_seconds,
-                    silence=math.inf, meanwhile=_nothing, clock=self.clock,
+                    silence=silence, meanwhile=_nothing, clock=self.clock,
                 )  # fmt: skip
+        except Silent:
+            raise NoAnswer(f"it gave no sign for {silence:g} s") from None
         except Late:
             raise self._late(limit, Finished(max(ENDED), "", plain_text(errors.data))) from None
         finally:

@@ -17,7 +17,6 @@ from airflow.providers.docker.hooks.docker import DockerHook
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
-from keystone_rollout.domain.cloud.tls import Tls
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.run.systems import Outside, Record, Systems
 from keystone_rollout.domain.schema.difference import Difference
@@ -63,6 +62,9 @@ from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
 from keystone_rollout.hooks.processes.command import run_outside
 from keystone_rollout.hooks.processes.upgrade_here import UpgradeHere
 
+PORT_SECONDS = 2.0
+"""Seconds for a port of this machine; one that takes no connection in time is not free."""
+
 
 class RealSchema(KeystoneDatabase):
     """Keystone's schema, on the cloud's database server."""
@@ -71,7 +73,7 @@ class RealSchema(KeystoneDatabase):
         super().__init__(cloud, target)
         self.cloud = cloud
         self.clock = clock
-        self.live = SchemaReader(target.administrator, target.schema, cloud.tls)
+        self.live = SchemaReader(target.administrator, target.schema, cloud.tls, cloud.limits)
 
     def table_sizes(self) -> dict[str, dict[str, Any]]:
         """Return every table's rows and bytes, see read_table_sizes."""
@@ -89,21 +91,24 @@ class RealSchema(KeystoneDatabase):
 class RealAccounts:
     """The accounts of Airflow's connections to the database."""
 
-    def __init__(self, tls: Tls) -> None:
-        self.tls = tls
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
 
     def lacking(self, connection: str, needed: tuple[str, ...], schema: str) -> list[str]:
         """Return the privileges that an account lacks."""
-        return missing_privileges(DatabaseHook(connection, self.tls), needed, schema)
+        return missing_privileges(self._hook(connection), needed, schema)
 
     def has_any(self, connection: str, any_of: tuple[str, ...]) -> bool:
         """Tell whether an account has one of these on *.*."""
-        return has_global_right(DatabaseHook(connection, self.tls), any_of)
+        return has_global_right(self._hook(connection), any_of)
 
     def protects_triggers(self, connection: str) -> bool:
         """Tell whether the server lets only SUPER make triggers."""
-        row = DatabaseHook(connection, self.tls).get_first(sql("select_trigger_protection"))
+        row = self._hook(connection).get_first(sql("select_trigger_protection"))
         return bool(row[0])
+
+    def _hook(self, connection: str) -> DatabaseHook:
+        return DatabaseHook(connection, self.cloud.tls, limits=self.cloud.limits)
 
 
 class RealVariables:
@@ -134,7 +139,8 @@ class RealKeystone:
         self.connection = cloud.api.connection
         self.clock = clock
         self.tls = cloud.tls
-        self.api = KeystoneApiHook(self.connection, tls=self.tls)
+        self.timeout = cloud.load.profile.timeout
+        self.api = KeystoneApiHook(self.connection, timeout=self.timeout, tls=self.tls)
 
     @property
     def url(self) -> str:
@@ -152,12 +158,13 @@ class RealKeystone:
     def prover(self, node: Node, start_seconds: float, elsewhere: str | None = None) -> NodeProver:
         """Return the prover of a node."""
         return NodeProver(
-            self.connection, node.url, start_seconds, elsewhere, self.clock, tls=self.tls
-        )
+            self.connection, node.url, start_seconds, elsewhere, self.clock,
+            timeout=self.timeout, tls=self.tls,
+        )  # fmt: skip
 
     def writes(self, account: KeystoneAccount) -> AcknowledgedWritesHook:
         """Return the check of the load's writes."""
-        return AcknowledgedWritesHook(account, tls=self.tls)
+        return AcknowledgedWritesHook(account, timeout=self.timeout, tls=self.tls, clock=self.clock)
 
 
 class RealLoad:
@@ -296,7 +303,7 @@ class RealSystems:
 
     @cached_property
     def accounts(self) -> RealAccounts:
-        return RealAccounts(self.cloud.tls)
+        return RealAccounts(self.cloud)
 
     @cached_property
     def variables(self) -> RealVariables:

@@ -9,13 +9,13 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
 
-from keystone_rollout.hooks.database import client as database_client
+from keystone_rollout.domain.cloud.model import Limits
 from keystone_rollout.hooks.database.client import (
     DatabaseClient,
     DatabaseClientFailed,
@@ -24,7 +24,9 @@ from keystone_rollout.hooks.database.client import (
     without_content,
 )
 from keystone_rollout.hooks.database.connection import DatabaseHook
+from tests.process_end import wait_gone
 from tests.stand_ins.agreeing_database import AgreeingDatabase, agreeing_database
+from tests.stand_ins.silent_server import full_server, swallowing_server
 
 RAW = bytes(range(256)) * 3000
 PASSWORD = 'a"b\\c'
@@ -221,13 +223,64 @@ def test_the_real_clients_error_does_not_show_what_stands_in_the_file(
     assert SECRET not in caplog.text
 
 
-def test_a_client_that_hangs_is_ended(
-    client: DatabaseClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def limited(dump: int, still: int) -> DatabaseClient:
+    limits = Limits(dump_seconds=dump, statement_seconds=still)
+    return DatabaseClient(DatabaseHook("a_database", limits=limits))
+
+
+STANDS_STILL = (
+    "was ended: measured 1 s in which not a byte of the dump moved, the limit "
+    r"\(limits.statement_seconds\)"
+)
+
+
+def test_a_dump_that_stands_still_is_ended(client: DatabaseClient, tmp_path: Path) -> None:
+    program(tmp_path, "mariadb-dump", f"echo $$ >{tmp_path}/pid; echo begun; sleep 60")
+    with pytest.raises(DatabaseClientFailed, match=f"^mariadb-dump {STANDS_STILL}"):
+        limited(dump=50, still=1).dump(["keystone"], io.BytesIO())
+    wait_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_load_of_which_nothing_is_taken_is_ended(client: DatabaseClient, tmp_path: Path) -> None:
+    program(tmp_path, "mariadb", f"echo $$ >{tmp_path}/pid; sleep 60")
+    with pytest.raises(DatabaseClientFailed, match=f"^mariadb {STANDS_STILL}"):
+        limited(dump=50, still=1).load("keystone", io.BytesIO(RAW))
+    wait_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_load_that_goes_on_slowly_is_not(client: DatabaseClient, tmp_path: Path) -> None:
+    """It prints nothing: that it takes the dump is the sign."""
+    program(tmp_path, "mariadb", "for _ in 1 2 3 4 5; do head -c 160000 >/dev/null; sleep .5; done")
+    limited(dump=50, still=2).load("keystone", io.BytesIO(RAW))
+
+
+def test_a_dump_that_does_not_come_to_an_end_is_ended(
+    client: DatabaseClient, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(database_client, "LIMIT_SECONDS", 1.0)
-    program(tmp_path, "mariadb-dump", "sleep 30")
-    with pytest.raises(DatabaseClientFailed, match="mariadb-dump: it had not ended within 1 s"):
-        client.dump(["keystone"], io.BytesIO())
+    program(tmp_path, "mariadb-dump", "while :; do echo more; sleep .2; done")
+    with pytest.raises(DatabaseClientFailed) as caught:
+        limited(dump=2, still=1).dump(["keystone"], io.BytesIO())
+    assert str(caught.value) == (
+        "mariadb-dump was ended: measured more than 2 s, the limit (limits.dump_seconds). Raise it "
+        "if the database needs as long"
+    )
+
+
+@pytest.mark.skipif(shutil.which("mariadb") is None, reason="a database client is not installed")
+@pytest.mark.parametrize("serve", [swallowing_server, full_server])
+@pytest.mark.parametrize("work", ["dump", "load"])
+def test_the_real_clients_are_ended_too(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[[], AbstractContextManager[int]], work: str
+) -> None:
+    with serve() as port:
+        monkeypatch.setenv("AIRFLOW_CONN_A_DATABASE", f"mysql://r:p@127.0.0.1:{port}/")
+        ended = limited(dump=50, still=1)
+        works = {
+            "dump": lambda: ended.dump(["keystone"], io.BytesIO()),
+            "load": lambda: ended.load("keystone", io.BytesIO(RAW)),
+        }
+        with pytest.raises(DatabaseClientFailed, match=STANDS_STILL):
+            works[work]()
 
 
 @pytest.mark.skipif(shutil.which("mariadb") is None, reason="needs the real client")
@@ -236,7 +289,7 @@ def test_the_real_client_reads_its_options_from_memory(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nothing may be written here"))
     with client._options() as options, (tmp_path / "said").open("wb") as stream:
-        _run("mariadb", options, ["--print-defaults"], stdout=stream)
+        _run("mariadb", options, ["--print-defaults"], Limits(), stdout=stream)
     said = (tmp_path / "said").read_text()
     assert "--host=db.example.org --port=3307 --user=rollout" in said
     assert "--password=" in said

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import DockerException
 
 from keystone_rollout.domain.cloud.model import Cloud, cloud_from_data
 from keystone_rollout.domain.schema.target import PhaseTarget, live_target
@@ -200,6 +201,6 @@ def test_the_file_is_in_the_container_before_it_starts() -> None:
 
 def test_a_container_without_its_file_is_not_started() -> None:
     engine = Engine(takes=False)
-    with pytest.raises(RuntimeError, match="Docker did not take the file for /etc: not started"):
+    with pytest.raises(DockerException, match="Docker did not take the file for /etc: not started"):
         DeliveringClient(engine, "/etc", b"tar").start("abc")
     assert [call[0] for call in engine.calls] == ["put"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,12 @@ from keystone_rollout.hooks.haproxy.api import (
     TcpDoor,
     administrative_state,
 )
-from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook
+from keystone_rollout.hooks.haproxy.runtime import HaproxyRuntimeHook, balancers
 from keystone_rollout.hooks.haproxy.servers import Servers
 from keystone_rollout.hooks.places.local import LocalPlace
 from tests.stand_ins.in_memory_haproxy import Balancer, Server, in_memory_haproxy
 from tests.stand_ins.set_clock import SetClock
+from tests.stand_ins.silent_server import full_server, swallowing_server
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, port: int, name: str = "test_haproxy") -> None:
@@ -161,7 +164,22 @@ def test_a_haproxy_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatc
     with socket.create_server(("127.0.0.1", 0)) as silent:
         connect(monkeypatch, silent.getsockname()[1])
         hook = HaproxyRuntimeHook("test_haproxy", "keystone", timeout=0.2)
-        assert "timed out" in error_of(hook.level)
+        assert "timed out, limit 0.2 s (limits.connect_seconds). Next: " in error_of(hook.level)
+
+
+@pytest.mark.parametrize("serve", [swallowing_server, full_server])
+def test_the_limit_is_the_cloud_files(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[[], AbstractContextManager[int]]
+) -> None:
+    cloud = load_cloud("lab")
+    limits = cloud.limits.model_copy(update={"connect_seconds": 1})
+    cloud = cloud.model_copy(update={"limits": limits})
+    with serve() as port:
+        address = {"conn_type": "generic", "host": "127.0.0.1", "port": port}
+        name = f"AIRFLOW_CONN_{cloud.load_balancers[0].connection.upper()}"
+        monkeypatch.setenv(name, json.dumps(address))
+        (hook,) = balancers(cloud).values()
+        assert "timed out, limit 1 s (limits.connect_seconds). Next: " in error_of(hook.level)
 
 
 def test_waiting_ends_when_the_state_is_reached(

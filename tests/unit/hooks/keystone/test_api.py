@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
 from keystone_rollout.hooks.keystone.api import NodeProver, ProofFailed, beyond_cache
 from tests.stand_ins.in_memory_keystone import ADMIN_PASSWORD, InMemoryKeystone, serve
+from tests.stand_ins.silent_server import full_server, swallowing_server
 
 
 @pytest.fixture
@@ -89,3 +91,19 @@ def test_a_node_that_does_not_start_is_waited_for_and_then_named(
     silent = prover(monkeypatch, "http://127.0.0.1:1/v3", "http://127.0.0.1:1/v3", 0.6)
     with pytest.raises(ProofFailed, match=r"^127.0.0.1:1 could not issue a token: "):
         silent.prove_alone()
+
+
+@pytest.mark.parametrize("silent", [swallowing_server, full_server])
+def test_a_node_that_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+    keystone: InMemoryKeystone,
+    silent: Callable[[], AbstractContextManager[int]],
+) -> None:
+    connection = {"conn_type": "generic", "host": keystone.auth_url, "login": "admin"}
+    monkeypatch.setenv("AIRFLOW_CONN_TEST_API", json.dumps(connection))
+    with silent() as port:
+        proof = NodeProver("test_api", f"http://127.0.0.1:{port}/v3", 0, timeout=0.5)
+        with pytest.raises(ProofFailed) as caught:
+            proof.prove()
+    assert str(caught.value).startswith(f"127.0.0.1:{port} could not issue a token: ")
+    assert str(caught.value).endswith("timed out (limit 0.5 s, load.profile.timeout)")

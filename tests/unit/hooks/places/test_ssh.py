@@ -7,13 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+import paramiko
+import psutil
 import pytest
 
+from keystone_rollout.domain.cloud.model import Limits
 from keystone_rollout.domain.places.place import Finished, Incomplete, SessionDropped, TimedOut
+from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.haproxy.api import HaproxyError, RuntimeApi, SocketDoor
+from keystone_rollout.hooks.node.machine import NodeMachine, StepFailed
 from keystone_rollout.hooks.places import shell as shell_place
 from keystone_rollout.hooks.places import ssh
 from keystone_rollout.hooks.places.ssh import SshConnection, SshPlace
@@ -21,6 +26,7 @@ from tests.process_end import wait_gone
 from tests.real_sshd import Sshd, needs_sshd, running
 from tests.stand_ins.in_memory_haproxy import Balancer, in_memory_haproxy
 from tests.stand_ins.local_node import wait_until
+from tests.stand_ins.silent_server import full_server, swallowing_server
 
 pytestmark = needs_sshd
 
@@ -252,6 +258,67 @@ def test_bastions_in_a_circle_are_refused(
     monkeypatch.setenv("AIRFLOW_CONN_A_BASTION", bastion.connection(bastion="a_node"))
     with pytest.raises(ValueError, match="a_node → a_bastion → a_node are a circle"):
         connect(bastion="a_bastion")
+
+
+SHORT = Limits(connect_seconds=1, answer_seconds=1)
+
+
+@pytest.mark.parametrize("silent", [swallowing_server, full_server])
+def test_a_host_that_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, silent: Callable[[], AbstractContextManager[int]]
+) -> None:
+    with silent() as port:
+        monkeypatch.setenv("AIRFLOW_CONN_A_NODE", f"ssh://nobody@127.0.0.1:{port}")
+        hook = SshConnection("a_node", limits=SHORT)
+        hook.conn_retry_attempts = 1
+        with pytest.raises(OSError, match="did not open a session in time") as caught:
+            SshPlace(hook).run("true", limit=20)
+    assert str(caught.value).startswith(f"127.0.0.1:{port} did not open")
+    assert "limits 1 s to connect (limits.connect_seconds), then 1 s" in str(caught.value)
+
+
+@pytest.fixture
+def stopped(
+    monkeypatch: pytest.MonkeyPatch, node: Sshd, connect: Connect
+) -> Iterator[SshConnection]:
+    """Return a connection whose other side stops as soon as the login is done."""
+    connect()
+    hook = SshConnection("a_node", limits=SHORT)
+    asleep: list[psutil.Process] = []
+    connected = hook.get_conn
+
+    def get_conn() -> paramiko.SSHClient:
+        client = connected()
+        assert node.process is not None
+        asleep.extend(psutil.Process(node.process.pid).children(recursive=True))
+        for each in asleep:
+            each.suspend()
+        return client
+
+    monkeypatch.setattr(hook, "get_conn", get_conn)
+    with running(node):
+        yield hook
+        for each in asleep:
+            each.resume()
+
+
+def test_a_host_that_falls_silent_before_the_command_starts_is_given_up(
+    stopped: SshConnection,
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(SessionDropped, match=r"no answer for 1 s, .*\(limits.answer_seconds\)"):
+        SshPlace(stopped).run("true", limit=20)
+    assert time.monotonic() - began < 10
+
+
+def test_so_is_one_to_which_files_are_sent(stopped: SshConnection) -> None:
+    cloud = load_cloud("lab")
+    limits = cloud.limits.node.model_copy(update={"command_seconds": 1})
+    limits = cloud.limits.model_copy(update={"node": limits})
+    machine = NodeMachine(cloud.model_copy(update={"limits": limits}), cloud.nodes[0], stopped)
+    assert cloud.node_steps.configuration is not None
+    with pytest.raises(StepFailed, match=r"no answer for 1 s, .*limits.node.command_seconds"):
+        machine.send_configuration()
 
 
 def sessions() -> list[threading.Thread]:
