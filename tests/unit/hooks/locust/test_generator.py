@@ -123,7 +123,7 @@ def test_a_whole_session(
     assert began - 1 < seen.start < seen.end < time.time() + 1
     busy = [one.requests for one in load.samples()][2:-1]
     # Over the whole of it: how even one second is with the next depends on what else runs here.
-    # Some actions make a user first, and clients that were late catch up: so the upper bound is far.
+    # Some actions make a user first, and clients that were late catch up.
     assert 0.6 * PROFILE.rate < sum(busy) / len(busy) < 1.5 * PROFILE.rate
 
     ledger_text = (load.directory / "ledger.jsonl").read_text()
