@@ -109,7 +109,7 @@ def said() -> list[str]:
 def test_without_the_dead_runs_name_nothing_is_taken_over(database: Database) -> None:
     with pytest.raises(
         AirflowFailException,
-        match="held by run .* at lost-host",
+        match=r"held by run .* at lost-host",
     ):
         execute(TakeLockOperator)
 
