@@ -201,3 +201,9 @@ def tear_down(run: RolloutRun) -> None:
     release_lock(run)
     run.directory.record(Reported(state="failed", path="report.html"))
     run.clock.sleep(60)
+
+
+def in_context() -> dict[str, Any]:
+    """Return what Airflow hands to a task of the run."""
+    instance = SimpleNamespace(dag_id="keystone_upgrade", xcom_push=lambda **_: None)
+    return {"ti": instance, "run_id": RUN}

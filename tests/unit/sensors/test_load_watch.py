@@ -32,7 +32,9 @@ def poke(judged: str = "running") -> bool:
         dag_id="keystone_upgrade", run_id="run-1", xcom_push=lambda **_: None,
         get_task_states=lambda **_: {"run-1": {"load.judge_load": judged}},
     )  # fmt: skip
-    return LoadWatchSensor(task_id="watch_load", until="load.judge_load").poke({"ti": instance})
+    return LoadWatchSensor(task_id="watch_load", until="load.judge_load").poke(
+        {"ti": instance, "run_id": "run-1"}
+    )
 
 
 def watched(run: RolloutRun) -> list[Judged]:

@@ -52,8 +52,10 @@ def connect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             return
         assert shutil.which("mariadb"), "Debian package mariadb-client is needed"
         with DatabaseClient(hook)._options() as options:
-            command = ["mariadb", f"--defaults-extra-file={options}", "-e", "DO 1"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            command = ["mariadb", f"--defaults-extra-file=/dev/fd/{options}", "-e", "DO 1"]
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, pass_fds=[options]
+            )
         if done.returncode:
             raise TrustError(f"{server.port} is not trusted: {done.stderr}")
 

@@ -32,6 +32,7 @@ def test_what_cannot_be_written_is_not_begun(
         section=lambda: SimpleNamespace(swap_needed=True),
         begin=lambda: SimpleNamespace(began=1.0, replaced="old"),
         record=lambda **_: written,
+        taken_out_by_hand=lambda names: [],
         outage=SimpleNamespace(
             nodes=SimpleNamespace(reports=lambda: {"keystone-1": report}),
             stop=lambda names: stopped.append(names) or 0,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +36,7 @@ from tests.stand_ins.in_memory_run import (
     RUN,
     InMemorySystems,
     begin_all,
+    in_context,
     in_memory_run,
     tear_down,
 )
@@ -175,7 +175,7 @@ def test_a_baseline_task_that_is_cleared_in_mid_upgrade_does_not_measure_the_und
     lab: tuple[RolloutRun, InMemorySystems],
 ) -> None:
     run, systems = lab
-    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
+    context = in_context()
     systems.answer(9000.0)
     with pytest.raises(GateClosed, match=r"load p99, measured again .*baseline 100 ms"):
         MeasureBaselineOperator(task_id="measure_baseline").run_step(run, context)
@@ -188,7 +188,7 @@ def test_a_first_baseline_that_was_refused_is_measured_as_the_undisturbed_cloud(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     run, systems = in_memory_run(monkeypatch, tmp_path)
-    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
+    context = in_context()
     LoadWitness(run).begin()
     systems.answer(100.0, 1)
     with pytest.raises(GateClosed, match="nothing has been changed yet"):
@@ -298,9 +298,7 @@ def test_the_end_judges_the_load_while_teardowns_restore_the_variables(
         witness.end()
     systems.clock.sleep(60)
     systems.writes.clear()
-    JudgeLoadOperator(task_id="judge_load").run_step(
-        run, {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
-    )
+    JudgeLoadOperator(task_id="judge_load").run_step(run, in_context())
     assert systems.writes == [HEARTBEAT]
     assert systems.variables[CREATORS] == "0"
 
