@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 from airflow.sdk import Connection
@@ -40,6 +40,7 @@ class DatabaseHook(MySqlHook):
     :param tls: section `tls` of the cloud file
     :param schema: schema to connect to; by default the connection's
     :param limits: section `limits` of the cloud file
+    :param patience: the limit within which a statement has to be answered
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class DatabaseHook(MySqlHook):
         schema: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         clock: Clock = SYSTEM_CLOCK,
+        patience: Literal["statement_seconds", "answer_seconds"] = "statement_seconds",
     ) -> None:
         super().__init__(mysql_conn_id=conn_id, schema=schema)
         self.tls = tls
         self.limits = limits
         self.clock = clock
+        self.patience = patience
 
     @cached_property
     def connection(self) -> Connection:  # type: ignore[override]
@@ -82,8 +85,12 @@ class DatabaseHook(MySqlHook):
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Turn a driver's error about a statement that was not answered into DatabaseSilent."""
-        with self._within("answer a statement", "statement_seconds", self.limits.statement_seconds):
+        with self._within("answer a statement", self.patience, self._seconds):
             yield
+
+    @property
+    def _seconds(self) -> int:
+        return int(getattr(self.limits, self.patience))
 
     @contextmanager
     def _within(self, what: str, limit: str, seconds: float) -> Iterator[None]:
@@ -115,8 +122,7 @@ class DatabaseHook(MySqlHook):
         return {**config, "connection_timeout": self.limits.connect_seconds, **self._answers()}
 
     def _answers(self) -> dict[str, int]:
-        seconds = self.limits.statement_seconds
-        return {"read_timeout": seconds, "write_timeout": seconds}
+        return {"read_timeout": self._seconds, "write_timeout": self._seconds}
 
 
 GAVE_UP = (2002, 2003, 2013)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.hooks.database.keystone import KeystoneDatabase, text
+from keystone_rollout.hooks.database.connection import DatabaseHook
+from keystone_rollout.hooks.database.keystone import text
 from keystone_rollout.hooks.database.sql import sql
 
 SCHEMA = "keystone_rollout"
@@ -23,7 +24,10 @@ class RolloutTable:
     """
 
     def __init__(self, cloud: Cloud, table: str, newest: str = "") -> None:
-        self.database = KeystoneDatabase(cloud)
+        # A node that is out of rotation does not wait for its mark as long as for a large table.
+        self.administrator = DatabaseHook(
+            cloud.databases.administrator, cloud.tls, limits=cloud.limits, patience="answer_seconds"
+        )
         self.cloud = cloud.name
         self.table = table
         self.newest = newest
@@ -32,26 +36,24 @@ class RolloutTable:
         """Return a question's rows; empty if the table was never made."""
         if not self._columns():
             return []
-        administrator = self.database.administrator
-        found = administrator.get_records(sql(question), {"cloud": self.cloud, **parameters})
+        found = self.administrator.get_records(sql(question), {"cloud": self.cloud, **parameters})
         return [tuple(row) for row in found]
 
     def write(self, statement: str, **parameters: Any) -> None:
         """Run one statement that changes the table; schema and table are made at first use."""
-        administrator = self.database.administrator
         columns = self._columns()
         if not columns:
-            administrator.run(f"CREATE DATABASE IF NOT EXISTS {SCHEMA}", autocommit=True)
-            administrator.run(sql(f"create_{self.table}"), autocommit=True)
+            self.administrator.run(f"CREATE DATABASE IF NOT EXISTS {SCHEMA}", autocommit=True)
+            self.administrator.run(sql(f"create_{self.table}"), autocommit=True)
         elif self.newest and self.newest not in columns:
             self._extend()
-        administrator.run(
+        self.administrator.run(
             sql(statement), parameters={"cloud": self.cloud, **parameters}, autocommit=True
         )
 
     def _extend(self) -> None:
         try:
-            self.database.administrator.run(sql(f"extend_{self.table}"), autocommit=True)
+            self.administrator.run(sql(f"extend_{self.table}"), autocommit=True)
         except Exception:
             # Another run may have been faster.
             if self.newest not in self._columns():
@@ -59,7 +61,5 @@ class RolloutTable:
 
     def _columns(self) -> set[str]:
         """Return the table's columns; none if it was never made."""
-        found = self.database.administrator.get_records(
-            sql("select_rollout_columns"), {"table": self.table}
-        )
+        found = self.administrator.get_records(sql("select_rollout_columns"), {"table": self.table})
         return {text(name) for (name,) in found}

@@ -36,8 +36,7 @@ class Administrator:
 
 
 def table(administrator: Administrator, patch: pytest.MonkeyPatch) -> RolloutTable:
-    database = type("Database", (), {"administrator": administrator})
-    patch.setattr(own_schema, "KeystoneDatabase", lambda cloud: database)
+    patch.setattr(own_schema, "DatabaseHook", lambda *_, **__: administrator)
     return RolloutTable(load_cloud("lab"), "upgrade_lock", newest="token")
 
 
@@ -71,3 +70,10 @@ def test_another_run_that_extends_it_first_is_no_failure(monkeypatch: pytest.Mon
     monkeypatch.setattr(lock, "_columns", iter([set(OLD), set(NEW)]).__next__)
     lock.write("update_lock_heartbeat", token="t")
     assert server.ran[-1] == sql("update_lock_heartbeat")
+
+
+def test_a_mark_is_not_waited_for_as_long_as_a_large_table() -> None:
+    cloud = load_cloud("lab")
+    waits = RolloutTable(cloud, "server_out").administrator._answers()
+    assert set(waits.values()) == {cloud.limits.answer_seconds}
+    assert cloud.limits.answer_seconds < cloud.limits.statement_seconds
