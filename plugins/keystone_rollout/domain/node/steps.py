@@ -13,6 +13,7 @@ from itertools import product
 from typing import Literal
 
 from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
 from keystone_rollout.domain.node.kinds.presets import PRESETS
@@ -107,7 +108,9 @@ def _template_problems(steps: NodeSteps) -> Iterator[str]:
 @cache
 def _environment() -> Environment:
     # Shell commands, not HTML: nothing should be escaped here.
-    return Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True
+    )
 
 
 @lru_cache(maxsize=512)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -127,7 +128,7 @@ def _render(value: Any, context: dict[str, Any], path: tuple[str, ...] = ()) -> 
         names = {name: context.get(name, "") for name in ("name", "source", "target")}
         if path[:1] == ("rehearsal",):
             names["python"] = sys.executable  # the one that runs Airflow's tasks
-        environment = Environment(undefined=StrictUndefined, autoescape=False)
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
         return environment.from_string(value).render(names)
     return value
 

@@ -224,6 +224,17 @@ def test_an_unknown_name_in_a_text_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "template", ["keystone:{{ target }}", '"deb http://packages/{{ release }} ./"']
+)
+def test_a_template_reaches_nothing_of_python(template: str, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    attack = f"{{{{ cycler.__init__.__globals__.os.system('touch {mark}') }}}}"
+    with pytest.raises(CloudFileError, match=r"is unsafe|is undefined"):
+        parse_cloud(changed(template, f'"{attack}"'), "small.yaml")
+    assert not mark.exists()
+
+
 def test_what_is_not_yaml_is_refused_with_its_place() -> None:
     with pytest.raises(CloudFileError, match=r"(?s)^small.yaml is not YAML: .*line 2"):
         parse_cloud("name: [a\nb: c", "small.yaml")
