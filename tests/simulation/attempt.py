@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import (
 )
 
 from tests.simulation.outside import SimulatedOutside
+from tests.simulation.rules import Photo, false_claims, photo
 from tests.simulation.walker import Key, Outcome, State, Walk
 from tests.simulation.world import World
 
@@ -44,6 +45,8 @@ class Attempts:
     """When a task that asked for it is tried again."""
     tries: dict[Key, int] = field(default_factory=dict)
     first: dict[Key, float] = field(default_factory=dict)
+    _before: Photo = field(init=False)
+    """What the cloud was like when the present attempt began."""
 
     @property
     def world(self) -> World:
@@ -52,6 +55,7 @@ class Attempts:
     def __call__(self, key: Key) -> Outcome:
         """Run a task instance once, in a process of its own."""
         task = self._task(key)
+        self._before = photo(self.outside.site)
         self.world.begin(_named(key), task.on_kill)
         outcome = self._execute(task, key)
         if outcome.state is State.FAILED and not self.world.dead:
@@ -126,7 +130,9 @@ class Attempts:
         return LATER
 
     def _failed(self, key: Key, error: BaseException) -> Outcome:
-        self.said[key] = str(error) or type(error).__name__
+        self.said[key] = text = str(error) or type(error).__name__
+        for kind, what in false_claims(self.outside.site, self._before, text):
+            self.outside.site.violated(kind, f"task {_named(key)}: {what}")
         return Outcome(State.FAILED)
 
     def _answer(self, task: Any, key: Key, context: dict[str, Any]) -> Outcome:

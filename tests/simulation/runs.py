@@ -9,7 +9,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,8 +34,6 @@ from tests.simulation.world import Fault, World
 
 MOST_ATTEMPTS = 2000
 MEMORY = Path("/dev/shm")
-SILENT_SECONDS = 400.0
-"""After which a dead run's lock may be broken."""
 
 
 @cache
@@ -72,7 +70,7 @@ class Ended:
         return self.state is State.SUCCESS
 
     def __str__(self) -> str:
-        said = "; ".join(f"{key.task_id}: {text}" for key, text in self.said.items())
+        said = "; ".join(f"{key.task_id}: {text[:500]}" for key, text in self.said.items())
         return f"{self.dag_id} {self.state or 'died'} ({said or 'nothing said'})"
 
 
@@ -100,10 +98,8 @@ class Simulation:
         walk = attempts.walk = Walk(dag, attempts, lambda ready: self._choose(attempts, ready))
         self.site.run_id, self.world.run_lost = run_id, False
         state: State | None = None
-        try:
+        with suppress(RunLost):
             state = walk.run(MOST_ATTEMPTS)
-        except RunLost:
-            self.world.advance(SILENT_SECONDS)
         return Ended(run_id, dag_id, state, attempts.said, walk, began)
 
     def _choose(self, attempts: Attempts, ready: list[Key]) -> Key:
@@ -142,6 +138,12 @@ class Simulation:
         backup = next(iter(self.site.described), "")
         agreed = {"confirm": phrase(backup, 10**6), "backup": backup}
         return self.run("keystone_restore", run_id, **(agreed | given))
+
+    def run_again(self, dag_id: str, run_id: str, before: str) -> Ended:
+        """Run a DAG as a person would after a run that ended red, or died."""
+        by_name = {"keystone_upgrade": self.upgrade, "keystone_rollback": self.rollback,
+                   "keystone_restore": self.restore}  # fmt: skip
+        return by_name[dag_id](run_id, break_lock=before)
 
 
 @contextmanager

@@ -1,0 +1,108 @@
+"""Stories: a run on which faults strike, then clean runs until one is green; and what was broken.
+
+Each is told again by its DAG, its seed and its strikes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from airflow.sdk import DAG
+
+from tests.simulation.rules import after_run, reached
+from tests.simulation.runs import Ended, Simulation, simulation
+from tests.simulation.site import Violation
+from tests.simulation.world import Effect, Fault
+
+UPGRADE, ROLLBACK, RESTORE = "keystone_upgrade", "keystone_rollback", "keystone_restore"
+DAGS = (UPGRADE, ROLLBACK, RESTORE)
+MOST_RUNS = 2
+"""Clean runs after those on which faults strike."""
+REPAIR_SECONDS = 400.0
+"""Until a person starts the next run: a dead one's lock may be broken by then."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is told again exactly: number of an effect → the fault that strikes there."""
+
+    dag_id: str
+    strikes: tuple[tuple[int, Fault], ...] = ()
+    seed: int = 0
+    approves: bool = True
+
+    def __str__(self) -> str:
+        strikes = ", ".join(f"{number}: {fault}" for number, fault in self.strikes)
+        return f"{self.dag_id}, seed {self.seed}, {strikes or 'no fault'}"
+
+
+@dataclass
+class Told:
+    """How a story ended."""
+
+    story: Story
+    violations: list[Violation]
+    effects: list[Effect]
+    struck: list[tuple[Effect, Fault]]
+    runs: list[Ended] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{self.story}: {'; '.join(f'{fault} at {e}' for e, fault in self.struck)}"]
+        lines += [f"  {violation.kind}: {violation.text}" for violation in self.violations]
+        return "\n".join([*lines, *(f"  run {run.run_id}: {run}" for run in self.runs)])
+
+
+def tell(dags: dict[str, DAG], story: Story) -> Told:
+    """Tell a story: run the DAG until a run on which nothing strikes has ended."""
+    with simulation(dags, story.seed, dict(story.strikes)) as made:
+        if story.dag_id != UPGRADE:
+            made.was_upgraded(contracted=story.dag_id == RESTORE)
+        told = Told(story, made.site.violations, made.world.effects, made.world.struck)
+        _run_until_green(made, told)
+        return told
+
+
+def _run_until_green(made: Simulation, told: Told) -> None:
+    last, clean, before = max((number for number, _ in told.story.strikes), default=-1), 0, ""
+    said: dict[str, str] = {}
+    while clean < MOST_RUNS:
+        began = len(made.world.effects)
+        ended = made.run_again(told.story.dag_id, f"run-{len(told.runs) + 1}", before)
+        told.runs.append(ended)
+        before = ended.run_id
+        said |= {key.task_id: text for key, text in ended.said.items()}
+        after_run(made.site, made.outside.record(ended.run_id), ended.state, said)
+        if ended.green:
+            for kind, text in reached(made.site, ended.dag_id):
+                made.site.violated(kind, text)
+            return
+        clean += int(began > last)
+        made.world.advance(REPAIR_SECONDS)
+    made.site.violated("no way on", f"{clean} clean runs were red, see the last one")
+
+
+def effects_of(dags: dict[str, DAG], dag_id: str) -> list[Effect]:
+    """Return the effects of a run on which nothing strikes."""
+    return tell(dags, Story(dag_id)).effects
+
+
+def one_fault(dag_id: str, effects: Iterable[Effect], faults: Iterable[Fault]) -> Iterator[Story]:
+    """Return a story for each effect and each fault."""
+    known = tuple(faults)
+    for effect in effects:
+        for fault in known:
+            yield Story(dag_id, ((effect.number, fault),))
+
+
+def random_story(seed: int, lengths: dict[str, int]) -> Story:
+    """Return a schedule of two or three faults, in an order of tasks of its own.
+
+    :param lengths: how many effects a run of each DAG has; a fault may strike the run after, too
+    """
+    dice = random.Random(seed)
+    dag_id = dice.choice(DAGS)
+    most = int(lengths[dag_id] * 1.5)
+    numbers = sorted(dice.sample(range(most), dice.choice((2, 3))))
+    return Story(dag_id, tuple((number, dice.choice(list(Fault))) for number in numbers), seed)
