@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,12 @@ LATER = Outcome(None)
 TURN_SECONDS = 10.0
 
 
+@cache
+def made_tasks(dag: DAG) -> dict[tuple[str, str], Any]:
+    """Return where a DAG's tasks are kept as they are before an attempt, by id and node."""
+    return {}
+
+
 @dataclass
 class Attempts:
     """The attempts of one run, and what its tasks said when they failed."""
@@ -40,6 +47,7 @@ class Attempts:
     params: dict[str, Any]
     outside: SimulatedOutside
     walk: Walk = field(init=False)
+    made: dict[tuple[str, str], Any] = field(init=False)
     said: dict[Key, str] = field(default_factory=dict)
     not_before: dict[Key, float] = field(default_factory=dict)
     """When a task that asked for it is tried again."""
@@ -47,6 +55,9 @@ class Attempts:
     first: dict[Key, float] = field(default_factory=dict)
     _before: Photo = field(init=False)
     """What the cloud was like when the present attempt began."""
+
+    def __post_init__(self) -> None:
+        self.made = made_tasks(self.dag)
 
     @property
     def world(self) -> World:
@@ -66,10 +77,12 @@ class Attempts:
         return outcome
 
     def _task(self, key: Key) -> Any:
-        task: Any = self.dag.task_dict[key.task_id]
-        if isinstance(task, MappedOperator):
-            return task.unmap({"node": self.walk.argument(key)})
-        return copy.copy(task)
+        node = self.walk.argument(key) if key.map_index >= 0 else ""
+        if (key.task_id, node) not in self.made:
+            task: Any = self.dag.task_dict[key.task_id]
+            task = task.unmap({"node": node}) if isinstance(task, MappedOperator) else task
+            self.made[key.task_id, node] = task
+        return copy.copy(self.made[key.task_id, node])
 
     def context(self, key: Key) -> dict[str, Any]:
         """Return what Airflow hands a task, as far as the operators look into it."""

@@ -48,6 +48,12 @@ def simulated_cloud() -> Cloud:
     return cloud.model_copy(update={"load_balancers": both, "limits": limits})
 
 
+@cache
+def default_params(dag: DAG) -> dict[str, Any]:
+    """Return what a form holds that nobody has filled in."""
+    return {name: dag.params[name] for name in dag.params}
+
+
 class RunLost(Exception):
     """The machine that runs Airflow died."""
 
@@ -93,7 +99,7 @@ class Simulation:
     def run(self, dag_id: str, run_id: str, **given: Any) -> Ended:
         """Run a DAG to its end, or to the death of its Airflow."""
         dag, began = self.dags[dag_id], len(self.world.effects)
-        params = {name: dag.params[name] for name in dag.params} | {"cloud": "lab", **given}
+        params = default_params(dag) | {"cloud": "lab", **given}
         attempts = Attempts(dag, run_id, params, self.outside)
         walk = attempts.walk = Walk(dag, attempts, lambda ready: self._choose(attempts, ready))
         self.site.run_id, self.world.run_lost = run_id, False

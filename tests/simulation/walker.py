@@ -7,9 +7,10 @@ as this project's DAGs use them; `test_walker.py` holds them against `dag.test()
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 from airflow.sdk import DAG, TriggerRule
@@ -46,6 +47,53 @@ class Outcome:
     """The only tasks below it that are not skipped, if it is a branch."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a task's place in its DAG decides; Airflow works it out anew at each question."""
+
+    task: Any
+    mapped_over: str | None
+    """The task whose list a mapped one is mapped over."""
+    rule: Callable[[Above], State | bool]
+    above: frozenset[str]
+    setups: frozenset[str]
+    """Those that are not right above it: it needs them, too."""
+    scope: frozenset[str]
+    """Of a teardown: everything between its setups and itself."""
+    asking: set[str] = field(default_factory=set)
+    """The tasks whose verdict hangs on its state."""
+
+
+@cache
+def places(dag: DAG) -> dict[str, Place]:
+    """Return the place of each task of a DAG."""
+    found = {task_id: _place(task) for task_id, task in dag.task_dict.items()}
+    for task_id, place in found.items():
+        over = {place.mapped_over} if place.mapped_over else set()
+        for each in place.above | place.setups | place.scope | over:
+            found[each].asking.add(task_id)
+    return found
+
+
+def _place(task: Any) -> Place:
+    sources = task.iter_mapped_dependencies() if isinstance(task, MappedOperator) else ()
+    setups = {each.task_id for each in task.get_upstreams_only_setups()} - task.upstream_task_ids
+    scope: set[str] = set()
+    if task.is_teardown:
+        between = task.get_flat_relative_ids(upstream=True) - task.upstream_task_ids
+        for each in task.upstream_list:
+            if each.is_setup:
+                scope |= between & each.get_flat_relative_ids(upstream=False)
+    return Place(
+        task,
+        next((each.task_id for each in sources), None),
+        RULES[TriggerRule(task.trigger_rule)],
+        frozenset(task.upstream_task_ids),
+        frozenset() if task.is_teardown else frozenset(setups),
+        frozenset(scope),
+    )
+
+
 @dataclass
 class Walk:
     """One run of a DAG.
@@ -62,6 +110,15 @@ class Walk:
     values: dict[Key, Any] = field(default_factory=dict)
     followed: dict[str, frozenset[str]] = field(default_factory=dict)
     attempted: list[Key] = field(default_factory=list)
+    places: dict[str, Place] = field(init=False)
+    _asked: dict[str, list[Key]] = field(default_factory=dict)
+    """Of each task the instances that may run, as of the last time that it was asked."""
+    _changed: set[str] = field(default_factory=set)
+    """The tasks that have to be asked again."""
+
+    def __post_init__(self) -> None:
+        self.places = places(self.dag)
+        self._changed = set(self.places)
 
     def run(self, most_attempts: int = 100_000) -> State:
         """Go on until nothing is left to do; return the run's state.
@@ -82,14 +139,23 @@ class Walk:
 
     def ready(self) -> list[Key]:
         """Give up what can never run, then return what may run now."""
-        while True:
-            verdicts = {
-                key: self._verdict(key) for key in self._instances() if key not in self.states
-            }
-            given_up = {key: found for key, found in verdicts.items() if isinstance(found, State)}
-            if not given_up:
-                return sorted(key for key, found in verdicts.items() if found)
-            self.states |= given_up
+        while self._changed:
+            asked, self._changed = self._changed, set()
+            for task_id in asked:
+                verdicts = {
+                    key: self._verdict(key)
+                    for key in self.instances(task_id)
+                    if key not in self.states
+                }
+                self._asked[task_id] = [key for key, found in verdicts.items() if found is True]
+                for key, found in verdicts.items():
+                    if isinstance(found, State):
+                        self._end(key, found)
+        return sorted(key for keys in self._asked.values() for key in keys)
+
+    def _end(self, key: Key, state: State) -> None:
+        self.states[key] = state
+        self._changed |= {key.task_id, *self.places[key.task_id].asking}
 
     def state(self) -> State:
         """Return the run's state, by its leaves as Airflow counts them."""
@@ -109,9 +175,10 @@ class Walk:
         outcome = self.attempt(key)
         if outcome.state is None:
             return
-        self.states[key], self.values[key] = outcome.state, outcome.value
+        self.values[key] = outcome.value
         if outcome.followed is not None:
             self.followed[key.task_id] = outcome.followed
+        self._end(key, outcome.state)
 
     def _instances(self) -> Iterator[Key]:
         for task_id in self.dag.task_dict:
@@ -119,67 +186,50 @@ class Walk:
 
     def instances(self, task_id: str) -> list[Key]:
         """Return a task's instances: one, unless it is mapped over a list that is known."""
-        task = self.dag.task_dict[task_id]
-        if isinstance(task, MappedOperator) and Key(task_id) not in self.states:
-            sources = [Key(each.task_id) for each in task.iter_mapped_dependencies()]
-            if all(self.states.get(source) is State.SUCCESS for source in sources):
-                return [Key(task_id, index) for index in range(len(self.values[sources[0]]))]
+        source = self.places[task_id].mapped_over
+        if source is not None and Key(task_id) not in self.states:
+            above = Key(source)
+            if self.states.get(above) is State.SUCCESS:
+                return [Key(task_id, index) for index in range(len(self.values[above]))]
         return [Key(task_id)]
 
     def argument(self, key: Key) -> Any:
         """Return the value that a mapped instance is made with."""
-        task = self.dag.task_dict[key.task_id]
-        assert isinstance(task, MappedOperator)
-        source = next(iter(task.iter_mapped_dependencies()))
-        return self.values[Key(source.task_id)][key.map_index]
+        source = self.places[key.task_id].mapped_over
+        assert source is not None
+        return self.values[Key(source)][key.map_index]
 
     def _verdict(self, key: Key) -> State | bool:
         """Return whether an instance may run, or the state in which it is given up."""
-        task = self.dag.task_dict[key.task_id]
-        if any(key.task_id not in self.followed[each] for each in self._branches(task)):
+        place = self.places[key.task_id]
+        if any(
+            key.task_id not in self.followed[each] for each in place.above & self.followed.keys()
+        ):
             return State.SKIPPED
-        if isinstance(task, MappedOperator) and key.map_index < 0:
-            return self._unexpanded(task)
-        if not task.is_teardown:
-            held = self._setups(task)
-            if held is not True:
-                return held
-        found = RULES[TriggerRule(task.trigger_rule)](self._above(task.upstream_task_ids))
-        if found is True and task.is_teardown:
-            return self._scope_ended(task)
+        if place.mapped_over is not None and key.map_index < 0:
+            found = place.rule(self._above(place.above))
+            return found if isinstance(found, State) else False
+        held = self._setups(place)
+        if held is not True:
+            return held
+        found = place.rule(self._above(place.above))
+        if found is True and place.scope:
+            return self._above(place.scope).ended
         return found
 
-    def _branches(self, task: Any) -> Iterator[str]:
-        return (each for each in task.upstream_task_ids if each in self.followed)
-
-    def _unexpanded(self, task: MappedOperator) -> State | bool:
-        above = self._above(task.upstream_task_ids)
-        found = RULES[TriggerRule(task.trigger_rule)](above)
-        return found if isinstance(found, State) else False
-
-    def _setups(self, task: Any) -> State | bool:
-        """Judge the setups that are not right above a task: it needs them, too."""
-        indirect = {each.task_id for each in task.get_upstreams_only_setups()}
-        above = self._above(indirect - task.upstream_task_ids)
+    def _setups(self, place: Place) -> State | bool:
+        if not place.setups:
+            return True
+        above = self._above(place.setups)
         if above.red:
             return State.UPSTREAM_FAILED
         if above.count[State.SKIPPED]:
             return State.SKIPPED
         return above.count[State.SUCCESS] == above.all
 
-    def _scope_ended(self, task: Any) -> bool:
-        """Tell whether everything between a teardown's setups and itself has ended."""
-        above = task.get_flat_relative_ids(upstream=True) - task.upstream_task_ids
-        for each in task.upstream_list:
-            if each.is_setup:
-                scope = above & each.get_flat_relative_ids(upstream=False)
-                if not self._above(scope).ended:
-                    return False
-        return True
-
-    def _above(self, task_ids: set[str]) -> Above:
+    def _above(self, task_ids: Collection[str]) -> Above:
         keys = [key for task_id in task_ids for key in self.instances(task_id)]
-        setups = [key for key in keys if self.dag.task_dict[key.task_id].is_setup]
+        setups = [key for key in keys if self.places[key.task_id].task.is_setup]
         return Above(
             len(keys),
             Counter(self.states[key] for key in keys if key in self.states),
