@@ -30,7 +30,7 @@ class TakeLockOperator(RolloutOperator):
     def _clean_up(self, run: RolloutRun, dead: str) -> str:
         if dead:
             self.log.warning("The lock of run %s was broken deliberately", dead)
-        done = InterruptedRun(dead).clean_up() if dead else []
+        done = InterruptedRun(dead).clean_up() if dead else self._stop_load(run.lock.break_run)
         # A killed task leaves its container at work; nothing may start beside it.
         done.append(run.engine.container.wait_for_earlier())
         for text in done:
@@ -40,6 +40,15 @@ class TakeLockOperator(RolloutOperator):
             LockChanged(state=LockState.BROKEN, of=dead, done=done) if dead else taken
         )
         return dead
+
+    def _stop_load(self, named: str) -> list[str]:
+        """Stop the load of a run whose teardown released the lock, and may not have stopped that.
+
+        Preflight has let this run begin because of it.
+        """
+        if not named:
+            return []
+        return [f"run {named}: {text}" for text in InterruptedRun(named).stop_load()]
 
 
 class ReleaseLockOperator(RolloutOperator):

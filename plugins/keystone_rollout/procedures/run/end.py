@@ -83,14 +83,16 @@ class InterruptedRun:
         if self.directory is None:
             return [f"run {self.run_id} left no record on this machine; its load, if any, may "
                     "still run where it was started, until its run_time is over"]  # fmt: skip
-        done = []
+        return [*self.stop_load(), self._report(self.directory)]
+
+    def stop_load(self) -> list[str]:
+        """Stop its load; return that in words, or nothing if none runs on this machine."""
         load = self.load()
-        if load is not None and load.is_alive():
-            ended = load.stop()
-            self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
-            done.append(f"its load was {ended.how}")
-        done.append(self._report(self.directory))
-        return done
+        if self.directory is None or load is None or not load.is_alive():
+            return []
+        ended = load.stop()
+        self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
+        return [f"its load was {ended.how}"]
 
     def _report(self, directory: RunDirectory) -> str:
         """Write its report if this version can read its record."""

@@ -41,6 +41,7 @@ def test_a_load_that_has_ended_is_not_stopped_again(runs: Path) -> None:
     load = InterruptedRun(RUN).load()
     assert load is not None
     assert load.directory == dead.load / "1"
+    assert InterruptedRun(RUN).stop_load() == []
     assert InterruptedRun(RUN).clean_up() == [
         f"its report was written: {dead.path / 'report.html'}"
     ]
