@@ -191,6 +191,18 @@ class Site:
         """Tell whether a restore has planned that nobody serves."""
         return any(not each.outcome for each in self.restores)
 
+    def end_loads(self) -> None:
+        """End what still sends requests, by hand."""
+        for load in self.loads.values():
+            load.alive = False
+
+    def out(self) -> list[str]:
+        """Return the servers that a balancer does not send requests to, because it was told so."""
+        return sorted({
+            server for servers in self.balancers.values()
+            for server, told in servers.items() if told.admin != "ready"
+        })  # fmt: skip
+
     def passes(self, seconds: float) -> None:
         """Let containers and clients go on for a while."""
         end = self.world.passed + seconds
