@@ -63,6 +63,7 @@ with DAG(
     chain(tell_left_behind, return_nodes, release_lock)
     chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], rollback_succeeded)
+    chain([return_nodes, release_lock], rollback_succeeded)
 
     return_nodes.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)

@@ -115,8 +115,8 @@ with DAG(
             task_id="wait_contract", phase="contract", **SURVIVE_EXECUTOR
         )
 
-    # A teardown whose failure counts hides the failures before it, so the run's state needs a
-    # leaf of its own that follows every step and no teardown.
+    # A teardown hides the failures before it, those of other teardowns included, so the run's state
+    # needs a leaf of its own that follows every step and every teardown.
     upgrade_succeeded = EndRunOperator(task_id="upgrade_succeeded")
     return_nodes = ReturnNodesOperator(task_id="return_nodes")
     release_lock = ReleaseLockOperator(task_id="release_lock")
@@ -131,9 +131,12 @@ with DAG(
     chain(wait_contract, [restore_isolation, restore_creators], return_nodes, release_lock)
     chain(load.check_writes, release_lock, report)
     chain([load.watch, load.judge, load.check_writes], upgrade_succeeded)
+    chain([restore_isolation, restore_creators, return_nodes, release_lock], upgrade_succeeded)
 
-    restore_creators.as_teardown(setups=set_creators, on_failure_fail_dagrun=True)
-    restore_isolation.as_teardown(setups=set_isolation, on_failure_fail_dagrun=True)
+    # One setup that succeeded is enough: so they run, too, if the setting itself was killed, and
+    # reset what a run that died has left.
+    restore_creators.as_teardown(setups=[take_lock, set_creators], on_failure_fail_dagrun=True)
+    restore_isolation.as_teardown(setups=[take_lock, set_isolation], on_failure_fail_dagrun=True)
     return_nodes.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     release_lock.as_teardown(setups=take_lock, on_failure_fail_dagrun=True)
     report.as_teardown(on_failure_fail_dagrun=True)
