@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
@@ -32,7 +33,7 @@ def hop_part(cloud: Cloud) -> dict[str, Any]:
         "source": str(source),
         "target": str(target),
         "conditions": conditions(cloud),
-        "findings": [each.to_dict() for each in _refusal(cloud)],
+        "findings": [asdict(each) for each in _refusal(cloud)],
     }
 
 

@@ -8,7 +8,7 @@ nothing to the code: every fact that decides something has a field of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
@@ -16,9 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from keystone_rollout.domain.cloud.notifications import Happening, Way
 from keystone_rollout.domain.node.cycle import NodeReport, NodeState
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.schema.forecast import PhaseForecast
+from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
 
-VERSION = 2
+VERSION = 3
 """Of the record: 1 was written before a record said its version."""
 
 
@@ -85,7 +89,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON, with the kind."""
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **_ADAPTERS[self.kind].dump_python(self, mode="json")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,7 @@ class Noted(Event):
 class Planned(Event):
     """Both sides of the hop, as they were found before anything was touched.
 
-    ``state`` is where each phase stands, or for a restore what the version table records.
+    ``state`` is where each phase stands, as `VersionsRead.versions`.
     """
 
     kind = "plan"
@@ -125,11 +129,11 @@ class Planned(Event):
     target: str = ""
     image: str = ""
     digest: str = ""
-    migrations: Mapping[str, Any] = field(default_factory=dict)
+    migrations: ImageMigrations | None = None
     heads: Mapping[str, str] = field(default_factory=dict)
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    state: Mapping[str, Any] = field(default_factory=dict)
-    phases: Sequence[Mapping[str, Any]] = ()
+    recorded: RecordedVersions | None = None
+    state: Mapping[str, str] = field(default_factory=dict)
+    phases: Sequence[PhaseForecast] = ()
     nodes: Mapping[str, NodeReport] = field(default_factory=dict)
     schema_bytes: int = 0
 
@@ -292,11 +296,11 @@ class LocksWatched(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class VersionsRead(Event):
-    """Where the schema stands after a phase or a restore."""
+    """Where the schema stands after a phase or a restore, see `RecordedVersions.by_phase`."""
 
     kind = "versions"
     after: str
-    versions: Mapping[str, Any]
+    versions: Mapping[str, str]
     triggers: int
     did: str = ""
 
@@ -352,17 +356,17 @@ class RestoreChanged(Event):
     backup: str | None = None
     taken: float | None = None
     age_seconds: float | None = None
-    backup_versions: Mapping[str, Any] | None = None
+    backup_versions: RecordedVersions | None = None
     swap_needed: bool | None = None
     reasons: Sequence[str] | None = None
-    planned: Sequence[Any] | None = None
+    planned: Difference | None = None
     last_downtime: Sequence[float] | None = None
     hint: str | None = None
     began: float | None = None
     served: float | None = None
     ended: float | None = None
     swapped: float | None = None
-    lost: Sequence[Any] | None = None
+    lost: Difference | None = None
     replaced: str | None = None
     outcome: RestoreOutcome | None = None
 

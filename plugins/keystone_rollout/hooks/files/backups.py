@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.recovery.backup import BackupFacts
+from keystone_rollout.domain.recovery.backup import BackupFacts, read_facts
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.dumps import dump_problems, inside
@@ -29,7 +30,7 @@ class BackupStore:
         """Write a backup's description, which only a verified one has."""
         part = path.with_suffix(".json.part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            json.dump(facts.to_dict(), stream, indent=1, sort_keys=True)
+            json.dump(asdict(facts), stream, indent=1, sort_keys=True)
         part.replace(path.with_suffix(".json"))
 
     def free_name(self, stem: str) -> str:
@@ -46,7 +47,7 @@ class BackupStore:
         """Return a backup's description; BackupNotUsable without one of this cloud."""
         description = path.with_suffix(".json")
         try:
-            facts = BackupFacts.from_dict(json.loads(description.read_text(encoding="utf-8")))
+            facts = read_facts(description.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BackupNotUsable(
                 f"{path.name} was never verified by an upgrade: {description.name} says nothing "

@@ -146,7 +146,9 @@ class RolloutRun:
 
     def image(self) -> ImageMigrations:
         """Return the migrations that were read from the upgrade image."""
-        return ImageMigrations.from_dict(self.plan().migrations)
+        image = self.plan().migrations
+        assert image is not None, "only a restore's plan has none, and it runs no phase"
+        return image
 
     def state(self, recorded: RecordedVersions) -> MigrationState:
         """Place the recorded versions against the image's migrations."""

@@ -13,7 +13,6 @@ from keystone_rollout.domain.run.events import (
     WritesChecked,
 )
 from keystone_rollout.domain.run.record import RunRecord, StepTaken
-from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
 from keystone_rollout.domain.units import count, duration, elapsed, size
 from keystone_rollout.views.report.lanes import lane_segments
 
@@ -86,19 +85,14 @@ def versions_rows(record: RunRecord) -> list[dict[str, Any]]:
         rows.append(_versions_row("heads in the image", plan.heads))
     restore = record.restore
     if restore and restore.backup_versions is not None:
-        rows.append(_versions_row("in the backup", restore.backup_versions))
+        rows.append(_versions_row("in the backup", restore.backup_versions.by_phase()))
     return rows
 
 
-def _versions_row(when: str, versions: Data) -> dict[str, Any]:
+def _versions_row(when: str, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return one row: a cell for each phase, or a single one if no image told the phases apart."""
-    row = {"when": when, "triggers": "", "did": "", "together": ""}
-    if "repositories" not in versions:
-        return row | {phase.value: versions[phase.value] or "–" for phase in Phase}
-    recorded = RecordedVersions.from_dict(versions)
-    if recorded.revisions:
-        return row | {"together": str(recorded)}
-    return row | {phase.value: recorded.repositories[name] for phase, name in REPOSITORIES.items()}
+    cells = {name: version or "–" for name, version in versions.items()}
+    return {"when": when, "triggers": "", "did": "", "together": ""} | cells
 
 
 def lock_waits_rows(events: Sequence[LocksWatched]) -> list[dict[str, Any]]:
