@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from keystone_rollout.domain.cloud.notifications import Happening, Way
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.node.cycle import NodeReport, NodeState
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.forecast import PhaseForecast
@@ -266,20 +267,11 @@ class BaselineMeasured(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WritesChecked(Event):
-    """The acknowledged writes of one session, compared with Keystone (AcknowledgedWrites)."""
+class WritesChecked(Event, AcknowledgedWrites):
+    """The acknowledged writes of one session, compared with Keystone."""
 
     kind = "writes"
     session: int
-    created: int = 0
-    deleted: int = 0
-    authenticated: int = 0
-    uncertain: int = 0
-    missing: Sequence[str] = ()
-    unable: Sequence[str] = ()
-    undead: Sequence[str] = ()
-    unanswered: Sequence[str] = ()
-    stale: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.cloud.notifications import Message, Notification
 from keystone_rollout.domain.cloud.tls import Tls
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample
@@ -30,6 +31,9 @@ from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
+
+OfAirflow = Any
+"""A hook or notifier of Airflow's, for Airflow's own operators; the domain does not know them."""
 
 
 class Balancer(Protocol):
@@ -68,12 +72,12 @@ Work = Callable[[str, NodeMachine], str]
 class Nodes(Protocol):
     """The nodes of a cloud (hooks.node.all_nodes.AllNodes)."""
 
-    def connection(self, node: Node) -> Any:
+    def connection(self, node: Node) -> OfAirflow:
         """Return an SSHHook, for SSHOperator."""
         ...
 
     def machine(
-        self, node: Node, note: Callable[[str], None] | None = None, connection: Any = None
+        self, node: Node, note: Callable[[str], None] | None = None, connection: OfAirflow = None
     ) -> NodeMachine:
         """Return one node; ``note`` is called with each event on the way to it."""
         ...
@@ -111,10 +115,10 @@ class Schema(Protocol):
     def versions(self) -> RecordedVersions: ...
     def triggers(self) -> int: ...
     def size(self) -> int: ...
-    def table_sizes(self) -> dict[str, dict[str, Any]]: ...
+    def table_sizes(self) -> Mapping[str, Mapping[str, int]]: ...
 
     @property
-    def reader(self) -> Any:
+    def reader(self) -> OfAirflow:
         """Return a DbApiHook, for SqlSensor."""
         ...
 
@@ -202,7 +206,7 @@ class Engine(Protocol):
     """The engine that runs containers of the target release."""
 
     @property
-    def hook(self) -> Any:
+    def hook(self) -> OfAirflow:
         """Return a DockerHook, for DockerOperator."""
         ...
 
@@ -218,19 +222,10 @@ class NodeProver(Prover, Protocol):
     def prove_alone(self) -> str: ...
 
 
-class WritesFound(Protocol):
-    """The result of looking up the acknowledged writes."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def verdict(self) -> Verdict: ...
-    def note(self) -> str | None: ...
-
-
 class Writes(Protocol):
     """The comparison of a load's ledger with Keystone (hooks.keystone.acknowledged_writes)."""
 
-    def check(self, ledger: Path) -> WritesFound: ...
+    def check(self, ledger: Path) -> AcknowledgedWrites: ...
     def remove(self, name_prefix: str) -> dict[str, int]: ...
 
 
@@ -394,7 +389,7 @@ class Programs(Protocol):
 
     def run(self, command: list[str], seconds: float, heartbeat: Callable[[], object]) -> None: ...
 
-    def upgrade(self, conf: Mapping[str, Any]) -> UpgradeProcess: ...
+    def upgrade(self, conf: Mapping[str, object]) -> UpgradeProcess: ...
 
 
 class Systems(Protocol):
@@ -455,14 +450,14 @@ class Record(Protocol):
     def events(self, kind: type[Kind]) -> list[Kind]: ...
     def last(self, kind: type[Kind]) -> Kind | None: ...
     def samples(self) -> list[Sample]: ...
-    def write_json(self, name: str, data: Mapping[str, Any]) -> Path: ...
+    def write_json(self, name: str, data: Mapping[str, object]) -> Path: ...
     def write_text(self, name: str, text: str) -> Path: ...
 
 
 class Notifiers(Protocol):
     """The notifiers, which deliver messages (hooks.notifiers.choice)."""
 
-    def make(self, settings: Notification, message: Message, seconds: int) -> Any:
+    def make(self, settings: Notification, message: Message, seconds: int) -> OfAirflow:
         """Return an Airflow notifier that is ready to be called."""
         ...
 
@@ -484,7 +479,7 @@ class Outside(Protocol):
         target: str = "",
         *,
         any_hop: bool = False,
-        overrides: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, object] | None = None,
     ) -> Cloud:
         """Read a cloud file (hooks.files.cloud_file.load_cloud)."""
         ...
@@ -496,7 +491,7 @@ class Outside(Protocol):
         """
         ...
 
-    def estimate(self, cloud: Cloud) -> dict[str, Any]:
+    def estimate(self, cloud: Cloud) -> dict[str, object]:
         """Return the times of earlier upgrades, as the plan's part."""
         ...
 

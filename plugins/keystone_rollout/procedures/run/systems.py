@@ -72,7 +72,7 @@ class RealSchema(KeystoneDatabase):
         self.clock = clock
         self.live = SchemaReader(target.administrator, target.schema, cloud.tls)
 
-    def table_sizes(self) -> dict[str, dict[str, Any]]:
+    def table_sizes(self) -> dict[str, dict[str, int]]:
         """Return every table's rows and bytes, see read_table_sizes."""
         return read_table_sizes(self.reader, self.schema)
 

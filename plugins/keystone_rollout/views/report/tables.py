@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.run.events import (
     BackupTaken,
     LocksWatched,
     Planned,
     VariableChanged,
-    WritesChecked,
 )
 from keystone_rollout.domain.run.record import RunRecord, StepTaken
 from keystone_rollout.domain.units import count, duration, elapsed, size
@@ -133,22 +133,16 @@ def backup_row(backup: BackupTaken | None) -> dict[str, str] | None:
     return {"path": backup.path, "size": size(backup.bytes)}
 
 
-def writes_row(writes: WritesChecked | None) -> dict[str, Any] | None:
+def writes_row(writes: AcknowledgedWrites | None) -> dict[str, Any] | None:
     """Return the result of looking up the acknowledged writes, or None if nobody looked."""
     if writes is None:
         return None
-    wrong = {
-        "missing": writes.missing,
-        "unable to log in": writes.unable,
-        "deleted but still there": writes.undead,
-        "not checked": writes.unanswered,
-    }
     return {
         **{
             key: count(getattr(writes, key))
             for key in ("created", "deleted", "authenticated", "uncertain")
         },
-        "wrong": [{"what": what, "ids": ids} for what, ids in wrong.items() if ids],
+        "wrong": [{"what": what, "ids": ids} for what, ids in writes.wrong.items()],
     }
 
 
