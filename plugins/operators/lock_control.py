@@ -30,7 +30,7 @@ class TakeLockOperator(RolloutOperator):
     def _clean_up(self, run: RolloutRun, dead: str) -> str:
         if dead:
             self.log.warning("The lock of run %s was broken deliberately", dead)
-        done = InterruptedRun(dead).clean_up() if dead else []
+        done = InterruptedRun(run, dead).clean_up() if dead else []
         # A killed task leaves its container at work; nothing may start beside it.
         done.append(run.engine.container.wait_for_earlier())
         for text in done:

@@ -16,22 +16,16 @@ ABOVE = (f"{PACKAGE}.procedures.", "operators.", "sensors.")
 NO_SYSTEM = {
     "hooks.database.sql.sql": "a question's text, for SqlSensor, which asks it by the run's hook",
     "hooks.files.cloud_file.project_path": "a path, nothing is opened",
+    "hooks.files.dumps.inside": "a path, nothing is opened",
     "hooks.files.run_directory.folder_name": "a name, nothing is opened",
     "hooks.files.run_directory.rehearsals_folder": "a path, nothing is opened",
     "hooks.files.run_directory.runs_folder": "a path, nothing is opened",
+    "hooks.trust.certificates.peer_of": "what section `tls` says of a URL, nothing is opened",
+    "hooks.trust.databases.database_address": "host:port of a connection, nothing is opened",
 }
 """Functions of hooks that anybody may call, each with the reason."""
 
-LATER = {
-    "operators.keystone_manage": {"DeliveringClient"},
-    f"{PACKAGE}.procedures.rehearsal.production_dump": {
-        "dump_problems", "inside",
-    },
-    f"{PACKAGE}.procedures.preflight.trust": {"database_address", "peer_of", "refused"},
-    f"{PACKAGE}.procedures.run.end": {
-        "LoadGeneratorHook", "RunDirectory",
-    },
-}  # fmt: skip
+LATER = {"operators.keystone_manage": {"DeliveringClient"}}
 """What still makes hooks by itself, though the run has the system for it."""
 
 PLAIN = ("Error", "Exception", "Failed", "Missing", "NotUsable", "Unreadable")

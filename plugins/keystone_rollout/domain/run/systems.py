@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.cloud.notifications import Message, Notification
-from keystone_rollout.domain.cloud.tls import Tls
+from keystone_rollout.domain.cloud.tls import Peer, Refusal, Tls
 from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
@@ -246,6 +246,10 @@ class Keystone(Protocol):
 
     def writes(self, account: KeystoneAccount) -> Writes: ...
 
+    def refused(self, peer: Peer) -> Refusal | None:
+        """Return why a certificate is not trusted; OSError, TrustError if that cannot be found."""
+        ...
+
 
 class LoadEnd(Protocol):
     """The end of a load."""
@@ -311,6 +315,7 @@ class Backups(Protocol):
     def find(self, name: str, release: str) -> Path: ...
     def facts(self, path: Path) -> BackupFacts: ...
     def judge(self, path: Path) -> Verdict: ...
+    def problems(self, path: Path) -> list[str]: ...
 
 
 class Swap(Protocol):
@@ -489,6 +494,10 @@ class Outside(Protocol):
 
         :param folder: the one that holds it; by default that of all runs
         """
+        ...
+
+    def existing(self, run_id: str) -> Record | None:
+        """Return the record of an earlier run; None if it left none on this machine."""
         ...
 
     def estimate(self, cloud: Cloud) -> dict[str, object]:

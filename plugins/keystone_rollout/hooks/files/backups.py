@@ -89,13 +89,17 @@ class BackupStore:
 
     def judge(self, path: Path) -> Verdict:
         """Read a backup from its first to its last line."""
-        problems = dump_problems(path, self.cloud.databases.schema_name)
+        problems = self.problems(path)
         measured = problems[:3] or [f"complete, {path.stat().st_size} bytes"]
         return Verdict(
             not problems, "backup file", path.name, "; ".join(measured),
             "one schema, complete, readable", "nothing was touched",
             "name another backup of this cloud with param backup",
         )  # fmt: skip
+
+    def problems(self, path: Path) -> list[str]:
+        """Return what is wrong with a dump of Keystone's schema, a backup or another."""
+        return dump_problems(path, self.cloud.databases.schema_name)
 
     def _check_release(self, path: Path, release: str) -> BackupFacts:
         facts = self.facts(path)

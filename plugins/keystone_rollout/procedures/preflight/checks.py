@@ -72,7 +72,7 @@ class PreflightChecks:
         yield databases.administrator, self._administrator
         yield self.cloud.upgrade_container.image, self._image
         yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
-        yield "certificates", lambda: TrustChecks(self.cloud).run(self.left_out)
+        yield "certificates", lambda: TrustChecks(self.of).run(self.left_out)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
         yield "load", self._load_port
@@ -240,7 +240,9 @@ class PreflightChecks:
         port = self.cloud.load.web_port
         free = self.of.load.port_is_free()
         measured = "free" if free else "occupied"
-        broken = InterruptedRun(self.lock.break_run).load() if self.lock.break_run else None
+        broken = (
+            InterruptedRun(self.of, self.lock.break_run).load() if self.lock.break_run else None
+        )
         if not free and broken is not None and broken.is_alive():
             free, measured = True, f"load of run {self.lock.break_run}, which is stopped first"
         return [

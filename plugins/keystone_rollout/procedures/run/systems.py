@@ -61,6 +61,7 @@ from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
 from keystone_rollout.hooks.processes.command import run_outside
 from keystone_rollout.hooks.processes.upgrade_here import UpgradeHere
+from keystone_rollout.hooks.trust.certificates import refused
 
 
 class RealSchema(KeystoneDatabase):
@@ -157,6 +158,8 @@ class RealKeystone:
     def writes(self, account: KeystoneAccount) -> AcknowledgedWritesHook:
         """Return the check of the load's writes."""
         return AcknowledgedWritesHook(account, tls=self.tls)
+
+    refused = staticmethod(refused)
 
 
 class RealLoad:
@@ -326,6 +329,7 @@ class RealOutside:
     notifiers = RealNotifiers()
 
     cloud = staticmethod(load_cloud)
+    existing = staticmethod(RunDirectory.existing)
     estimate = staticmethod(read_estimate)
 
     def record(self, run_id: str, folder: Path | None = None) -> RunDirectory:
