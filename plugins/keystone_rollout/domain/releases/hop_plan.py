@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.releases.cache_sharing import writes_that_fail
@@ -25,7 +24,7 @@ TRIGGERS = (
 )
 
 
-def hop_part(cloud: Cloud) -> dict[str, Any]:
+def hop_part(cloud: Cloud) -> dict[str, object]:
     """Return the plan's part about the hop itself, as plain data."""
     source, target = cloud.source_release, cloud.target_release
     return {

@@ -376,7 +376,7 @@ Kind = TypeVar("Kind", bound=Event)
 _ADAPTERS = {name: TypeAdapter[Any](kind) for name, kind in KINDS.items()}
 
 
-def read_event(data: Mapping[str, Any]) -> Event:
+def read_event(data: Mapping[str, object]) -> Event:
     """Return an event from plain data; RecordUnreadable quotes other data."""
     kind = KINDS.get(str(data.get("kind")))
     if kind is None:

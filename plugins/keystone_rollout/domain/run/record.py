@@ -167,7 +167,7 @@ class RunRecord:
 _ADAPTER = TypeAdapter(RunRecord)
 
 
-def read_record(data: Any) -> RunRecord:
+def read_record(data: object) -> RunRecord:
     """Return the record of a report.json; RecordUnreadable for one of another version."""
     version = data.get("version", 1) if isinstance(data, dict) else "unknown"
     if version != VERSION:
