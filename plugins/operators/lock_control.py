@@ -34,7 +34,7 @@ class TakeLockOperator(RolloutOperator):
         if broken:
             dead = broken.run_id
             self.log.warning("The lock of run %s was broken deliberately", dead)
-            interrupted = InterruptedRun(dead, broken.token)
+            interrupted = InterruptedRun(run, dead, broken.token)
             done = interrupted.clean_up()
             if interrupted.directory is None:
                 done += unknown_of(run, broken)

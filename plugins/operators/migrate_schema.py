@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.run.events import BackupTaken, Judged, LocksWatched, VersionsRead
+from keystone_rollout.domain.run.events import BackupTaken, Judged, VersionsRead
 from keystone_rollout.domain.run.systems import Schema
 from keystone_rollout.domain.schema.failure import (
     PhaseOutcome,
@@ -125,7 +125,7 @@ class PhaseOperator(KeystoneManageOperator):
                 with watch:
                     status, lines = self.keystone_manage(run, context)
             finally:
-                run.directory.record(LocksWatched(**watch.waits.to_event()))
+                run.directory.record(watch.waits.event())
         except (PhaseConfigurationError, LockWatchError) as error:
             raise AirflowFailException(f"{phase.value} was not started: {error}") from error
         return status, lines, watch.waits
@@ -137,7 +137,7 @@ class PhaseOperator(KeystoneManageOperator):
         run.directory.record(
             VersionsRead(
                 after=self.phase.value,
-                versions=run.state(database.versions()).to_dict(),
+                versions=run.state(database.versions()).by_phase(),
                 did=did,
                 triggers=database.triggers(),
             )

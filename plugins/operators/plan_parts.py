@@ -33,7 +33,7 @@ class PlanPartOperator(RolloutOperator):
         """Record the part and return its findings."""
         data = self.read(run)
         record_part(run.directory, self.part, data)
-        found = [str(Verdict.from_dict(each)) for each in data["findings"]]
+        found = [str(Verdict(**each)) for each in data["findings"]]
         for each in found:
             self.log.warning(each)
         return found

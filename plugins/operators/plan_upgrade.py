@@ -8,8 +8,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from keystone_rollout.domain.run.events import DagNamed, Look, Noted, Planned
+from keystone_rollout.domain.schema.forecast import forecasts
 from keystone_rollout.hooks.files.cloud_file import CloudFileError
-from keystone_rollout.procedures.plan.reader import migration_fields, migration_state
+from keystone_rollout.procedures.plan.reader import migration_state
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.notification import warn_unreachable
@@ -36,7 +37,7 @@ class PlanUpgradeOperator(RolloutOperator):
         run.record_deviations(context["params"])
         run.record_unverified()
         try:
-            plan = Planned(**self._read(run))
+            plan = self._read(run)
         except Exception as error:
             # One unreadable side is seldom alone: list everything that is wrong at once.
             require(run, "preflight", PreflightChecks(run).run(), Look.PREFLIGHT)
@@ -45,27 +46,29 @@ class PlanUpgradeOperator(RolloutOperator):
         self._log(run, plan)
         return plan.to_dict()  # plain data: Airflow gives no other object back from an XCom
 
-    def _read(self, run: RolloutRun) -> dict[str, Any]:
-        cloud = run.cloud
-        state = migration_state(run)
-        # A node without an answer is a word in the plan: preflight judges it with all the rest.
-        reports = run.nodes.reports()
-        return {
-            "cloud": cloud.name,
-            "source": cloud.source,
-            "target": cloud.target,
-            "image": cloud.upgrade_container.image,
-            "digest": run.engine.image.digest(),
-            **migration_fields(state),
-            "nodes": reports,
-            "schema_bytes": run.schema.size(),
-        }
+    def _read(self, run: RolloutRun) -> Planned:
+        cloud, state = run.cloud, migration_state(run)
+        return Planned(
+            cloud=cloud.name,
+            source=cloud.source,
+            target=cloud.target,
+            image=cloud.upgrade_container.image,
+            digest=run.engine.image.digest(),
+            migrations=state.image,
+            heads=state.image.heads(),
+            recorded=state.recorded,
+            state=state.by_phase(),
+            phases=forecasts(state),
+            # A node without an answer is a word in the plan: preflight judges it with all the rest.
+            nodes=run.nodes.reports(),
+            schema_bytes=run.schema.size(),
+        )
 
     def _log(self, run: RolloutRun, plan: Planned) -> None:
         cloud = run.cloud
         self.log.info("Cloud %s: %s → %s", cloud.name, cloud.source_release, cloud.target_release)
         for phase in plan.phases:
-            self.log.info("%s", phase["sentence"])
+            self.log.info("%s", phase)
         for name, release in plan.nodes.items():
             self.log.info("node %s: %s", name, release)
 

@@ -212,9 +212,8 @@ class Stage:
 
 def lost(section: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
     return {
-        table["table"]: (table["lost"], table["returning"], table["changed"])
-        for table in section["lost"]
-        if table["lost"] + table["returning"] + table["changed"]
+        table.table: (table.lost, table.returning, table.changed)
+        for table in section["lost"].affected
     }
 
 

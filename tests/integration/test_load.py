@@ -84,7 +84,7 @@ def test_the_default_load_is_served_without_a_failure(
         # The check itself can fail: one user goes behind its back.
         victim = next(user for user in parse_ledger(ledger.read_text()) if not user.deleted)
         assert hook._delete("users", victim.id) == 204
-        assert hook.check(ledger).missing == [victim.name]
+        assert hook.check(ledger).missing == (victim.name,)
     finally:
         removed = hook.remove(profile.name_prefix)
     assert removed["users"] >= profile.residents

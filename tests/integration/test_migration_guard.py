@@ -64,7 +64,7 @@ def cloud(fresh_lab: object, lab_connections: None) -> Cloud:
 @pytest.fixture
 def run(cloud: Cloud, tmp_path: Path) -> RolloutRun:
     run = RolloutRun(cloud, RunDirectory("guard", tmp_path), "expand")
-    run.directory.record(Planned(migrations=UpgradeImage(cloud).migrations().to_dict()))
+    run.directory.record(Planned(migrations=UpgradeImage(cloud).migrations()))
     run.directory.record(BackupTaken(path="/srv/backups/verified.sql", bytes=1))
     return run
 

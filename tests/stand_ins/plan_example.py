@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from keystone_rollout.domain.releases.hop_plan import hop_part
@@ -17,7 +18,7 @@ FINDING = {
 
 
 def pending(phase: Phase, *names: str) -> list[dict[str, Any]]:
-    return [Migration(phase, name[:3], name).to_dict() for name in names]
+    return [asdict(Migration(phase, name[:3], name)) for name in names]
 
 
 def phase(name: str, does: str, *names: str) -> dict[str, Any]:

@@ -23,19 +23,13 @@ NO_SYSTEM = {
     "hooks.files.run_pages.load_sessions": "a page is served outside of any run",
     "hooks.files.run_pages.load_text": "a page is served outside of any run",
     "hooks.files.run_pages.run_page": "a path, nothing is opened",
+    "hooks.files.dumps.inside": "a path, nothing is opened",
+    "hooks.trust.certificates.peer_of": "what section `tls` says of a URL, nothing is opened",
+    "hooks.trust.databases.database_address": "host:port of a connection, nothing is opened",
 }
 """Functions of hooks that anybody may call, each with the reason."""
 
-LATER = {
-    "operators.keystone_manage": {"DeliveringClient"},
-    f"{PACKAGE}.procedures.rehearsal.production_dump": {
-        "dump_problems", "inside",
-    },
-    f"{PACKAGE}.procedures.preflight.trust": {"database_address", "peer_of", "refused"},
-    f"{PACKAGE}.procedures.run.end": {
-        "LoadGeneratorHook", "RunDirectory",
-    },
-}  # fmt: skip
+LATER = {"operators.keystone_manage": {"DeliveringClient"}}
 """What still makes hooks by itself, though the run has the system for it."""
 
 PLAIN = ("Error", "Exception", "Failed", "Missing", "NotUsable", "Unreadable")

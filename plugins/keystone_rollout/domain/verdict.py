@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,6 @@ class Verdict:
             if text:
                 line = f"{line.rstrip('.')}. {label}: {text}"
         return line
-
-    def to_dict(self) -> dict[str, str | bool]:
-        """Return the fields as plain values, for the run record's JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, str | bool]) -> Verdict:
-        """Rebuild a verdict from ``to_dict``; an unknown or missing field is a TypeError."""
-        return cls(**fields)  # type: ignore[arg-type]
 
 
 def failed(verdicts: Iterable[Verdict]) -> list[Verdict]:

@@ -47,10 +47,10 @@ class SwapSchemasOperator(RestoreOperator):
         swap.finish()
         session.history.keep_swapped(restore.replaced, run.clock.now())
         kept = session.history.open() or restore
-        lost = kept.lost.to_list() if kept.lost else session.section().planned
+        lost = kept.lost or session.section().planned
         session.record(swapped=kept.swapped, lost=lost, replaced=restore.replaced)
         run.directory.record(VersionsRead(
-            after="restore", versions=session.live.versions().to_dict(),
+            after="restore", versions=session.live.versions().by_phase(),
             triggers=len(session.live.triggers()),
         ))  # fmt: skip
         self.log.info(
@@ -97,7 +97,7 @@ class ConfirmRestoreOperator(RestoreOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Refuse with everything one should know before agreeing, and how to agree."""
         section = RestoreSession(run).section()
-        loss = Difference.from_list(section.planned or [])
+        loss = section.planned or Difference()
         reason = objection(context["params"]["confirm"] or "", section.backup or "", loss.total)
         if reason:
             raise AirflowFailException(refusal(reason, section, str(run.cloud.source_release)))

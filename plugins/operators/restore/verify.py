@@ -36,7 +36,7 @@ class VerifyRestoreOperator(RestoreOperator):
         if restore is not None:
             session.history.close(restore.replaced, RestoreOutcome.RESTORED)
         session.record(outcome=RestoreOutcome.RESTORED)
-        lost = Difference.from_list(section.lost or [])
+        lost = section.lost or Difference()
         self.log.info("%s serves from %s", run.cloud.source_release, section.backup)
         self.log.info("Lost: %s", lost.sentence())
         self.log.info("Downtime: %s", downtime_in_words(section))

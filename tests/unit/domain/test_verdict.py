@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from keystone_rollout.domain.verdict import Verdict, failed
 
 BAD = Verdict(
@@ -38,9 +36,3 @@ def test_what_is_not_known_is_not_printed() -> None:
 def test_failed_keeps_the_order() -> None:
     other = Verdict(False, "a", "b", "c", "d")
     assert failed([BAD, GOOD, other]) == [BAD, other]
-
-
-def test_a_verdict_survives_the_run_record() -> None:
-    assert Verdict.from_dict(BAD.to_dict()) == BAD
-    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
-        Verdict.from_dict({**BAD.to_dict(), "colour": "red"})

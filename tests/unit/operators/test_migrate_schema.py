@@ -127,7 +127,7 @@ def test_a_phase_reads_watches_and_changes_its_target_alone(
     container = cloud.upgrade_container.model_copy(update={"configuration": str(tmp_path)})
     cloud = cloud.model_copy(update={"upgrade_container": container})
     run = RolloutRun(cloud, RunDirectory("run-1", tmp_path), "expand")
-    run.directory.record(Planned(migrations=image_of("13.0.4").to_dict()))
+    run.directory.record(Planned(migrations=image_of("13.0.4")))
     phase = PhaseOperator(task_id="expand", phase="expand", **options)
     monkeypatch.setattr(phase, "keystone_manage", lambda run, context: (0, []))
     phase.run_phase(run, {})
@@ -148,7 +148,7 @@ def test_only_contract_of_the_live_schema_asks_the_nodes(
     monkeypatch.setattr(migrate_schema, "refuse_anything_old", nodes.append)
     gates: list[str] = []
     monkeypatch.setattr(migrate_schema, "proceed", lambda run, gate: gates.append(gate))
-    RunDirectory("run-1").record(Planned(migrations=image_of("13.0.4").to_dict()))
+    RunDirectory("run-1").record(Planned(migrations=image_of("13.0.4")))
     contract = PhaseOperator(task_id="contract", phase="contract", **options)
     for name in ("wait_for_earlier", "run_phase"):
         monkeypatch.setattr(contract, name, lambda *_: None)

@@ -56,7 +56,7 @@ def test_the_schema_of_the_target_is_asked_with_its_reader(
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
     for name in ("lab_database_reader", "copy_reader"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", "mysql://a:b@127.0.0.1/elsewhere")
-    RunDirectory("run-1", tmp_path).record(Planned(migrations=image_of("13.0.4").to_dict()))
+    RunDirectory("run-1", tmp_path).record(Planned(migrations=image_of("13.0.4")))
     questions: list[tuple[str, str]] = []
 
     def get_records(self: MySqlHook, *question: Any) -> list[tuple[int]]:
@@ -80,7 +80,7 @@ def test_a_phase_that_does_nothing_is_not_waited_for(
     image = image_of("25.0.0")
     assert head_question(Phase.MIGRATE, image) is None
     monkeypatch.setenv("ROLLOUT_RUNS", str(tmp_path))
-    RunDirectory("run-1", tmp_path).record(Planned(migrations=image.to_dict()))
+    RunDirectory("run-1", tmp_path).record(Planned(migrations=image))
     sensor = SchemaHeadSensor(task_id="wait_migrate", phase="migrate")
     context = {
         "params": {"cloud": "lab"},

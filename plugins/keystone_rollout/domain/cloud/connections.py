@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.notifications import Way
@@ -18,7 +17,7 @@ class WantedConnection:
 
     name: str
     purpose: str
-    fields: dict[str, Any]
+    fields: dict[str, object]
 
 
 def wanted_connections(cloud: Cloud) -> list[WantedConnection]:
@@ -71,7 +70,7 @@ def _all(cloud: Cloud) -> Iterator[WantedConnection]:
 
 
 def _database(name: str, purpose: str, schema: str | None) -> WantedConnection:
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "conn_type": "mysql",
         "host": FILL_IN,
         "port": 3306,
@@ -84,9 +83,9 @@ def _database(name: str, purpose: str, schema: str | None) -> WantedConnection:
     return WantedConnection(name, purpose, fields)
 
 
-def _receiver(via: Way) -> dict[str, Any]:
+def _receiver(via: Way) -> dict[str, object]:
     """Return the fields that the notifier of a way needs, see docs/notifications.md."""
-    receivers: dict[Way, dict[str, Any]] = {
+    receivers: dict[Way, dict[str, object]] = {
         "smtp": {
             "conn_type": "smtp",
             "host": FILL_IN,
@@ -101,7 +100,7 @@ def _receiver(via: Way) -> dict[str, Any]:
     return receivers[via]
 
 
-def _ssh() -> dict[str, Any]:
+def _ssh() -> dict[str, object]:
     return {
         "conn_type": "ssh",
         "host": FILL_IN,

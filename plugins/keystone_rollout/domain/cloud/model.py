@@ -278,6 +278,10 @@ class Cloud(Section):
         return self
 
 
+Data = Mapping[str, Any]
+"""A cloud file before it is validated: anything that YAML knows."""
+
+
 @dataclass(frozen=True)
 class Inconsistency:
     """A contradiction in a cloud file, and its place."""
@@ -286,7 +290,7 @@ class Inconsistency:
     message: str
 
 
-def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[Inconsistency]:
+def inconsistencies(data: Data, *, any_hop: bool = False) -> list[Inconsistency]:
     """Return the contradictions, even if single values are wrong.
 
     Works on plain data, so that a file's findings come in one list and not in two rounds.
@@ -297,7 +301,7 @@ def inconsistencies(data: Mapping[str, Any], *, any_hop: bool = False) -> list[I
     return [*hop, *_duplicates(data), *_capacity(data), *staging]
 
 
-def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
+def _hop(data: Data) -> Iterator[Inconsistency]:
     try:
         source, target = parse_identity(data["source"]), parse_identity(data["target"])
     except (KeyError, TypeError, ValueError):
@@ -307,17 +311,17 @@ def _hop(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
         yield Inconsistency(("target",), refusal)
 
 
-def _rows(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def _rows(data: Data, key: str) -> list[Data]:
     rows = data.get(key)
     if not isinstance(rows, list):
         return []
     return [row if isinstance(row, Mapping) else {} for row in rows]
 
 
-def _duplicates(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
+def _duplicates(data: Data) -> Iterator[Inconsistency]:
     for section, keys in UNIQUE.items():
         for key in keys:
-            seen: list[Any] = []  # not a set: a wrong value may be anything YAML knows
+            seen: list[object] = []  # not a set: a wrong value may be anything YAML knows
             for index, row in enumerate(_rows(data, section)):
                 value = row.get(key)
                 if value in seen:
@@ -329,7 +333,7 @@ def _duplicates(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
                     seen.append(value)
 
 
-def _capacity(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
+def _capacity(data: Data) -> Iterator[Inconsistency]:
     names = [str(row.get("name")) for row in _rows(data, "nodes")]
     try:
         needed = int(data["limits"]["node"]["min_ready_servers"]) + 1
@@ -343,7 +347,7 @@ def _capacity(data: Mapping[str, Any]) -> Iterator[Inconsistency]:
         )
 
 
-def cloud_from_data(data: dict[str, Any], *, any_hop: bool = False) -> Cloud:
+def cloud_from_data(data: Data, *, any_hop: bool = False) -> Cloud:
     """Validate plain data; pydantic.ValidationError holds every finding at once.
 
     See ``inconsistencies`` for ``any_hop``.

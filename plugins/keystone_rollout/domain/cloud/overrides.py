@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -36,11 +37,9 @@ class Override:
         schema: dict[str, Any] = self.model.model_json_schema()["properties"][self.location[-1]]
         return schema
 
-    def value_in(self, cloud: Cloud) -> Any:
+    def value_in(self, cloud: Cloud) -> float:
         """Return the value of the key in a cloud."""
-        value: Any = cloud
-        for name in self.location:
-            value = getattr(value, name)
+        value: float = attrgetter(self.key)(cloud)
         return value
 
 
@@ -56,12 +55,12 @@ OVERRIDES = {
 }
 
 
-def given_overrides(params: Mapping[str, Any]) -> dict[str, Any]:
+def given_overrides(params: Mapping[str, object]) -> dict[str, object]:
     """Return the overrides in a run's params; an empty one keeps the cloud file's value."""
     return {name: params[name] for name in OVERRIDES if params.get(name) not in (None, "")}
 
 
-def override(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def override(data: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
     """Return a cloud file's data with overrides put in; a section it lacks is added.
 
     A section that is not a mapping stays as it is: the model reports it.
@@ -72,7 +71,7 @@ def override(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return changed
 
 
-def _put(section: dict[str, Any], location: Location, value: Any) -> None:
+def _put(section: dict[str, object], location: Location, value: object) -> None:
     key, *rest = location
     if not rest:
         section[key] = value
@@ -80,8 +79,8 @@ def _put(section: dict[str, Any], location: Location, value: Any) -> None:
     inner = section.get(key)
     if inner is not None and not isinstance(inner, Mapping):
         return
-    section[key] = dict(inner or {})
-    _put(section[key], tuple(rest), value)
+    section[key] = changed = dict(inner or {})
+    _put(changed, tuple(rest), value)
 
 
 def deviations(file: Cloud, run: Cloud) -> list[str]:

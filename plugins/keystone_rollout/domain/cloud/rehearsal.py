@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from croniter import CroniterError, croniter
 from pydantic import AfterValidator, Field
@@ -68,7 +68,7 @@ class Rehearsal(Section):
     history: int = Field(100, ge=1, le=1000, description="rehearsals that the history keeps")
 
 
-def staging_findings(data: Mapping[str, Any]) -> Iterator[str]:
+def staging_findings(data: Mapping[str, object]) -> Iterator[str]:
     """Return why a cloud may not rehearse, from plain data; empty without a section rehearsal."""
     if data.get("rehearsal") is not None and data.get("staging") is not True:
         yield NOT_STAGING

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -130,7 +130,7 @@ class Tls(Section):
 
     @field_validator("addresses", mode="before")
     @classmethod
-    def _once(cls, value: Any) -> Any:
+    def _once(cls, value: object) -> object:
         seen: dict[str, str] = {}
         for text in value if isinstance(value, Mapping) else ():
             try:

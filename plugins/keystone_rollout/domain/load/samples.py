@@ -242,7 +242,7 @@ def with_unwritten_failures(window: Window, failures: str) -> Window:
 def _failed_since(line: str, since: float) -> str | None:
     """Return the action of a failure that ended at *since* or later."""
     try:
-        failure: dict[str, Any] = json.loads(line)
+        failure = json.loads(line)
         return str(failure["name"]) if float(failure["t"]) >= since else None
     except (ValueError, KeyError, TypeError):
         return UNREADABLE

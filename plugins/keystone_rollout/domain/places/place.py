@@ -1,10 +1,10 @@
-"""A place: where a command runs, and where a Unix socket is reached."""
+"""What a place gives and takes: a place is where a command runs (hooks.places.shell)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import Protocol
 
 Tell = Callable[[str], object]
 """A function that gets each line of a command's output as soon as it is printed."""
@@ -66,48 +66,4 @@ class Source(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, b"" at the end."""
-        ...
-
-
-class Place(Protocol):
-    """This machine, an SSH connection, or a container on either."""
-
-    def run(
-        self,
-        script: str,
-        *,
-        input: bytes | IO[bytes] = b"",
-        limit: float,
-        tell: Tell | None = None,
-        meanwhile: Callable[[], object] | None = None,
-    ) -> Finished:
-        """Run a shell script to its end.
-
-        No secret belongs into ``script``, which `ps` shows, but into ``input``, its standard input.
-        After ``limit`` seconds the script is ended with its process group, and TimedOut raised.
-        ``tell`` gets each line instead of the log; ``meanwhile`` is called several times a second.
-        Raises PlaceError, and the errors of the place's connection if it cannot be opened.
-        """
-        ...
-
-    def pipe(
-        self,
-        script: str,
-        *,
-        input: Source | None = None,
-        output: IO[bytes] | None = None,
-        limit: float,
-        tell: Tell | None = None,
-    ) -> Finished:
-        """Run a script between two binary streams, neither of which is read as text.
-
-        ``tell`` gets each line of its errors instead of the log.
-        """
-        ...
-
-    def socket(self, path: str, seconds: float) -> Stream:
-        """Connect to a Unix socket; OSError if that fails.
-
-        ``seconds`` is the limit for connecting, and for each recv after it.
-        """
         ...

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.verdict import Verdict
+
+
+def _from_words(data: object) -> object:
+    """Read one node of a description of 0.1.0, which has it in words, such as "12.0.3 running"."""
+    if not isinstance(data, str):
+        return data
+    running = re.fullmatch(r"(\S+) running", data)
+    return NodeReport(RunningRelease(running[1], True) if running else None, data)
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,7 @@ class BackupFacts:
     schema: str
     taken: float
     """The time at which its snapshot began, in epoch seconds."""
-    nodes: Mapping[str, NodeReport]
+    nodes: Mapping[str, Annotated[NodeReport, BeforeValidator(_from_words)]]
     """The release that each node ran at that time."""
 
     def served_by(self, release: str) -> bool:
@@ -35,27 +45,16 @@ class BackupFacts:
         """Return the releases that ran at that time, each once."""
         return ", ".join(sorted({str(each) for each in self.nodes.values()})) or "nothing known"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain data, for the file beside the backup."""
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: Any) -> BackupFacts:
-        """Read facts back; ValueError says what is expected, and quotes nothing of it."""
-        try:
-            nodes = {str(name): _report(each) for name, each in data["nodes"].items()}
-            return cls(str(data["cloud"]), str(data["schema"]), float(data["taken"]), nodes)
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise ValueError("expected are cloud, schema, taken and nodes") from None
+_FACTS = TypeAdapter(BackupFacts)
 
 
-def _report(data: Any) -> NodeReport:
-    """Read one node; descriptions of 0.1.0 have its report in words, such as "12.0.3 running"."""
-    if isinstance(data, str):
-        running = re.fullmatch(r"(\S+) running", data)
-        return NodeReport(RunningRelease(running[1], True) if running else None, data)
-    release = data["release"]
-    return NodeReport(RunningRelease(**release) if release else None, str(data["problem"]))
+def read_facts(text: str) -> BackupFacts:
+    """Read the file beside a backup; ValueError says what is expected, and quotes nothing of it."""
+    try:
+        return _FACTS.validate_json(text)
+    except ValidationError:
+        raise ValueError("expected are cloud, schema, taken and nodes") from None
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def refusal(reason: str, section: RestoreChanged, source: str) -> str:
 
     ``section`` is domain.recovery.restore's; ``source`` names the release to restore.
     """
-    loss, backup = Difference.from_list(section.planned or []), section.backup or ""
+    loss, backup = section.planned or Difference(), section.backup or ""
     taken = section.taken or 0.0
     affected = loss.affected
     tables = "; ".join(str(table) for table in affected[:SHOWN_TABLES])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.releases.cache_sharing import writes_that_fail
@@ -24,7 +24,7 @@ TRIGGERS = (
 )
 
 
-def hop_part(cloud: Cloud) -> dict[str, Any]:
+def hop_part(cloud: Cloud) -> dict[str, object]:
     """Return the plan's part about the hop itself, as plain data."""
     source, target = cloud.source_release, cloud.target_release
     return {
@@ -32,7 +32,7 @@ def hop_part(cloud: Cloud) -> dict[str, Any]:
         "source": str(source),
         "target": str(target),
         "conditions": conditions(cloud),
-        "findings": [each.to_dict() for each in _refusal(cloud)],
+        "findings": [asdict(each) for each in _refusal(cloud)],
     }
 
 

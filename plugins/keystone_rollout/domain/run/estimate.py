@@ -89,7 +89,7 @@ def _total(steps: Sequence[StepTaken]) -> float | None:
     return covered
 
 
-def estimate(runs: Sequence[PastRun], cloud: str, hop: tuple[int, int]) -> dict[str, Any]:
+def estimate(runs: Sequence[PastRun], cloud: str, hop: tuple[int, int]) -> dict[str, object]:
     """Return the estimate as plain data, from runs in the order in which they happened.
 
     Every line counts runs of the same cloud and hop, or, if there are none, of its other hops.
@@ -111,7 +111,7 @@ def estimate(runs: Sequence[PastRun], cloud: str, hop: tuple[int, int]) -> dict[
     }
 
 
-def _line(same: Sequence[PastRun], own: Sequence[PastRun], times: Any) -> dict[str, Any] | None:
+def _line(same: Sequence[PastRun], own: Sequence[PastRun], times: Any) -> dict[str, object] | None:
     for runs, other in ((same, False), (own, True)):
         measured = [found for run in runs if (found := times(run))]
         seconds = [each for found in measured for each in found]

@@ -8,18 +8,23 @@ nothing to the code: every fact that decides something has a field of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from keystone_rollout.domain.cloud.notifications import Happening, Way
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.node.release_report import NodeReport
+from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.schema.forecast import PhaseForecast
+from keystone_rollout.domain.schema.migrations import ImageMigrations
+from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
 
-VERSION = 2
+VERSION = 3
 """Of the record: 1 was written before a record said its version."""
 
 
@@ -87,7 +92,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON, with the kind."""
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **_ADAPTERS[self.kind].dump_python(self, mode="json")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +123,7 @@ class Noted(Event):
 class Planned(Event):
     """Both sides of the hop, as they were found before anything was touched.
 
-    ``state`` is where each phase stands, or for a restore what the version table records.
+    ``state`` is where each phase stands, as `VersionsRead.versions`.
     """
 
     kind = "plan"
@@ -127,11 +132,11 @@ class Planned(Event):
     target: str = ""
     image: str = ""
     digest: str = ""
-    migrations: Mapping[str, Any] = field(default_factory=dict)
+    migrations: ImageMigrations | None = None
     heads: Mapping[str, str] = field(default_factory=dict)
-    recorded: Mapping[str, Any] = field(default_factory=dict)
-    state: Mapping[str, Any] = field(default_factory=dict)
-    phases: Sequence[Mapping[str, Any]] = ()
+    recorded: RecordedVersions | None = None
+    state: Mapping[str, str] = field(default_factory=dict)
+    phases: Sequence[PhaseForecast] = ()
     nodes: Mapping[str, NodeReport] = field(default_factory=dict)
     schema_bytes: int = 0
 
@@ -282,20 +287,11 @@ class Resumed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WritesChecked(Event):
-    """The acknowledged writes of one session, compared with Keystone (AcknowledgedWrites)."""
+class WritesChecked(Event, AcknowledgedWrites):
+    """The acknowledged writes of one session, compared with Keystone."""
 
     kind = "writes"
     session: int
-    created: int = 0
-    deleted: int = 0
-    authenticated: int = 0
-    uncertain: int = 0
-    missing: Sequence[str] = ()
-    unable: Sequence[str] = ()
-    undead: Sequence[str] = ()
-    unanswered: Sequence[str] = ()
-    stale: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,11 +308,11 @@ class LocksWatched(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class VersionsRead(Event):
-    """Where the schema stands after a phase or a restore."""
+    """Where the schema stands after a phase or a restore, see `RecordedVersions.by_phase`."""
 
     kind = "versions"
     after: str
-    versions: Mapping[str, Any]
+    versions: Mapping[str, str]
     triggers: int
     did: str = ""
 
@@ -372,17 +368,17 @@ class RestoreChanged(Event):
     backup: str | None = None
     taken: float | None = None
     age_seconds: float | None = None
-    backup_versions: Mapping[str, Any] | None = None
+    backup_versions: RecordedVersions | None = None
     swap_needed: bool | None = None
     reasons: Sequence[str] | None = None
-    planned: Sequence[Any] | None = None
+    planned: Difference | None = None
     last_downtime: Sequence[float] | None = None
     hint: str | None = None
     began: float | None = None
     served: float | None = None
     ended: float | None = None
     swapped: float | None = None
-    lost: Sequence[Any] | None = None
+    lost: Difference | None = None
     replaced: str | None = None
     outcome: RestoreOutcome | None = None
 
@@ -409,7 +405,7 @@ Kind = TypeVar("Kind", bound=Event)
 _ADAPTERS = {name: TypeAdapter[Any](kind) for name, kind in KINDS.items()}
 
 
-def read_event(data: Mapping[str, Any]) -> Event:
+def read_event(data: Mapping[str, object]) -> Event:
     """Return an event from plain data; RecordUnreadable quotes other data."""
     kind = KINDS.get(str(data.get("kind")))
     if kind is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.load.samples import Sample, merge
 from keystone_rollout.domain.node.cycle import NodeState
 from keystone_rollout.domain.recovery.restore import restore_section
@@ -165,13 +166,14 @@ class RunRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for report.json."""
-        return {**asdict(self), "violated": [asdict(each) for each in self.violated]}
+        data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return {**data, "violated": [each for each in data["verdicts"] if not each["ok"]]}
 
 
 _ADAPTER = TypeAdapter(RunRecord)
 
 
-def read_record(data: Any) -> RunRecord:
+def read_record(data: object) -> RunRecord:
     """Return the record of a report.json; RecordUnreadable for one of another version."""
     version = data.get("version", 1) if isinstance(data, dict) else "unknown"
     if version != VERSION:
@@ -258,13 +260,8 @@ def _writes(events: Iterable[WritesChecked]) -> WritesChecked | None:
 
 
 def _added(one: WritesChecked, other: WritesChecked) -> WritesChecked:
-    names = [each.name for each in fields(WritesChecked) if each.name not in ("t", "session")]
-    sums = {name: _sum(getattr(one, name), getattr(other, name)) for name in names}
-    return replace(other, **sums)
-
-
-def _sum(one: Any, other: Any) -> Any:
-    return one + other if isinstance(one, int) else [*one, *other]
+    names = [each.name for each in fields(AcknowledgedWrites)]
+    return replace(other, **{name: getattr(one, name) + getattr(other, name) for name in names})
 
 
 def _deviations(events: Iterable[Event]) -> Iterable[Deviation]:

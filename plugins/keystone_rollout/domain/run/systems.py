@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud, Node
 from keystone_rollout.domain.cloud.notifications import Message, Notification
-from keystone_rollout.domain.cloud.tls import Tls
+from keystone_rollout.domain.cloud.tls import Peer, Refusal, Tls
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.load.credentials import KeystoneAccount
 from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample
@@ -31,6 +32,9 @@ from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.schema.versions import RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
+
+OfAirflow = Any
+"""A hook or notifier of Airflow's, for Airflow's own operators; the domain does not know them."""
 
 
 class Balancer(Protocol):
@@ -69,12 +73,12 @@ Work = Callable[[str, NodeMachine], str]
 class Nodes(Protocol):
     """The nodes of a cloud (hooks.node.all_nodes.AllNodes)."""
 
-    def connection(self, node: Node) -> Any:
+    def connection(self, node: Node) -> OfAirflow:
         """Return an SSHHook, for SSHOperator."""
         ...
 
     def machine(
-        self, node: Node, note: Callable[[str], None] | None = None, connection: Any = None
+        self, node: Node, note: Callable[[str], None] | None = None, connection: OfAirflow = None
     ) -> NodeMachine:
         """Return one node; ``note`` is called with each event on the way to it."""
         ...
@@ -112,10 +116,10 @@ class Schema(Protocol):
     def versions(self) -> RecordedVersions: ...
     def triggers(self) -> int: ...
     def size(self) -> int: ...
-    def table_sizes(self) -> dict[str, dict[str, Any]]: ...
+    def table_sizes(self) -> Mapping[str, Mapping[str, int]]: ...
 
     @property
-    def reader(self) -> Any:
+    def reader(self) -> OfAirflow:
         """Return a DbApiHook, for SqlSensor."""
         ...
 
@@ -207,7 +211,7 @@ class Engine(Protocol):
     """The engine that runs containers of the target release."""
 
     @property
-    def hook(self) -> Any:
+    def hook(self) -> OfAirflow:
         """Return a DockerHook, for DockerOperator."""
         ...
 
@@ -223,19 +227,10 @@ class NodeProver(Prover, Protocol):
     def prove_alone(self) -> str: ...
 
 
-class WritesFound(Protocol):
-    """The result of looking up the acknowledged writes."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def verdict(self) -> Verdict: ...
-    def note(self) -> str | None: ...
-
-
 class Writes(Protocol):
     """The comparison of a load's ledger with Keystone (hooks.keystone.acknowledged_writes)."""
 
-    def check(self, ledger: Path) -> WritesFound: ...
+    def check(self, ledger: Path) -> AcknowledgedWrites: ...
     def remove(self, name_prefix: str) -> dict[str, int]: ...
 
 
@@ -255,6 +250,10 @@ class Keystone(Protocol):
         ...
 
     def writes(self, account: KeystoneAccount) -> Writes: ...
+
+    def refused(self, peer: Peer) -> Refusal | None:
+        """Return why a certificate is not trusted; OSError, TrustError if that cannot be found."""
+        ...
 
 
 class LoadEnd(Protocol):
@@ -284,6 +283,11 @@ class LoadGenerator(Protocol):
 
     def wait_until_serving(self) -> None: ...
     def is_alive(self) -> bool: ...
+
+    def process(self) -> object | None:
+        """Return its process, also one that hangs; None if none runs."""
+        ...
+
     def verdict(self) -> Verdict: ...
     def samples(self) -> list[Sample]: ...
     def failures(self) -> str: ...
@@ -319,6 +323,7 @@ class Backups(Protocol):
     def find(self, name: str, release: str) -> Path: ...
     def facts(self, path: Path) -> BackupFacts: ...
     def judge(self, path: Path) -> Verdict: ...
+    def problems(self, path: Path) -> list[str]: ...
 
 
 class Swap(Protocol):
@@ -397,7 +402,7 @@ class Programs(Protocol):
 
     def run(self, command: list[str], seconds: float, heartbeat: Callable[[], object]) -> None: ...
 
-    def upgrade(self, conf: Mapping[str, Any]) -> UpgradeProcess: ...
+    def upgrade(self, conf: Mapping[str, object]) -> UpgradeProcess: ...
 
 
 class Disk(Protocol):
@@ -493,14 +498,14 @@ class Record(Protocol):
         """Return what the load measured, and for each session that cannot be read a sentence."""
         ...
 
-    def write_json(self, name: str, data: Mapping[str, Any]) -> Path: ...
+    def write_json(self, name: str, data: Mapping[str, object]) -> Path: ...
     def write_text(self, name: str, text: str) -> Path: ...
 
 
 class Notifiers(Protocol):
     """The notifiers, which deliver messages (hooks.notifiers.choice)."""
 
-    def make(self, settings: Notification, message: Message, seconds: int) -> Any:
+    def make(self, settings: Notification, message: Message, seconds: int) -> OfAirflow:
         """Return an Airflow notifier that is ready to be called."""
         ...
 
@@ -522,7 +527,7 @@ class Outside(Protocol):
         target: str = "",
         *,
         any_hop: bool = False,
-        overrides: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, object] | None = None,
     ) -> Cloud:
         """Read a cloud file (hooks.files.cloud_file.load_cloud)."""
         ...
@@ -535,7 +540,11 @@ class Outside(Protocol):
         """
         ...
 
-    def estimate(self, cloud: Cloud) -> dict[str, Any]:
+    def existing(self, run_id: str, token: str = "") -> Record | None:
+        """Return the record of the run with this token; None if it left none on this machine."""
+        ...
+
+    def estimate(self, cloud: Cloud) -> dict[str, object]:
         """Return the times of earlier upgrades, as the plan's part."""
         ...
 

@@ -6,9 +6,8 @@ byte, because a collation takes `a` and `A` for the same; keys are compared as t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from keystone_rollout.domain.units import count
 
@@ -87,15 +86,6 @@ class Difference:
             f"{count(self.total)} writes since the backup: {count(lost)} new rows lost, "
             f"{count(back)} deleted rows back, {count(changed)} rows changed back"
         )
-
-    def to_list(self) -> list[dict[str, Any]]:
-        """Return the tables as plain data, for the run's record."""
-        return [asdict(table) for table in self.tables]
-
-    @classmethod
-    def from_list(cls, tables: Iterable[Mapping[str, Any]]) -> Difference:
-        """Rebuild a difference from ``to_list``."""
-        return cls(tuple(TableDifference(**table) for table in tables))
 
 
 def quoted(*names: str) -> str:

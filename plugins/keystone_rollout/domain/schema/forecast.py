@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from keystone_rollout.domain.schema.migrations import Migration
 from keystone_rollout.domain.schema.state import MigrationState
@@ -39,15 +38,6 @@ class PhaseForecast:
     def runs(self) -> bool:
         """Tell whether `db_sync` has to be called at all."""
         return self.does is Does.RUNS
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data: phase, does, pending (script names), sentence."""
-        return {
-            "phase": self.phase.value,
-            "does": self.does.value,
-            "pending": [each.name for each in self.pending],
-            "sentence": self.sentence,
-        }
 
     def __str__(self) -> str:
         return self.sentence

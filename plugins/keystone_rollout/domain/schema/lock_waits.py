@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from keystone_rollout.domain.run.events import LocksWatched
 from keystone_rollout.domain.verdict import Verdict
 
 ALLOWANCE_SECONDS = 2
@@ -120,15 +120,15 @@ class LockWaits:
             "then start the upgrade again: a phase that is done is not run twice",
         )
 
-    def to_event(self) -> dict[str, Any]:
+    def event(self) -> LocksWatched:
         """Return the numbers for the run record."""
-        return {
-            "phase": self.phase,
-            "polls": self.polls,
-            "most_waiting": self.most_waiting,
-            "longest_seconds": round(self.longest_seconds, 1),
-            "statements": self.statements,
-        }
+        return LocksWatched(
+            phase=self.phase,
+            polls=self.polls,
+            most_waiting=self.most_waiting,
+            longest_seconds=round(self.longest_seconds, 1),
+            statements=self.statements,
+        )
 
     def _began(self, t: float, query: WaitingQuery) -> tuple[float, WaitingQuery]:
         began, earlier = self._since.get(query.thread, (t, query))

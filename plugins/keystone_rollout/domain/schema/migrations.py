@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, VersionTable
 
@@ -24,10 +23,6 @@ class Migration:
     def placeholder(self) -> bool:
         """Tell whether the script changes nothing: it keeps a number free for a backport."""
         return _PLACEHOLDER.fullmatch(self.name) is not None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, for a plan's record: version, name, placeholder."""
-        return {"version": self.version, "name": self.name, "placeholder": self.placeholder}
 
     def __str__(self) -> str:
         return self.name
@@ -69,24 +64,6 @@ class ImageMigrations:
     def legacy_head(self, phase: Phase) -> int:
         """Return the number at which a database has to stand to be taken over (Yoga's head)."""
         return max(int(each.version) for each in self.legacy if each.phase is phase)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, for the run record."""
-        return {
-            "table": self.table.value,
-            "base": self.base,
-            "migrations": [[each.phase.value, each.version, each.name] for each in self.migrations],
-            "legacy": [[each.phase.value, each.version, each.name] for each in self.legacy],
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> ImageMigrations:
-        """Rebuild the migrations from ``to_dict``; KeyError if a field is missing."""
-        own, legacy = (
-            tuple(Migration(Phase(phase), version, name) for phase, version, name in fields[key])
-            for key in ("migrations", "legacy")
-        )
-        return cls(VersionTable(fields["table"]), own, fields["base"], legacy)
 
     def __str__(self) -> str:
         """Return the heads: `44/44/44`, or the heads of alembic's branches by name."""

@@ -84,7 +84,7 @@ class MigrationState:
             return REPOSITORIES[phase]
         return f"branch {phase.value}"
 
-    def to_dict(self) -> dict[str, str]:
+    def by_phase(self) -> dict[str, str]:
         """Return every phase's version as plain data, for XCom and the report."""
         return {phase.value: self.version(phase) for phase in Phase}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 
 class Phase(StrEnum):
@@ -57,20 +56,15 @@ class RecordedVersions:
         numbers = [self.repositories.get(name, 0) for name in REPOSITORIES.values()]
         return numbers == sorted(numbers, reverse=True)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, for XCom and the run record."""
-        return {"repositories": dict(self.repositories), "revisions": list(self.revisions)}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> RecordedVersions:
-        """Rebuild the versions from ``to_dict``; KeyError if a field is missing."""
-        return cls(dict(fields["repositories"]), tuple(fields["revisions"]))
+    def by_phase(self) -> dict[str, str]:
+        """Return each phase's number; revisions "together": only an image tells them apart."""
+        if self.revisions:
+            return {"together": " + ".join(self.revisions)}
+        return {phase.value: str(self.repositories[name]) for phase, name in REPOSITORIES.items()}
 
     def __str__(self) -> str:
         """Return `44/44/24` (expand/migrate/contract) or the revisions, joined by +."""
-        if self.revisions:
-            return " + ".join(self.revisions)
-        return "/".join(str(self.repositories[name]) for name in REPOSITORIES.values())
+        return "/".join(self.by_phase().values())
 
 
 def recorded_versions(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from airflow.providers.mysql.hooks.mysql import MySqlHook
 
@@ -109,7 +108,7 @@ COUNTED_BELOW = 10_000
 """Rows, as the server estimates them, below which a table is counted; a larger one is not read."""
 
 
-def read_table_sizes(hook: MySqlHook, schema: str) -> dict[str, dict[str, Any]]:
+def read_table_sizes(hook: MySqlHook, schema: str) -> dict[str, dict[str, int]]:
     """Return every table's rows, whether they were counted or estimated, and bytes."""
     sizes = {}
     for name, rows, size in hook.get_records(sql("select_table_sizes"), {"schema": schema}):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from pydantic import TypeAdapter
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.recovery.restore import Downtime, OpenRestore
 from keystone_rollout.domain.run.events import RestoreOutcome
-from keystone_rollout.domain.schema.difference import Difference
+from keystone_rollout.domain.schema.difference import Difference, TableDifference
 from keystone_rollout.hooks.database.own_schema import RolloutTable
+
+_LOST = TypeAdapter(tuple[TableDifference, ...])
 
 
 class RestoreHistory:
@@ -29,7 +31,7 @@ class RestoreHistory:
             backup=str(backup),
             began=float(began),
             swapped=None if swapped is None else float(swapped),
-            lost=None if lost is None else Difference.from_list(json.loads(lost)),
+            lost=None if lost is None else Difference(_LOST.validate_json(lost)),
             served=None if served is None else float(served),
             ended=None if ended is None else float(ended),
         )
@@ -49,7 +51,8 @@ class RestoreHistory:
 
     def keep_lost(self, replaced: str, lost: Difference) -> None:
         """Record the number of writes that moving the tables undoes."""
-        self.table.write("update_restore_lost", replaced=replaced, lost=json.dumps(lost.to_list()))
+        tables = _LOST.dump_json(lost.tables).decode()
+        self.table.write("update_restore_lost", replaced=replaced, lost=tables)
 
     def keep_swapped(self, replaced: str, at: float) -> None:
         """Record the time at which the tables were moved; the first time counts."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.recovery.backup import BackupFacts
+from keystone_rollout.domain.recovery.backup import BackupFacts, read_facts
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.dumps import dump_problems, inside
@@ -28,7 +29,7 @@ class BackupStore:
     def describe(self, path: Path, facts: BackupFacts) -> None:
         """Write a backup's description, which only a verified one has."""
         with whole_file(path.with_suffix(".json")) as stream:
-            stream.write(json.dumps(facts.to_dict(), indent=1, sort_keys=True).encode())
+            stream.write(json.dumps(asdict(facts), indent=1, sort_keys=True).encode())
 
     def free_name(self, stem: str) -> str:
         """Return a name under which no verified backup would be overwritten.
@@ -44,7 +45,7 @@ class BackupStore:
         """Return a backup's description; BackupNotUsable without one of this cloud."""
         description = path.with_suffix(".json")
         try:
-            facts = BackupFacts.from_dict(json.loads(description.read_text(encoding="utf-8")))
+            facts = read_facts(description.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BackupNotUsable(
                 f"{path.name} was never verified by an upgrade: {description.name} says nothing "
@@ -86,13 +87,17 @@ class BackupStore:
 
     def judge(self, path: Path) -> Verdict:
         """Read a backup from its first to its last line."""
-        problems = dump_problems(path, self.cloud.databases.schema_name)
+        problems = self.problems(path)
         measured = problems[:3] or [f"complete, {path.stat().st_size} bytes"]
         return Verdict(
             not problems, "backup file", path.name, "; ".join(measured),
             "one schema, complete, readable", "nothing was touched",
             "name another backup of this cloud with param backup",
         )  # fmt: skip
+
+    def problems(self, path: Path) -> list[str]:
+        """Return what is wrong with a dump of Keystone's schema, a backup or another."""
+        return dump_problems(path, self.cloud.databases.schema_name)
 
     def _check_release(self, path: Path, release: str) -> BackupFacts:
         facts = self.facts(path)

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.node.server import ServerState
-from keystone_rollout.domain.places.place import Place, Stream
+from keystone_rollout.domain.places.place import Stream
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
+from keystone_rollout.hooks.places.shell import ShellPlace
 
 TIMEOUT = 10.0
 """Seconds until a command counts as unanswered, without a cloud file."""
@@ -89,7 +90,7 @@ class TcpDoor:
 class SocketDoor:
     """A runtime API that is a Unix socket at a place."""
 
-    def __init__(self, place: Place, path: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, place: ShellPlace, path: str, timeout: float = TIMEOUT) -> None:
         self.place = place
         self.path = path
         self.timeout = timeout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,9 +15,9 @@ from keystoneauth1.session import Session
 
 from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.tls import SYSTEM_TRUST, Tls
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.load.credentials import KeystoneAccount, derive_password
 from keystone_rollout.domain.load.ledger import LedgerUser, parse_ledger
-from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.keystone.api import REQUEST_SECONDS
 from keystone_rollout.hooks.trust.sessions import trusting_session
@@ -27,68 +26,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 THREADS = 8
-NAMED_AT_MOST = 5
-
-
-@dataclass(frozen=True)
-class AcknowledgedWrites:
-    """The result of looking up the users of the ledger.
-
-    ``missing`` were created and are gone, ``unable`` exist but cannot log in with the password
-    that was acknowledged last, ``undead`` were deleted and still exist; ``unanswered`` could not
-    be checked. ``uncertain`` counts users whose deletion was sent but never answered: either
-    outcome is right. ``stale`` are deleted, but a node still reads them from a cache.
-    """
-
-    created: int = 0
-    deleted: int = 0
-    authenticated: int = 0
-    uncertain: int = 0
-    missing: list[str] = field(default_factory=list)
-    unable: list[str] = field(default_factory=list)
-    undead: list[str] = field(default_factory=list)
-    unanswered: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
-
-    def verdict(self) -> Verdict:
-        """Judge whether every acknowledged write is still there; at least one has to be."""
-        wrong = {
-            "missing": self.missing,
-            "unable to log in": self.unable,
-            "deleted but still there": self.undead,
-            "without a usable answer within load.profile.timeout": self.unanswered,
-        }
-        found = "; ".join(
-            f"{len(names)} {what} ({_some(names)})" for what, names in wrong.items() if names
-        )
-        measured = (
-            f"{self.created} users created, {self.deleted} deleted, "
-            f"{self.authenticated} looked up and logged in"
-        )
-        return Verdict(
-            ok=not found and self.created > 0,
-            check="acknowledged writes",
-            object="keystone",
-            measured=f"{measured}; {found}" if found else measured,
-            limit="all of them there, at least 1 created",
-            consequence="a write that Keystone acknowledged was lost: the data is not to be "
-            "trusted, do not contract",
-            next_step="compare these users with the verified backup and with ledger.jsonl",
-        )
-
-    def note(self) -> str | None:
-        """Name the deleted users that a cache still has; None without any."""
-        if not self.stale:
-            return None
-        return (
-            f"{len(self.stale)} deleted users are gone from the database, and still read from a "
-            f"cache ({_some(self.stale)}): nodes of the two releases do not empty each other's"
-        )
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 class AcknowledgedWritesHook:
@@ -133,19 +70,21 @@ class AcknowledgedWritesHook:
         users = parse_ledger(ledger.read_text() if ledger.exists() else "", str(ledger))
         self._begin()
         outcomes = _in_threads(self._outcome, users)
-        found: dict[str, list[str]] = {}
-        for user, outcome in zip(users, outcomes, strict=True):
-            found.setdefault(outcome, []).append(user.name)
+
+        def named(wanted: str) -> tuple[str, ...]:
+            found = zip(users, outcomes, strict=True)
+            return tuple(user.name for user, outcome in found if outcome == wanted)
+
         return AcknowledgedWrites(
             created=len(users),
             deleted=sum(user.deleted for user in users),
-            authenticated=len(found.get("authenticated", [])),
+            authenticated=len(named("authenticated")),
             uncertain=sum(user.uncertain for user in users),
-            missing=found.get("missing", []),
-            unable=found.get("unable", []),
-            undead=found.get("undead", []),
-            unanswered=found.get("unanswered", []),
-            stale=found.get("stale", []),
+            missing=named("missing"),
+            unable=named("unable"),
+            undead=named("undead"),
+            unanswered=named("unanswered"),
+            stale=named("stale"),
         )
 
     def _begin(self) -> None:

@@ -84,7 +84,12 @@ class ShellPlace(ABC):
         silence: float = math.inf,
         connect_seconds: float = 0.0,
     ) -> Finished:
-        """Run a script as domain.places.place.Place says.
+        """Run a shell script to its end.
+
+        No secret belongs into ``script``, which `ps` shows, but into ``input``, its standard input.
+        After ``limit`` seconds the script is ended with its process group, and TimedOut raised.
+        ``tell`` gets each line instead of the log; ``meanwhile`` is called several times a second.
+        Raises PlaceError, and the errors of the place's connection if it cannot be opened.
 
         ``silence`` is after how many seconds without a sign the script is given up (NoAnswer),
         ``connect_seconds`` for how long a connection that cannot be opened is tried again.
@@ -130,9 +135,11 @@ class ShellPlace(ABC):
         tell: Tell | None = None,
         silence: float = math.inf,
     ) -> Finished:
-        """Run a script as domain.places.place.Place says; output before its own is cut off.
+        """Run a script between two binary streams, neither of which is read as text.
 
-        ``silence`` is after how many seconds without a byte in or out it is given up (NoAnswer).
+        ``tell`` gets each line of its errors instead of the log; output before the script's own is
+        cut off. ``silence`` is after how many seconds without a byte in or out it is given up
+        (NoAnswer).
         """
         token = secrets.token_hex(8)
         own, errors = _Own(token, output), Heard(tell or log.warning, token)
@@ -157,7 +164,10 @@ class ShellPlace(ABC):
         return finished
 
     def socket(self, path: str, seconds: float) -> Stream:
-        """Connect to a Unix socket through a program that stands beside it."""
+        """Connect to a Unix socket through a program that stands beside it; OSError if that fails.
+
+        ``seconds`` is the limit for connecting, and for each recv after it.
+        """
         token = secrets.token_hex(8)
         # Closing ends it; its own limit is for the case that nobody closes it.
         opening = self.open(opened(self._relay(path), token), DAY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 
 from keystone_rollout.domain.run.events import Noted, WritesChecked
 from keystone_rollout.domain.verdict import Verdict
@@ -29,7 +28,7 @@ def check_writes(run: RolloutRun) -> list[Verdict]:
         writes = run.keystone.writes(run.keystone.account())
         found = writes.check(generator.directory / "ledger.jsonl")
         verdict = found.verdict()
-        recorded = run.directory.record(WritesChecked(session=number, **asdict(found)))
+        recorded = run.directory.record(WritesChecked(session=number, **vars(found)))
         verdicts.append(verdict)
         if note := found.note():
             log.warning(note)

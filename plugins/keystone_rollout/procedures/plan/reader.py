@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from keystone_rollout.domain.cloud.model import Node
@@ -25,17 +26,6 @@ Servers = Mapping[str, Any]
 def migration_state(run: RolloutRun) -> MigrationState:
     """Place the schema that the reader sees against the migrations of the upgrade image."""
     return MigrationState(run.schema.versions(), run.engine.image.migrations())
-
-
-def migration_fields(state: MigrationState) -> dict[str, Any]:
-    """Return the migration state as plain data, for XCom and records."""
-    return {
-        "migrations": state.image.to_dict(),
-        "heads": state.image.heads(),
-        "recorded": state.recorded.to_dict(),
-        "state": state.to_dict(),
-        "phases": [each.to_dict() for each in forecasts(state)],
-    }
 
 
 class PlanReader:
@@ -85,7 +75,7 @@ class PlanReader:
         return self._part({"nodes": rows})
 
     def _part(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return {**fields, "findings": [each.to_dict() for each in self.findings]}
+        return {**fields, "findings": [asdict(each) for each in self.findings]}
 
     def _try(self, subject: str, next_step: str, read: Callable[[], Read]) -> Read | None:
         try:
@@ -118,10 +108,7 @@ class PlanReader:
         return {
             "heads": migrations.heads(),
             "stands": str(state),
-            "phases": [
-                {**phase.to_dict(), "pending": [each.to_dict() for each in phase.pending]}
-                for phase in forecasts(state)
-            ],
+            "phases": [asdict(phase) for phase in forecasts(state)],
         }
 
     def _node(

@@ -74,7 +74,7 @@ class PreflightChecks:
         yield databases.administrator, self._administrator
         yield self.cloud.upgrade_container.image, self._image
         yield f"{self.cloud.source} → {self.cloud.target}", partial(self.hop.run, self.releases)
-        yield "certificates", lambda: TrustChecks(self.cloud).run(self.left_out)
+        yield "certificates", lambda: TrustChecks(self.of).run(self.left_out)
         yield self.cloud.api.connection, self._api
         yield "backup", self._backup
         yield "record", partial(self._room, runs_folder())

@@ -6,19 +6,20 @@ from collections.abc import Collection
 
 from airflow.sdk import BaseHook
 
-from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.tls import Peer
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.trust.certificates import TrustError, peer_of, refused
+from keystone_rollout.hooks.trust.certificates import TrustError, peer_of
 from keystone_rollout.hooks.trust.databases import database_address
 from keystone_rollout.procedures.preflight.finding import finding
+from keystone_rollout.procedures.run.run import RolloutRun
 
 
 class TrustChecks:
     """The questions of section `tls`; a cloud of plain HTTP without that section has none."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, run: RolloutRun) -> None:
+        self.of = run
+        self.cloud = run.cloud
 
     def run(self, left_out: Collection[str] = ()) -> list[Verdict]:
         """Return all findings; a node whose server is left out may be down, and is not asked."""
@@ -39,7 +40,7 @@ class TrustChecks:
             return finding(True, check, address, f"not verified, because: {peer.because}",
                            "trusted, or a reason in the cloud file", "")  # fmt: skip
         try:
-            found = refused(peer)
+            found = self.of.keystone.refused(peer)
         except (OSError, TrustError) as error:
             return finding(False, check, address, str(error), peer.allowed,
                            "correct its URL or tls.ca_file, or repair it")  # fmt: skip

@@ -20,7 +20,7 @@ from keystone_rollout.domain.run.systems import Swap
 from keystone_rollout.domain.schema.table_moves import replaced_schema
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.files.dumps import dump_problems, inside
+from keystone_rollout.hooks.files.dumps import inside
 from keystone_rollout.procedures.restore.outage import PlannedOutage
 from keystone_rollout.procedures.run.run import RolloutRun
 
@@ -64,7 +64,7 @@ class ProductionDump:
             path = self.path
         except DumpRefused as error:
             return error.verdict
-        problems = dump_problems(path, self.cloud.databases.schema_name)
+        problems = self.run.backups.problems(path)
         return judge_dump(str(path), problems, 0 if problems else path.stat().st_size)
 
     def load(self, require: Callable[[list[Verdict]], None]) -> None:

@@ -99,7 +99,7 @@ class RestoreSession:
 
     def backup_versions(self) -> RecordedVersions:
         """Return the schema versions of the backup."""
-        return RecordedVersions.from_dict(self.section().backup_versions or {})
+        return self.section().backup_versions or RecordedVersions()
 
     def swap(self, restore: OpenRestore) -> Swap:
         """Return the swap of an open restore."""

@@ -15,15 +15,16 @@ from keystone_rollout.domain.run.events import (
     Reported,
     Resumed,
 )
+from keystone_rollout.domain.run.systems import LoadGenerator, Record
 from keystone_rollout.hooks.files.cloud_file import project_path
-from keystone_rollout.hooks.files.run_directory import RunDirectory, rehearsals_folder, runs_folder
-from keystone_rollout.hooks.locust.generator import LoadGeneratorHook
+from keystone_rollout.hooks.files.run_directory import rehearsals_folder, runs_folder
 from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.node.left_out import return_nodes
 from keystone_rollout.procedures.run.gate import require
 from keystone_rollout.procedures.run.outcome import end_with_report
 from keystone_rollout.procedures.run.report import write_run_report
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.procedures.run.teardown import Teardown
 from keystone_rollout.procedures.run.witnesses import LoadWitness, run_witnesses
 
@@ -115,16 +116,17 @@ def remove_leftovers(run: RolloutRun) -> list[Path]:
 class InterruptedRun:
     """A run whose lock was broken, as far as it left anything on this machine."""
 
-    def __init__(self, run_id: str, token: str = "") -> None:
+    def __init__(self, run: RolloutRun, run_id: str, token: str = "") -> None:
+        self.run = run
         self.run_id = run_id
-        self.directory = RunDirectory.existing(run_id, token)
+        self.directory = outside().existing(run_id, token)
 
-    def load(self) -> LoadGeneratorHook | None:
+    def load(self) -> LoadGenerator | None:
         """Return the run's newest load session, or None if it is not on this machine."""
         if self.directory is None:
             return None
         folders = sorted(self.directory.load.glob("*"), key=lambda path: int(path.name))
-        return LoadGeneratorHook(folders[-1]) if folders else None
+        return self.run.load.session(folders[-1]) if folders else None
 
     def clean_up(self) -> list[str]:
         """Stop its load and write its report; return the finished steps, in words."""
@@ -140,7 +142,7 @@ class InterruptedRun:
         done.append(self._report(self.directory))
         return done
 
-    def _report(self, directory: RunDirectory) -> str:
+    def _report(self, directory: Record) -> str:
         """Write its report if its record can be read, and the disk takes it."""
         try:
             return f"its report was written: {write_run_report(directory, 'interrupted', [])}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from keystone_rollout.domain.clock import Clock
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.overrides import OVERRIDES, deviations, given_overrides
 from keystone_rollout.domain.run import systems
@@ -38,6 +39,25 @@ class RolloutRun:
     :param found: the systems; by default those that are outside of every run of this process
     """
 
+    clock: Clock
+    lock: systems.Lock
+    marks: systems.Marks
+    balancers: systems.Balancers
+    nodes: systems.Nodes
+    schema: systems.Schema
+    accounts: systems.Accounts
+    variables: systems.Variables
+    engine: systems.Engine
+    keystone: systems.Keystone
+    load: systems.Load
+    backups: systems.Backups
+    scratch: systems.Scratch
+    restores: systems.Restores
+    configuration: systems.Configuration
+    programs: systems.Programs
+    disk: systems.Disk
+    schema_of: Callable[[PhaseTarget], systems.Schema]
+
     def __init__(
         self,
         cloud: Cloud,
@@ -50,76 +70,11 @@ class RolloutRun:
         self.directory = directory
         self.task_id = task_id
         self.systems = found or outside().systems(cloud, directory, break_run)
-        self.clock = self.systems.clock
 
-    @property
-    def lock(self) -> systems.Lock:
-        """Return the cloud's lock as this run sees it; RunNotIdentified if it has no identity."""
-        return self.systems.lock
+    if not TYPE_CHECKING:  # for mypy a name that is not listed above does not exist
 
-    @property
-    def marks(self) -> systems.Marks:
-        return self.systems.marks
-
-    @property
-    def balancers(self) -> systems.Balancers:
-        return self.systems.balancers
-
-    @property
-    def nodes(self) -> systems.Nodes:
-        return self.systems.nodes
-
-    @property
-    def schema(self) -> systems.Schema:
-        return self.systems.schema
-
-    def schema_of(self, target: PhaseTarget) -> systems.Schema:
-        """Return the schema that a phase changes."""
-        return self.systems.schema_of(target)
-
-    @property
-    def accounts(self) -> systems.Accounts:
-        return self.systems.accounts
-
-    @property
-    def variables(self) -> systems.Variables:
-        return self.systems.variables
-
-    @property
-    def engine(self) -> systems.Engine:
-        return self.systems.engine
-
-    @property
-    def keystone(self) -> systems.Keystone:
-        return self.systems.keystone
-
-    @property
-    def load(self) -> systems.Load:
-        return self.systems.load
-
-    @property
-    def backups(self) -> systems.Backups:
-        return self.systems.backups
-
-    @property
-    def scratch(self) -> systems.Scratch:
-        return self.systems.scratch
-
-    @property
-    def restores(self) -> systems.Restores:
-        return self.systems.restores
-
-    @property
-    def configuration(self) -> systems.Configuration:
-        return self.systems.configuration
-
-    @property
-    def programs(self) -> systems.Programs:
-        return self.systems.programs
-
-    @property
-    def disk(self) -> systems.Disk:
-        return self.systems.disk
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.systems, name)
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any], *, any_hop: bool = False) -> RolloutRun:
@@ -159,7 +114,9 @@ class RolloutRun:
 
     def image(self) -> ImageMigrations:
         """Return the migrations that were read from the upgrade image."""
-        return ImageMigrations.from_dict(self.plan().migrations)
+        image = self.plan().migrations
+        assert image is not None, "only a restore's plan has none, and it runs no phase"
+        return image
 
     def state(self, recorded: RecordedVersions) -> MigrationState:
         """Place the recorded versions against the image's migrations."""

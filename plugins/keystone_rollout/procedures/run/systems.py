@@ -61,6 +61,7 @@ from keystone_rollout.hooks.node.all_nodes import AllNodes
 from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
 from keystone_rollout.hooks.processes.command import run_outside
 from keystone_rollout.hooks.processes.upgrade_here import UpgradeHere
+from keystone_rollout.hooks.trust.certificates import refused
 
 PORT_SECONDS = 2.0
 """Seconds for a port of this machine; one that takes no connection in time is not free."""
@@ -75,7 +76,7 @@ class RealSchema(KeystoneDatabase):
         self.clock = clock
         self.live = SchemaReader(target.administrator, target.schema, cloud.tls, cloud.limits)
 
-    def table_sizes(self) -> dict[str, dict[str, Any]]:
+    def table_sizes(self) -> dict[str, dict[str, int]]:
         """Return every table's rows and bytes, see read_table_sizes."""
         return read_table_sizes(self.reader, self.schema)
 
@@ -165,6 +166,8 @@ class RealKeystone:
     def writes(self, account: KeystoneAccount) -> AcknowledgedWritesHook:
         """Return the check of the load's writes."""
         return AcknowledgedWritesHook(account, timeout=self.timeout, tls=self.tls, clock=self.clock)
+
+    refused = staticmethod(refused)
 
 
 class RealLoad:
@@ -360,6 +363,7 @@ class RealOutside:
     notifiers = RealNotifiers()
 
     cloud = staticmethod(load_cloud)
+    existing = staticmethod(RunDirectory.existing)
     estimate = staticmethod(read_estimate)
 
     def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> RunDirectory:

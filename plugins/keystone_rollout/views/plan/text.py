@@ -60,7 +60,7 @@ def _findings(view: View) -> Iterator[str]:
     if view["findings"]:
         yield from _title("What stands in the way")
     for finding in view["findings"]:
-        yield from _lines(str(Verdict.from_dict(finding)), "  - ")
+        yield from _lines(str(Verdict(**finding)), "  - ")
 
 
 def _phases(view: View) -> Iterator[str]:

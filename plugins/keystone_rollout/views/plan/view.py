@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
 from keystone_rollout.domain.run.estimate import NO_PAST_RUN
+from keystone_rollout.domain.schema.migrations import Migration
 from keystone_rollout.domain.units import count, duration, moment, size
 from keystone_rollout.domain.verdict import Verdict
 
@@ -38,7 +40,7 @@ def findings(parts: Data) -> list[Verdict]:
     ]  # fmt: skip
     said = [finding for part in PARTS for finding in parts.get(part, {}).get("findings", [])]
     # Each task that reads the database finds one that does not answer.
-    return [*(Verdict.from_dict(each) for each in _distinct(said)), *found]
+    return [*(Verdict(**each) for each in _distinct(said)), *found]
 
 
 def _distinct(said: Sequence[Data]) -> list[Data]:
@@ -58,7 +60,7 @@ def build_plan_view(parts: Data, run_id: str, planned: float) -> dict[str, Any]:
         "target": hop.get("target", NOT_KNOWN),
         "run_id": run_id,
         "planned": moment(planned),
-        "findings": [each.to_dict() for each in found],
+        "findings": [asdict(each) for each in found],
         "image": migrations.get("image") or NOT_KNOWN,
         "digest": migrations.get("digest") or "",
         "stands": migrations.get("stands") or NOT_KNOWN,
@@ -99,7 +101,7 @@ def phase_rows(phases: Sequence[Data] | None) -> list[dict[str, Any]] | None:
 
 
 def _migrations(pending: Sequence[Data]) -> Iterator[str]:
-    for placeholder, group in groupby(pending, key=lambda each: bool(each["placeholder"])):
+    for placeholder, group in groupby(pending, key=lambda each: Migration(**each).placeholder):
         names = [each["name"] for each in group]
         if not placeholder:
             yield from names

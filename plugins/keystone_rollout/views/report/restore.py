@@ -80,4 +80,4 @@ def _counted(section: RestoreChanged) -> bool:
 
 
 def _loss(section: RestoreChanged) -> Difference:
-    return Difference.from_list(section.planned or [] if section.lost is None else section.lost)
+    return section.lost or section.planned or Difference()

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.run.events import (
     BackupTaken,
     BaselineMeasured,
     LocksWatched,
     Planned,
     VariableChanged,
-    WritesChecked,
 )
 from keystone_rollout.domain.run.record import RunRecord, StepTaken
-from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
 from keystone_rollout.domain.units import count, duration, elapsed, milliseconds, size
 from keystone_rollout.views.report.lanes import lane_segments
 
@@ -87,19 +86,14 @@ def versions_rows(record: RunRecord) -> list[dict[str, Any]]:
         rows.append(_versions_row("heads in the image", plan.heads))
     restore = record.restore
     if restore and restore.backup_versions is not None:
-        rows.append(_versions_row("in the backup", restore.backup_versions))
+        rows.append(_versions_row("in the backup", restore.backup_versions.by_phase()))
     return rows
 
 
-def _versions_row(when: str, versions: Data) -> dict[str, Any]:
+def _versions_row(when: str, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return one row: a cell for each phase, or a single one if no image told the phases apart."""
-    row = {"when": when, "triggers": "", "did": "", "together": ""}
-    if "repositories" not in versions:
-        return row | {phase.value: versions[phase.value] or "–" for phase in Phase}
-    recorded = RecordedVersions.from_dict(versions)
-    if recorded.revisions:
-        return row | {"together": str(recorded)}
-    return row | {phase.value: recorded.repositories[name] for phase, name in REPOSITORIES.items()}
+    cells = {name: version or "–" for name, version in versions.items()}
+    return {"when": when, "triggers": "", "did": "", "together": ""} | cells
 
 
 def lock_waits_rows(events: Sequence[LocksWatched]) -> list[dict[str, Any]]:
@@ -148,22 +142,16 @@ def again_in_words(baseline: BaselineMeasured) -> str:
     )
 
 
-def writes_row(writes: WritesChecked | None) -> dict[str, Any] | None:
+def writes_row(writes: AcknowledgedWrites | None) -> dict[str, Any] | None:
     """Return the result of looking up the acknowledged writes, or None if nobody looked."""
     if writes is None:
         return None
-    wrong = {
-        "missing": writes.missing,
-        "unable to log in": writes.unable,
-        "deleted but still there": writes.undead,
-        "not checked": writes.unanswered,
-    }
     return {
         **{
             key: count(getattr(writes, key))
             for key in ("created", "deleted", "authenticated", "uncertain")
         },
-        "wrong": [{"what": what, "ids": ids} for what, ids in wrong.items() if ids],
+        "wrong": [{"what": what, "ids": ids} for what, ids in writes.wrong.items()],
     }
 
 

@@ -158,7 +158,5 @@ def test_a_baseline_with_failures_or_without_data_is_none() -> None:
     assert not judge_baseline(replace(BASELINE, ms={50.0: 99}), LIMITS).ok
 
 
-def test_a_verdict_survives_its_dictionary() -> None:
-    found = verdict("load gap")
-    assert Verdict.from_dict(found.to_dict()) == found
-    assert str(found).startswith("ok load gap (locust): measured 0.2 s")
+def test_a_verdict_says_what_was_measured() -> None:
+    assert str(verdict("load gap")).startswith("ok load gap (locust): measured 0.2 s")

@@ -65,7 +65,7 @@ def section(**fields: Any) -> RestoreChanged:
             TableDifference("token", lost=3, by_key=False),
         )
     )
-    usual = {"planned": planned.to_list(), "last_downtime": [48.2, 61.0], "hint": "",
+    usual = {"planned": planned, "last_downtime": [48.2, 61.0], "hint": "",
              "swap_needed": True}  # fmt: skip
     return RestoreChanged(
         backup=BACKUP, taken=1772359200.0, age_seconds=7500.0, **{**usual, **fields}
@@ -92,7 +92,7 @@ def test_the_refusal_admits_what_is_not_known_and_names_the_better_way() -> None
 
 
 def test_the_refusal_says_when_the_schema_stays() -> None:
-    text = refusal("no", section(planned=[], swap_needed=False), "12.0.3 (Pike)")
+    text = refusal("no", section(planned=Difference(), swap_needed=False), "12.0.3 (Pike)")
     assert "The schema already stands where the backup does and stays as it is" in text
     assert "By table" not in text
     assert text.endswith("losing at most 100 writes")
@@ -100,5 +100,5 @@ def test_the_refusal_says_when_the_schema_stays() -> None:
 
 def test_many_tables_are_cut_short() -> None:
     planned = [TableDifference(f"t{number}", lost=1) for number in range(10, 21)]
-    text = refusal("no", section(planned=Difference(tuple(planned)).to_list()), "12.0.3")
+    text = refusal("no", section(planned=Difference(tuple(planned))), "12.0.3")
     assert "t17: 1 lost; and 3 more tables. " in text

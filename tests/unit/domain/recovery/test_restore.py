@@ -18,14 +18,16 @@ from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.schema.difference import Difference, TableDifference
 from tests.stand_ins.image_listings import numbers
 
+LOST = Difference((TableDifference("user", lost=1),))
+
 
 def test_later_events_win_and_a_run_that_is_no_restore_has_no_section() -> None:
     assert restore_section([]) is None
     events = [
-        RestoreChanged(t=1, backup="a.sql", lost=[]),
-        RestoreChanged(t=2, served=5.0, lost=[1]),
+        RestoreChanged(t=1, backup="a.sql", lost=Difference()),
+        RestoreChanged(t=2, served=5.0, lost=LOST),
     ]
-    assert restore_section(events) == RestoreChanged(t=2, backup="a.sql", served=5.0, lost=[1])
+    assert restore_section(events) == RestoreChanged(t=2, backup="a.sql", served=5.0, lost=LOST)
 
 
 @pytest.mark.parametrize(

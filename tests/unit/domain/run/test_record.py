@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_the_load_is_summed_up_and_kept_second_by_second() -> None:
 
 
 def verdict(ok: bool, check: str) -> dict[str, Any]:
-    return Verdict(ok, check, "x", "1", "2").to_dict()
+    return asdict(Verdict(ok, check, "x", "1", "2"))
 
 
 def test_verdicts_know_their_gate_and_violated_ones_stand_apart() -> None:

@@ -94,5 +94,4 @@ def test_the_loss_is_said_in_one_sentence_and_by_table() -> None:
         "b: 1 lost, 1 changed back",
     ]
     assert str(difference.tables[0]) == "a: nothing"
-    assert Difference.from_list(difference.to_list()) == difference
     assert table_difference("c", {"lost": 3}) == TableDifference("c", lost=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keystone_rollout.domain.schema.forecast import Does, forecast, forecasts
+from keystone_rollout.domain.schema.forecast import Does, PhaseForecast, forecast, forecasts
 from keystone_rollout.domain.schema.state import MigrationState
 from keystone_rollout.domain.schema.versions import Phase
 from tests.stand_ins.image_listings import alembic, legacy
@@ -61,11 +61,11 @@ def test_only_what_runs_calls_db_sync() -> None:
         Does.RUNS, Does.NOTHING_IN_THIS_RELEASE, Does.NOTHING_TO_DO,
     ]  # fmt: skip
     assert [forecast(phase, state).runs for phase in Phase] == [True, False, False]
-    assert forecast(Phase.CONTRACT, state).to_dict() == {
-        "phase": "contract", "does": "nothing to do", "pending": [],
-        "sentence": "contract has nothing to do: the schema stands at its head c88cdce8f248",
-    }  # fmt: skip
-    assert forecast(Phase.EXPAND, state).to_dict()["pending"] == [
+    assert forecast(Phase.CONTRACT, state) == PhaseForecast(
+        Phase.CONTRACT, Does.NOTHING_TO_DO, (),
+        "contract has nothing to do: the schema stands at its head c88cdce8f248",
+    )  # fmt: skip
+    assert [each.name for each in forecast(Phase.EXPAND, state).pending] == [
         "e8725d6fa226_add_project_id_index_to_project_",
         "742c857f1dfb_add_index_in_revocation_event",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from keystone_rollout.domain.run.events import LocksWatched
 from keystone_rollout.domain.schema.lock_waits import (
     LockWaits,
     OpenTransaction,
@@ -26,9 +27,9 @@ def test_quiet_polls_are_a_measurement() -> None:
         "ok metadata locks (expand): measured longest wait 0.0 s, 0 at once, 2 polls, limit at "
         "most 7 s: lock_wait_timeout 5 s + 2 s"
     )
-    assert waits.to_event() == {
-        "phase": "expand", "polls": 2, "most_waiting": 0, "longest_seconds": 0.0, "statements": [],
-    }  # fmt: skip
+    assert waits.event() == LocksWatched(
+        phase="expand", polls=2, most_waiting=0, longest_seconds=0.0, statements=[]
+    )
 
 
 def test_the_longest_wait_is_measured_by_our_clock_and_the_servers() -> None:
@@ -40,7 +41,7 @@ def test_the_longest_wait_is_measured_by_our_clock_and_the_servers() -> None:
     late = LockWaits("expand", 5)
     late.look(0.0, [at(4)], [])
     assert late.longest_seconds == 4
-    assert waits.to_event()["statements"] == [
+    assert waits.event().statements == [
         "ALTER TABLE trust ADD expires_at_int BIGINT",
         "SELECT * FROM trust WHERE id = ?",
     ]

@@ -24,14 +24,14 @@ def test_versions_are_read_from_the_version_table() -> None:
     assert (str(found), found.table, found.repositories["keystone"]) == (
         "44/44/24", "migrate_version", 109,
     )  # fmt: skip
-    assert RecordedVersions.from_dict(found.to_dict()) == found
+    assert found.by_phase() == {"expand": "44", "migrate": "44", "contract": "24"}
 
 
 def test_alembic_counts_as_soon_as_it_has_a_row_and_the_older_table_is_left_aside() -> None:
     found = recorded_versions({"keystone": 109}, ["c88cdce8f248", "47147121"])
     assert (str(found), found.table) == ("47147121 + c88cdce8f248", "alembic_version")
     assert found.repositories == {}
-    assert RecordedVersions.from_dict(found.to_dict()) == found
+    assert found.by_phase() == {"together": "47147121 + c88cdce8f248"}
     assert recorded_versions(numbers(79, 79, 79).repositories, []) == numbers(79, 79, 79)
 
 
@@ -215,9 +215,9 @@ def test_pending_migrations_follow_what_is_recorded(
 
 def test_a_state_prints_and_travels_as_plain_data() -> None:
     assert str(legacy(44, 44, 24)) == "44/44/24"
-    assert legacy(44, 44, 24).to_dict() == {"expand": "44", "migrate": "44", "contract": "24"}
+    assert legacy(44, 44, 24).by_phase() == {"expand": "44", "migrate": "44", "contract": "24"}
     state = alembic("22.0.2", YOGA_EXPAND)
     assert str(state) == "expand 29e87d24a316, contract none"
-    assert state.to_dict() == {"expand": YOGA_EXPAND, "migrate": "", "contract": ""}
+    assert state.by_phase() == {"expand": YOGA_EXPAND, "migrate": "", "contract": ""}
     assert str(alembic("25.0.0", "ffff", "47147121")) == "47147121 + ffff"
     assert image_of("13.0.4").heads() == {"expand": "44", "migrate": "44", "contract": "44"}

@@ -148,3 +148,17 @@ def test_a_description_of_0_1_0_stays_readable(store: BackupStore) -> None:
         '"schema": "keystone", "taken": 1795222800.0}'
     )
     assert "none served 12.0.3 from it" in refusal(store)
+
+
+def test_a_description_of_0_2_0_stays_readable(store: BackupStore) -> None:
+    """It has each node's report; this is one as it was written then."""
+    path = store.folder / "manual__2026-11-20T01_00_00_00_00.sql"
+    path.write_text(COMPLETE)
+    path.with_suffix(".json").write_text(
+        '{"cloud": "lab", "nodes": {"keystone-1": {"problem": "", "release": {"installed": '
+        '"12.0.3", "running": true, "stale": false}}, "keystone-2": {"problem": "no route", '
+        '"release": null}}, "schema": "keystone", "taken": 1795222800.0}'
+    )
+    assert store.find("", "12.0.3") == path
+    nodes = {"keystone-1": running("12.0.3"), "keystone-2": NodeReport(None, "no route")}
+    assert store.facts(path) == BackupFacts("lab", "keystone", 1795222800.0, nodes)

@@ -83,16 +83,22 @@ def test_verdicts_are_recorded_as_they_are(tmp_path: Path) -> None:
     assert list(event.verdicts) == [verdict]
 
 
-def test_a_record_of_another_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("begin", "version"),
+    [("", 1), ('{"kind": "record", "t": 1795222799.0, "version": 2}\n', 2)],
+)
+def test_a_record_of_another_version_is_refused_in_one_sentence(
+    tmp_path: Path, begin: str, version: int
+) -> None:
     directory = RunDirectory("run", tmp_path)
     path = directory.path / EVENTS
-    path.write_text('{"dag": "keystone_upgrade", "kind": "dag", "t": 1795222800.0}\n')
+    path.write_text(begin + '{"dag": "keystone_upgrade", "kind": "dag", "t": 1795222800.0}\n')
     for read in (directory.all_events, lambda: directory.last(Planned)):
         with pytest.raises(RecordUnreadable) as caught:
             read()
         assert str(caught.value) == (
-            f"{path} was recorded by another version of this project: record version 1, this one "
-            "reads 2. Nothing was changed. Next: start a new run"
+            f"{path} was recorded by another version of this project: record version {version}, "
+            "this one reads 3. Nothing was changed. Next: start a new run"
         )
 
 

@@ -373,14 +373,14 @@ def test_acknowledged_writes_are_found_lost_and_removed(
     users[living[1].id]["password"] = "another"
     keystone.state.cached_users[deleted.id] = {"name": deleted.name}
     writes = hook.check(ledger)
-    assert (writes.undead, writes.stale) == ([], [deleted.name])
+    assert (writes.undead, writes.stale) == ((), (deleted.name,))
     assert f"still read from a cache ({deleted.name})" in str(writes.note())
     users[deleted.id] = {"name": deleted.name, "password": "x"}
     writes = hook.check(ledger)
     assert (writes.missing, writes.unable, writes.undead) == (
-        [living[0].name],
-        [living[1].name],
-        [deleted.name],
+        (living[0].name,),
+        (living[1].name,),
+        (deleted.name,),
     )
     assert f"1 missing ({living[0].name}); 1 unable to log in" in str(writes.verdict())
 

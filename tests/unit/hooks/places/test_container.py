@@ -13,10 +13,11 @@ import pytest
 from docker.models.containers import Container
 
 from keystone_rollout.domain.node.privileges import privilege_problem
-from keystone_rollout.domain.places.place import Finished, Place, TimedOut
+from keystone_rollout.domain.places.place import Finished, TimedOut
 from keystone_rollout.hooks.haproxy.api import HaproxyError, RuntimeApi, SocketDoor
 from keystone_rollout.hooks.places.container import ContainerPlace
 from keystone_rollout.hooks.places.local import LocalPlace
+from keystone_rollout.hooks.places.shell import ShellPlace
 from keystone_rollout.hooks.places.ssh import SshConnection, SshPlace
 from machine.images import base
 from tests.real_sshd import SSHD, Sshd, running
@@ -55,7 +56,7 @@ def place(
     container: Container,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Place]:
+) -> Iterator[ShellPlace]:
     assert container.name is not None
     if request.param == "here":
         yield ContainerPlace(LocalPlace(), container.name)
@@ -77,7 +78,7 @@ def place(
 
 
 @pytest.mark.lab
-def test_noise_of_both_changes_nothing_that_is_read(place: Place) -> None:
+def test_noise_of_both_changes_nothing_that_is_read(place: ShellPlace) -> None:
     done = place.run("hostname; cat; echo why >&2; exit 3", input=b"in \xff\x1b[1m\n", limit=20)
     identity, rest = done.output.split("\n", 1)
     assert len(identity) == 12
@@ -86,7 +87,7 @@ def test_noise_of_both_changes_nothing_that_is_read(place: Place) -> None:
 
 
 @pytest.mark.lab
-def test_bytes_go_through(place: Place) -> None:
+def test_bytes_go_through(place: ShellPlace) -> None:
     raw, output = bytes(range(256)) * 3000, io.BytesIO()
     assert place.pipe("cat", input=io.BytesIO(raw), output=output, limit=20).status == 0
     assert output.getvalue() == raw
@@ -94,7 +95,7 @@ def test_bytes_go_through(place: Place) -> None:
 
 @pytest.mark.lab
 def test_what_hangs_is_ended_in_the_container_with_its_group(
-    place: Place, container: Container
+    place: ShellPlace, container: Container
 ) -> None:
     """Ending `docker exec` ends nothing in a container; a number of ours would say nothing."""
     name = f"hanging-{time.monotonic_ns()}"
@@ -109,7 +110,7 @@ def test_what_hangs_is_ended_in_the_container_with_its_group(
 
 
 @pytest.mark.lab
-def test_haproxys_socket_in_it_is_reached(place: Place, shared: Path) -> None:
+def test_haproxys_socket_in_it_is_reached(place: ShellPlace, shared: Path) -> None:
     path = shared / "haproxy.sock"
     path.unlink(missing_ok=True)
     api = RuntimeApi("of Kolla", SocketDoor(place, str(path)), "keystone")

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from keystone_rollout.domain.places.place import Finished, Place, TimedOut
+from keystone_rollout.domain.places.place import Finished, TimedOut
 from keystone_rollout.domain.places.script import relay
 from keystone_rollout.hooks.places import local
 from keystone_rollout.hooks.places.local import LocalPlace, LocalSession
 from keystone_rollout.hooks.places.relayed_stream import RelayedStream
+from keystone_rollout.hooks.places.shell import ShellPlace
 from tests.process_end import gone, wait_gone
 from tests.stand_ins.in_memory_haproxy import Balancer, in_memory_haproxy
 
@@ -27,21 +28,23 @@ HANGS = "(trap '' TERM; echo $BASHPID >pid; while :; do sleep 1; done) & echo be
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> ShellPlace:
     return LocalPlace(tmp_path)
 
 
-def test_a_script_has_its_input_and_gives_status_output_and_errors(place: Place) -> None:
+def test_a_script_has_its_input_and_gives_status_output_and_errors(place: ShellPlace) -> None:
     done = place.run("cat; pwd; echo why >&2; exit 3", input=b"in\n", limit=10)
     assert done == Finished(3, f"in\n{place.folder}\n", "why\n")  # type: ignore[attr-defined]
 
 
-def test_input_may_be_a_stream_and_need_not_be_read(place: Place) -> None:
+def test_input_may_be_a_stream_and_need_not_be_read(place: ShellPlace) -> None:
     assert place.run("wc -c", input=io.BytesIO(ALL_BYTES), limit=10).output == "768000\n"
     assert place.run("true", input=io.BytesIO(ALL_BYTES), limit=10).status == 0
 
 
-def test_input_that_breaks_off_does_not_pass_for_all_of_it(place: Place, tmp_path: Path) -> None:
+def test_input_that_breaks_off_does_not_pass_for_all_of_it(
+    place: ShellPlace, tmp_path: Path
+) -> None:
     class Broken(io.BytesIO):
         def read(self, _size: int | None = -1) -> bytes:
             if self.tell():
@@ -53,12 +56,12 @@ def test_input_that_breaks_off_does_not_pass_for_all_of_it(place: Place, tmp_pat
     assert not (tmp_path / "whole").exists()
 
 
-def test_colours_and_bytes_that_are_no_text_are_read(place: Place) -> None:
+def test_colours_and_bytes_that_are_no_text_are_read(place: ShellPlace) -> None:
     script = "printf '\\033[32mok\\033[0m \\377\\n'; printf '\\377\\033[1m' >&2"
     assert place.run(script, limit=10) == Finished(0, "ok \ufffd\n", "\ufffd")
 
 
-def test_each_line_is_told_at_once_and_no_mark_is(place: Place) -> None:
+def test_each_line_is_told_at_once_and_no_mark_is(place: ShellPlace) -> None:
     told: list[tuple[str, float]] = []
     place.run(
         "echo one; sleep 1; echo two >&2; printf three",
@@ -69,7 +72,7 @@ def test_each_line_is_told_at_once_and_no_mark_is(place: Place) -> None:
     assert told[1][1] - told[0][1] > 0.5
 
 
-def test_what_hangs_is_ended_with_its_group(place: Place, tmp_path: Path) -> None:
+def test_what_hangs_is_ended_with_its_group(place: ShellPlace, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(TimedOut) as caught:
         place.run(HANGS, limit=1)
@@ -80,7 +83,7 @@ def test_what_hangs_is_ended_with_its_group(place: Place, tmp_path: Path) -> Non
 
 
 def test_what_does_not_hear_sigterm_is_killed(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: ShellPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "END_SECONDS", 0.3)
     with pytest.raises(TimedOut):
@@ -88,12 +91,12 @@ def test_what_does_not_hear_sigterm_is_killed(
     wait_gone(int((tmp_path / "pid").read_text()))
 
 
-def test_what_a_script_leaves_behind_ends_with_it(place: Place, tmp_path: Path) -> None:
+def test_what_a_script_leaves_behind_ends_with_it(place: ShellPlace, tmp_path: Path) -> None:
     place.run("sleep 60 & echo $! >pid", limit=20)
     wait_gone(int((tmp_path / "pid").read_text()))
 
 
-def test_what_has_left_the_group_is_not_waited_for(place: Place, tmp_path: Path) -> None:
+def test_what_has_left_the_group_is_not_waited_for(place: ShellPlace, tmp_path: Path) -> None:
     """It keeps both streams open: a service that a script starts does so."""
     began = time.monotonic()
     done = place.run("setsid bash -c 'echo $$ >pid; exec sleep 30' & sleep 0.3; echo a", limit=20)
@@ -104,7 +107,7 @@ def test_what_has_left_the_group_is_not_waited_for(place: Place, tmp_path: Path)
     os.kill(pid, 9)
 
 
-def test_what_is_called_meanwhile_can_end_it(place: Place, tmp_path: Path) -> None:
+def test_what_is_called_meanwhile_can_end_it(place: ShellPlace, tmp_path: Path) -> None:
     def stop() -> None:
         if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
             raise KeyboardInterrupt
@@ -114,7 +117,7 @@ def test_what_is_called_meanwhile_can_end_it(place: Place, tmp_path: Path) -> No
     wait_gone(int((tmp_path / "pid").read_text()))
 
 
-def test_bytes_go_through_a_pipe_unread(place: Place) -> None:
+def test_bytes_go_through_a_pipe_unread(place: ShellPlace) -> None:
     output = io.BytesIO()
     done = place.pipe(
         "cat; echo no >&2; exit 4", input=io.BytesIO(ALL_BYTES), output=output, limit=9
@@ -123,12 +126,12 @@ def test_bytes_go_through_a_pipe_unread(place: Place) -> None:
     assert output.getvalue() == ALL_BYTES
 
 
-def test_a_pipe_has_a_limit_too(place: Place) -> None:
+def test_a_pipe_has_a_limit_too(place: ShellPlace) -> None:
     with pytest.raises(TimedOut):
         place.pipe("sleep 30", limit=0.5)
 
 
-def test_a_stream_that_takes_nothing_more_fails_the_pipe(place: Place) -> None:
+def test_a_stream_that_takes_nothing_more_fails_the_pipe(place: ShellPlace) -> None:
     class Full(io.BytesIO):
         def write(self, _data: object) -> int:
             raise OSError("No space left on device")
@@ -137,13 +140,13 @@ def test_a_stream_that_takes_nothing_more_fails_the_pipe(place: Place) -> None:
         place.pipe("echo a", output=Full(), limit=5)
 
 
-def asked(place: Place, path: Path, question: bytes) -> bytes:
+def asked(place: ShellPlace, path: Path, question: bytes) -> bytes:
     with closing(place.socket(str(path), 5)) as stream:
         stream.sendall(question)
         return b"".join(iter(lambda: stream.recv(100), b""))
 
 
-def test_a_unix_socket_is_reached(place: Place, tmp_path: Path) -> None:
+def test_a_unix_socket_is_reached(place: ShellPlace, tmp_path: Path) -> None:
     with in_memory_haproxy(Balancer(), tmp_path / "socket"):
         assert asked(place, tmp_path / "socket", b"show cli level\n") == b"admin\n\n"
     with pytest.raises(OSError, match="Connection refused"):
@@ -187,7 +190,7 @@ def test_a_session_whose_answer_does_not_come_times_out() -> None:
     assert session.recv_exit_status() == 128 + 15
 
 
-def test_a_place_may_be_used_by_several_threads(place: Place) -> None:
+def test_a_place_may_be_used_by_several_threads(place: ShellPlace) -> None:
     found: list[str] = []
     threads = [
         threading.Thread(target=lambda n=n: found.append(place.run(f"echo {n}", limit=9).output))

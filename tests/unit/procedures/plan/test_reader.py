@@ -114,8 +114,8 @@ def test_every_phase_has_its_migrations_and_placeholders_are_known_as_such(
     assert part["stands"] == "24/24/24"
     assert [len(phase["pending"]) for phase in part["phases"]] == [20, 20, 20]
     pending = part["phases"][0]["pending"]
-    assert pending[0] == {"version": "25", "name": "025_placeholder", "placeholder": True}
-    assert [each["name"] for each in pending if not each["placeholder"]] == [
+    assert pending[0] == {"phase": "expand", "version": "25", "name": "025_placeholder"}
+    assert [each["name"] for each in pending if "placeholder" not in each["name"]] == [
         "030_expand_add_project_tags_table",
         "031_expand_system_assignment_table",
         "032_expand_add_expired_at_int_to_trust",

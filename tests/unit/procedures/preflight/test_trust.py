@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from keystone_rollout.domain.cloud.tls import Tls, TrustedAddress
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.procedures.preflight.checks import PreflightChecks
 from keystone_rollout.procedures.preflight.trust import TrustChecks
+from keystone_rollout.procedures.run.run import RolloutRun
 from tests.free_port import free_port
 from tests.stand_ins.certificates import Authority
 from tests.stand_ins.in_memory_keystone import InMemoryKeystone, serve
@@ -21,6 +23,10 @@ from tests.stand_ins.systems import run_with
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "corp-ca")
+
+
+def checks_of(checked: Cloud) -> TrustChecks:
+    return TrustChecks(RolloutRun(checked, SimpleNamespace(run_id="run-1"), "preflight"))
 
 
 def cloud(api: str, nodes: list[str], tls: Tls, patch: pytest.MonkeyPatch) -> Cloud:
@@ -44,7 +50,7 @@ def test_every_https_address_is_asked_once(
     ):
         urls = [good.auth_url, wrong.auth_url, plain.auth_url]
         tls = Tls(ca_file=str(authority.file))
-        found = TrustChecks(cloud(good.auth_url, urls, tls, monkeypatch)).run()
+        found = checks_of(cloud(good.auth_url, urls, tls, monkeypatch)).run()
     assert [(each.ok, each.object, each.check) for each in found] == [
         (True, good.address, "certificate"), (False, wrong.address, "certificate"),
     ]  # fmt: skip
@@ -62,7 +68,7 @@ def test_what_is_not_verified_by_intent_is_listed_with_its_reason(
 ) -> None:
     with serve(authority.server("other.example.org")) as old:
         tls = Tls(addresses={old.address: TrustedAddress(verify=False, because="an old one")})
-        found = TrustChecks(cloud(old.auth_url, [old.auth_url], tls, monkeypatch)).run()
+        found = checks_of(cloud(old.auth_url, [old.auth_url], tls, monkeypatch)).run()
     assert [(each.ok, each.check, each.measured) for each in found] == [
         (True, "certificate", "not verified, because: an old one"),
         (True, "tls address", "in use"),
@@ -74,7 +80,7 @@ def test_an_address_that_nothing_connects_to_is_a_finding(
 ) -> None:
     """With a typing error a database would be spoken to without TLS."""
     tls = Tls(addresses={"db.example.org:3306": TrustedAddress(), "bd:3306": TrustedAddress()})
-    found = TrustChecks(cloud("http://h:1/v3", ["http://h:2/v3"], tls, monkeypatch)).run()
+    found = checks_of(cloud("http://h:1/v3", ["http://h:2/v3"], tls, monkeypatch)).run()
     assert [(each.ok, each.object) for each in found] == [
         (True, "db.example.org:3306"), (False, "bd:3306"),
     ]  # fmt: skip
@@ -90,7 +96,7 @@ def test_nobody_who_answers_is_a_finding_unless_the_server_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     away = f"https://127.0.0.1:{free_port()}/v3"
-    checks = TrustChecks(cloud("http://h:1/v3", [away], Tls(ca_file="no.pem"), monkeypatch))
+    checks = checks_of(cloud("http://h:1/v3", [away], Tls(ca_file="no.pem"), monkeypatch))
     (found,) = checks.run()
     assert not found.ok
     assert found.measured.startswith("tls.ca_file of the cloud file is no.pem, and there is no")
@@ -102,7 +108,7 @@ def test_nobody_who_answers_is_a_finding_unless_the_server_is_left_out(
 
 def test_plain_http_has_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = cloud("http://127.0.0.1:5000/v3", ["http://127.0.0.1:5001/v3"], Tls(), monkeypatch)
-    assert TrustChecks(lab).run() == []
+    assert checks_of(lab).run() == []
 
 
 def test_preflight_asks_it_with_all_the_rest(

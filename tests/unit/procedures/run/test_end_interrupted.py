@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,12 @@ from keystone_rollout.procedures.run.run import RolloutRun
 RUN = "manual__2026-01-02T03:04:05+00:00"
 
 
+def interrupted(run_id: str, token: str = "") -> InterruptedRun:
+    """Return a dead run as the next one sees it."""
+    run = RolloutRun(load_cloud("lab"), SimpleNamespace(run_id="next"), "take_lock")
+    return InterruptedRun(run, run_id, token)
+
+
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "runs"
@@ -31,7 +38,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_its_report_is_written_and_says_interrupted(runs: Path) -> None:
     dead = RunDirectory(RUN)
     dead.record(StepChanged(step="expand", state=StepState.STARTED))
-    done = InterruptedRun(RUN).clean_up()
+    done = interrupted(RUN).clean_up()
     report = json.loads((dead.path / "report.json").read_text())
     assert report["state"] == "interrupted"
     assert report["steps"][0]["name"] == "expand"
@@ -46,12 +53,10 @@ def test_its_report_is_written_and_says_interrupted(runs: Path) -> None:
 def test_a_load_that_has_ended_is_not_stopped_again(runs: Path) -> None:
     dead = RunDirectory(RUN)
     (dead.load / "1").mkdir(parents=True)
-    load = InterruptedRun(RUN).load()
+    load = interrupted(RUN).load()
     assert load is not None
     assert load.directory == dead.load / "1"
-    assert InterruptedRun(RUN).clean_up() == [
-        f"its report was written: {dead.path / 'report.html'}"
-    ]
+    assert interrupted(RUN).clean_up() == [f"its report was written: {dead.path / 'report.html'}"]
 
 
 def test_its_load_is_stopped_even_if_it_hangs(runs: Path) -> None:
@@ -61,15 +66,15 @@ def test_its_load_is_stopped_even_if_it_hangs(runs: Path) -> None:
     program = ["env", "--default-signal=INT", "sleep", "60"]
     with subprocess.Popen(program, start_new_session=True) as silent:
         LoadProcess.of(silent.pid).save(dead.load / "1" / "process.json")
-        done = InterruptedRun(RUN).clean_up()
+        done = interrupted(RUN).clean_up()
         assert silent.wait(10) == -signal.SIGINT
     assert done[0] == "its load was stopped"
     assert [event.session for event in dead.events(LoadStopped)] == [1]
 
 
 def test_a_run_of_another_machine_is_said_to_have_left_nothing_here(runs: Path) -> None:
-    assert InterruptedRun("elsewhere").load() is None
-    assert InterruptedRun("elsewhere").clean_up() == [
+    assert interrupted("elsewhere").load() is None
+    assert interrupted("elsewhere").clean_up() == [
         "run elsewhere left no record on this machine; its load, if any, may still run where it "
         "was started, until its run_time is over"
     ]
@@ -79,7 +84,7 @@ def test_a_run_of_another_machine_is_said_to_have_left_nothing_here(runs: Path) 
 def test_a_record_of_another_version_does_not_keep_the_next_run_away(runs: Path) -> None:
     dead = RunDirectory(RUN)
     (dead.path / "events.jsonl").write_text('{"dag": "keystone_upgrade", "kind": "dag", "t": 1}\n')
-    (done,) = InterruptedRun(RUN).clean_up()
+    (done,) = interrupted(RUN).clean_up()
     assert done.startswith("its report was not written: ")
     assert "was recorded by another version of this project" in done
 
@@ -93,7 +98,7 @@ def test_a_full_disk_does_not_keep_the_next_run_away(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(RunDirectory, "write_json", full)
-    (done,) = InterruptedRun(RUN).clean_up()
+    (done,) = interrupted(RUN).clean_up()
     assert done.startswith("its report was not written: ")
     assert "No space left on device" in done
 
@@ -101,8 +106,8 @@ def test_a_full_disk_does_not_keep_the_next_run_away(
 def test_a_run_of_the_same_id_is_not_taken_for_the_dead_one(runs: Path) -> None:
     alive = RunDirectory(RUN, dag="keystone_upgrade")
     (alive.load / "1").mkdir(parents=True)
-    assert InterruptedRun(RUN, "token of the dead").load() is None
-    assert InterruptedRun(RUN, alive.identity().token).load() is not None
+    assert interrupted(RUN, "token of the dead").load() is None
+    assert interrupted(RUN, alive.identity().token).load() is not None
 
 
 def test_what_killed_runs_left_unfinished_is_removed_wherever_it_is(

@@ -11,7 +11,7 @@ import pytest
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.cloud.tls import Tls, TrustedAddress
 from keystone_rollout.domain.releases.hop_plan import hop_part
-from keystone_rollout.domain.run.events import Noted
+from keystone_rollout.domain.run.events import Noted, Planned
 from keystone_rollout.domain.schema.migrations import ImageMigrations
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.procedures.plan.file import record_part, write_plan
@@ -57,8 +57,8 @@ def test_an_upgrade_and_a_rollback_say_it_in_approval_and_report(
     dag: str, run: RolloutRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = PlanUpgradeOperator(task_id="plan")
-    state = {"expand": 1, "migrate": 1, "contract": 1}
-    monkeypatch.setattr(operator, "_read", lambda run: {"state": state})
+    state = dict.fromkeys(("expand", "migrate", "contract"), "1")
+    monkeypatch.setattr(operator, "_read", lambda run: Planned(state=state))
     params = {"cloud": "lab", "source": "", "target": ""}
     for _ in range(2):  # a cleared task says it once
         operator.run_step(run, {"ti": SimpleNamespace(dag_id=dag), "params": params})

@@ -340,13 +340,13 @@ def test_waits_that_nobody_watched_are_not_zero() -> None:
 
 def test_lost_writes_are_named() -> None:
     writes = WritesChecked(
-        session=1, created=5000, deleted=2, authenticated=2, missing=["u1"], unanswered=["u2"]
+        session=1, created=5000, deleted=2, authenticated=2, missing=("u1",), unanswered=("u2",)
     )
     row = writes_row(writes)
     assert row is not None
     assert row["created"] == "5,000"
     assert row["wrong"] == [
-        {"what": "missing", "ids": ["u1"]}, {"what": "not checked", "ids": ["u2"]},
+        {"what": "missing", "ids": ("u1",)}, {"what": "not checked", "ids": ("u2",)},
     ]  # fmt: skip
 
 
