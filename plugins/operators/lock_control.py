@@ -6,7 +6,12 @@ from typing import Any
 
 from keystone_rollout.domain.run.events import LockChanged, LockState
 from keystone_rollout.domain.run.lock import LockHolder
-from keystone_rollout.procedures.run.end import InterruptedRun, release_lock, remove_leftovers
+from keystone_rollout.procedures.run.end import (
+    InterruptedRun,
+    release_lock,
+    remove_leftovers,
+    stop_forgotten_loads,
+)
 from keystone_rollout.procedures.run.lost_run import unknown_of
 from keystone_rollout.procedures.run.outcome import tell_started
 from keystone_rollout.procedures.run.resume import hold_lock
@@ -38,6 +43,7 @@ class TakeLockOperator(RolloutOperator):
             done = interrupted.clean_up()
             if interrupted.directory is None:
                 done += unknown_of(run, broken)
+        done += stop_forgotten_loads(run)
         done += [f"removed {path}, which a killed run left unfinished"
                  for path in remove_leftovers(run)]  # fmt: skip
         # A killed task leaves its container at work; nothing may start beside it.

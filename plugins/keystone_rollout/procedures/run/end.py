@@ -11,13 +11,16 @@ from keystone_rollout.domain.run.events import (
     LoadStopped,
     LockChanged,
     LockState,
+    Planned,
     RecordUnreadable,
     Reported,
     Resumed,
 )
+from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.domain.run.systems import LoadGenerator, Record
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.run_directory import rehearsals_folder, runs_folder
+from keystone_rollout.hooks.files.run_identity import read_identity
 from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.node.left_out import return_nodes
 from keystone_rollout.procedures.run.gate import require
@@ -113,8 +116,30 @@ def remove_leftovers(run: RolloutRun) -> list[Path]:
     return run.disk.remove_unfinished([backups, *runs, *sessions, *histories])
 
 
+def stop_forgotten_loads(run: RolloutRun) -> list[str]:
+    """Stop the loads that ended runs have left at work on this cloud; return that in words.
+
+    A run whose load could not be stopped has released its lock all the same. This run has it now,
+    so nobody watches such a load, and its requests would be in every measurement of this run.
+    """
+    done = []
+    for owner in map(_owner, sorted(runs_folder().glob("*"))):
+        if owner is not None and owner.token != run.directory.identity().token:
+            forgotten = InterruptedRun(run, owner.run_id, owner.token)
+            if forgotten.loads(run.cloud.name):
+                done += [f"run {owner.run_id}: {text}" for text in forgotten.stop_load()]
+    return done
+
+
+def _owner(folder: Path) -> RunIdentity | None:
+    try:
+        return read_identity(folder)
+    except OSError:  # a file, or what is not ours to read
+        return None
+
+
 class InterruptedRun:
-    """A run whose lock was broken, as far as it left anything on this machine."""
+    """A run that nobody ends any more, as far as it left anything on this machine."""
 
     def __init__(self, run: RolloutRun, run_id: str, token: str = "") -> None:
         self.run = run
@@ -133,14 +158,27 @@ class InterruptedRun:
         if self.directory is None:
             return [f"run {self.run_id} left no record on this machine; its load, if any, may "
                     "still run where it was started, until its run_time is over"]  # fmt: skip
-        done = []
+        return [*self.stop_load(), self._report(self.directory)]
+
+    def loads(self, cloud: str) -> bool:
+        """Tell whether its load is at work, and on this cloud."""
         load = self.load()
-        if load is not None and load.process() is not None:
-            ended = load.stop()
-            self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
-            done.append(f"its load was {ended.how}")
-        done.append(self._report(self.directory))
-        return done
+        if self.directory is None or load is None or load.process() is None:
+            return False
+        try:
+            plan = self.directory.last(Planned)
+        except (RecordUnreadable, OSError):
+            return False
+        return plan is not None and plan.cloud == cloud
+
+    def stop_load(self) -> list[str]:
+        """Stop its load, also one that hangs; return that in words, nothing if none runs here."""
+        load = self.load()
+        if self.directory is None or load is None or load.process() is None:
+            return []
+        ended = load.stop()
+        self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
+        return [f"its load was {ended.how}"]
 
     def _report(self, directory: Record) -> str:
         """Write its report if its record can be read, and the disk takes it."""

@@ -6,16 +6,28 @@ import errno
 import json
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from keystone_rollout.domain.run.events import LoadStopped, Reported, StepChanged, StepState
+from keystone_rollout.domain.run.events import (
+    LoadStopped,
+    Planned,
+    Reported,
+    StepChanged,
+    StepState,
+)
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.hooks.files.run_directory import RunDirectory, rehearsals_folder
 from keystone_rollout.hooks.locust.process import LoadProcess
-from keystone_rollout.procedures.run.end import InterruptedRun, remove_leftovers
+from keystone_rollout.procedures.run.end import (
+    InterruptedRun,
+    remove_leftovers,
+    stop_forgotten_loads,
+)
 from keystone_rollout.procedures.run.run import RolloutRun
 
 RUN = "manual__2026-01-02T03:04:05+00:00"
@@ -62,14 +74,42 @@ def test_a_load_that_has_ended_is_not_stopped_again(runs: Path) -> None:
 def test_its_load_is_stopped_even_if_it_hangs(runs: Path) -> None:
     """It might wake up, and would send requests until its run_time is over."""
     dead = RunDirectory(RUN)
-    (dead.load / "1").mkdir(parents=True)
-    program = ["env", "--default-signal=INT", "sleep", "60"]
-    with subprocess.Popen(program, start_new_session=True) as silent:
-        LoadProcess.of(silent.pid).save(dead.load / "1" / "process.json")
+    with at_work(dead) as silent:
         done = interrupted(RUN).clean_up()
         assert silent.wait(10) == -signal.SIGINT
     assert done[0] == "its load was stopped"
     assert [event.session for event in dead.events(LoadStopped)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("run_id", "cloud", "stopped"),
+    [(RUN, "lab", True), (RUN, "another", False), ("next", "lab", False), (RUN, "", False)],
+)
+def test_a_load_is_stopped_if_it_is_on_this_cloud_and_another_runs(
+    runs: Path, run_id: str, cloud: str, stopped: bool
+) -> None:
+    (runs / "a file").touch()
+    RunDirectory("without a load", dag="keystone_upgrade")
+    run = RolloutRun(load_cloud("lab"), RunDirectory("next", dag="keystone_upgrade"), "take_lock")
+    ended = RunDirectory(run_id, dag="keystone_upgrade")
+    if cloud:
+        ended.record(Planned(cloud=cloud))
+    with at_work(ended) as process:
+        said = stop_forgotten_loads(run)
+        assert said == ([f"run {RUN}: its load was stopped"] if stopped else [])
+        assert (process.poll() is not None) is stopped
+        process.kill()
+    assert len(ended.events(LoadStopped)) == int(stopped)
+
+
+@contextmanager
+def at_work(directory: RunDirectory) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a process that stands for the load of a run."""
+    (directory.load / "1").mkdir(parents=True)
+    program = ["env", "--default-signal=INT", "sleep", "60"]
+    with subprocess.Popen(program, start_new_session=True) as process:
+        LoadProcess.of(process.pid).save(directory.load / "1" / "process.json")
+        yield process
 
 
 def test_a_run_of_another_machine_is_said_to_have_left_nothing_here(runs: Path) -> None:
