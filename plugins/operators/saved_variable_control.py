@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keystone_rollout.procedures.run.run import RolloutRun
+from keystone_rollout.procedures.run.teardown import Teardown
 from keystone_rollout.procedures.run.witnesses import (
     FunctionCreatorsWitness,
     ReadCommittedWitness,
@@ -33,11 +34,13 @@ class ResetVariableOperator(VariableOperator):
     def run_step(self, run: RolloutRun, context: Any) -> None:
         """Reset the variable, or say that nothing was set.
 
-        A migration that outlived its task still needs the variable, so this waits for its end; if
-        that does not come in time, the variable is reset all the same.
+        A migration that outlived its task still needs the variable, so this waits for its end,
+        also while Docker does not answer. If it is not known within limits.teardown_seconds, the
+        variable is reset all the same.
         """
         try:
-            self.log.info(run.engine.container.wait_for_earlier())
+            wait = run.engine.container.wait_for_earlier
+            self.log.info(Teardown(run).do("waiting for a migration's end", wait))
         finally:
             self.log.info(self.witness(run).end())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from operators.saved_variable_control import (
     ResetFunctionCreatorsOperator,
     ResetIsolationOperator,
 )
+from tests.stand_ins.set_clock import SetClock
 from tests.stand_ins.systems import run_with
 
 DEAD, NEW = "manual__2026-01-02", "manual__2026-01-03"
@@ -146,6 +148,34 @@ def test_its_variables_are_reset_at_this_runs_end(database: Database) -> None:
     assert database.values == {CREATORS: "0", ISOLATION: "READ-COMMITTED"}
     assert database.saved == {}
     assert database.lock == []
+
+
+@pytest.mark.parametrize(("away", "reset_after"), [(0.0, 0.0), (60.0, 60.0), (1e9, 300.0)])
+def test_a_variable_is_reset_once_docker_has_said_that_no_migration_runs(
+    tmp_path: Path, away: float, reset_after: float
+) -> None:
+    clock, done = SetClock(), []
+
+    def wait_for_earlier() -> str:
+        if clock.elapsed() < away:
+            raise RuntimeError("Docker does not answer")
+        return "no earlier container"
+
+    variable = SimpleNamespace(
+        name=CREATORS, value=lambda: "0", reset=lambda: done.append(clock.elapsed())
+    )
+    container = SimpleNamespace(wait_for_earlier=wait_for_earlier)
+    run = run_with(
+        load_cloud("lab"), tmp_path, clock=clock, engine=SimpleNamespace(container=container),
+        variables=SimpleNamespace(function_creators=variable),
+    )  # fmt: skip
+    task = ResetFunctionCreatorsOperator(task_id="restore_function_creators")
+    known = (
+        nullcontext() if reset_after == away else pytest.raises(AirflowFailException, match="Dock")
+    )
+    with known:
+        task.run_step(run, {})
+    assert done == [reset_after]
 
 
 def test_what_cannot_be_read_is_not_known_and_stops_nothing(database: Database) -> None:
