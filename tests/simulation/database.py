@@ -10,14 +10,14 @@ from typing import Any, Self, TypeVar
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.recovery.restore import Downtime, OpenRestore
 from keystone_rollout.domain.run.events import RestoreOutcome
-from keystone_rollout.domain.run.lock import LockHolder, Mark, judge_lock
+from keystone_rollout.domain.run.lock import LockHolder, Mark, RunIdentity, judge_lock
 from keystone_rollout.domain.schema.difference import Difference, TableDifference
 from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.lock_watch import LockWatchError
 from keystone_rollout.hooks.files.backups import BackupNotUsable
-from tests.simulation.site import CREATORS, ISOLATION, RestoreRow, Site, Tables
+from tests.simulation.site import CREATORS, ISOLATION, RestoreRow, Site, Tables, token_of
 
 Result = TypeVar("Result")
 SCRATCH = "keystone_rollout_scratch"
@@ -47,9 +47,9 @@ class SimulatedLock(OnServer):
 
     system = "lock"
 
-    def __init__(self, site: Site, run_id: str, break_run: str) -> None:
+    def __init__(self, site: Site, run: RunIdentity, break_run: str) -> None:
         super().__init__(site)
-        self.run_id = run_id
+        self.run = run
         self.break_run = break_run
 
     def holder(self) -> LockHolder | None:
@@ -59,7 +59,8 @@ class SimulatedLock(OnServer):
         if self.site.lock is None:
             return None
         run_id, seen = self.site.lock
-        return LockHolder(run_id, "here", "a while ago", int(self.site.world.passed - seen))
+        silent = int(self.site.world.passed - seen)
+        return LockHolder(run_id, "here", "a while ago", silent, token=token_of(run_id))
 
     def judge(self) -> Verdict:
         return self._judge(self.holder())
@@ -67,13 +68,13 @@ class SimulatedLock(OnServer):
     def _judge(self, holder: LockHolder | None) -> Verdict:
         limits = self.site.cloud.limits
         return judge_lock(
-            self.site.cloud.name, holder, self.run_id, self.break_run, limits.lock_stale_seconds
+            self.site.cloud.name, holder, self.run, self.break_run, limits.lock_stale_seconds
         )
 
     def take(self) -> tuple[Verdict, LockHolder | None]:
         holder = self.holder()
         verdict = self._judge(holder)
-        if not verdict.ok or (holder and holder.run_id == self.run_id):
+        if not verdict.ok or (holder and holder.is_run(self.run)):
             return verdict, None
         self.write("take the lock", lambda: self._set(holder))
         return self.judge(), holder
@@ -81,24 +82,30 @@ class SimulatedLock(OnServer):
     def _set(self, expected: LockHolder | None) -> None:
         found = self._holder()
         if (found and found.run_id) == (expected and expected.run_id):
-            self.site.lock = (self.run_id, self.site.world.passed)
+            self.site.lock = (self.run.run_id, self.site.world.passed)
 
     def keep_alive(self) -> None:
         self.write("renew the lock", self._renew)
 
-    def _renew(self) -> None:
-        if self.site.lock and self.site.lock[0] == self.run_id:
-            self.site.lock = (self.run_id, self.site.world.passed)
+    def _renew(self, seconds: float = 0.0) -> None:
+        if self.site.lock and self.site.lock[0] == self.run.run_id:
+            self.site.lock = (self.run.run_id, self.site.world.passed + seconds)
+
+    def beat(self, seconds: float) -> None:
+        """Let the heart of a living process beat while time passes: no effect of its own."""
+        world = self.site.world
+        if not world.dead and world.answers(self.system):
+            self._renew(seconds)
 
     def release(self) -> bool:
         holder = self.holder()
-        if holder is None or holder.run_id != self.run_id:
+        if holder is None or not holder.is_run(self.run):
             return False
         self.write("release the lock", self._release)
         return True
 
     def _release(self) -> None:
-        if self.site.lock and self.site.lock[0] == self.run_id:
+        if self.site.lock and self.site.lock[0] == self.run.run_id:
             self.site.lock = None
 
 
@@ -323,6 +330,9 @@ class SimulatedBackups(OnServer):
     def judge(self, path: Path) -> Verdict:
         return Verdict(True, "backup file", path.name, "complete", "complete")
 
+    def problems(self, path: Path) -> list[str]:
+        return []
+
 
 class SimulatedSwap(OnServer):
     """The exchange of the live tables for the loaded ones, one effect a statement."""
@@ -434,9 +444,8 @@ class SimulatedRestores(OnServer):
             if not rows:
                 return None
             row = rows[-1]
-            lost = None if row.lost is None else Difference.from_list(row.lost)
             return OpenRestore(
-                row.replaced, row.backup, row.began, row.swapped, lost, row.served, row.ended
+                row.replaced, row.backup, row.began, row.swapped, row.lost, row.served, row.ended
             )
 
         return self.ask("read the open restore", act)
@@ -457,7 +466,7 @@ class SimulatedRestores(OnServer):
         self.write(f"keep {name}", act)
 
     def keep_lost(self, replaced: str, lost: Difference) -> None:
-        self.write("keep lost", lambda: setattr(self._row(replaced), "lost", lost.to_list()))
+        self.write("keep lost", lambda: setattr(self._row(replaced), "lost", lost))
 
     def keep_swapped(self, replaced: str, at: float) -> None:
         self._keep(replaced, "swapped", at)

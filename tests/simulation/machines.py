@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from keystone_rollout.domain.cloud.model import Cloud, Node
+from keystone_rollout.domain.cloud.tls import Peer
+from keystone_rollout.domain.load.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.domain.load.credentials import KeystoneAccount
-from keystone_rollout.domain.node.cycle import NodeReport, parse_release_report
+from keystone_rollout.domain.node.release_report import NodeReport, parse_release_report
 from keystone_rollout.domain.node.server import ServerState
 from keystone_rollout.domain.node.steps import Step
 from keystone_rollout.domain.run.systems import Work
 from keystone_rollout.hooks.haproxy.api import HaproxyError, RuntimeApi
 from keystone_rollout.hooks.haproxy.servers import Servers
-from keystone_rollout.hooks.keystone.acknowledged_writes import AcknowledgedWrites
 from keystone_rollout.hooks.keystone.api import ProofFailed
 from keystone_rollout.hooks.node.machine import StepFailed
 from tests.simulation.site import SESSION_SECONDS, SimulatedNode, Site
@@ -56,14 +57,13 @@ class SimulatedMachine:
             node.configured = release
         elif step is Step.START and not node.running:
             node.running, node.runs, node.started = True, node.installed, now
-            node.proven = False
+            node.proven, node.noted = False, node.report(now)
         return self._answer(step, release)
 
     def _answer(self, step: Step, release: str) -> str:
         node = self.node
         if step is Step.REPORT_RELEASE:
-            started = str(int(node.started * 1000) + 10**7) if node.running else "stopped"
-            return f"{node.installed} {int(node.installed_at * 1000) + 10**7 - 1000} {started}"
+            return f"{node.report(self.site.world.passed)}\n{node.noted}"
         if step is Step.KEY_FINGERPRINT:
             return "the same on every node"
         if step is Step.CHECK_KEPT and release not in node.kept:
@@ -140,6 +140,8 @@ class SimulatedApi(RuntimeApi):
             told = self.site.balancers[self.name][words[2].partition("/")[2]]
             if told.admin != words[4]:
                 told.admin, told.since = words[4], self.site.world.passed
+        if words == ["show", "info"]:
+            return f"Pid: 8\nUptime_sec: {int(self.site.world.now())}\n"
         return "admin" if words == ["show", "cli", "level"] else ""
 
     def _servers(self) -> dict[str, ServerState]:
@@ -161,6 +163,7 @@ class SimulatedServers(Servers):
         self.clock = site.world
         apis: dict[str, Any] = {name: SimulatedApi(site, name) for name in site.balancers}
         self.by_name = apis
+        self._asked = {}
 
 
 class SimulatedProver:
@@ -255,3 +258,6 @@ class SimulatedKeystone:
 
     def writes(self, account: KeystoneAccount) -> SimulatedWrites:
         return SimulatedWrites(self.site)
+
+    def refused(self, peer: Peer) -> None:
+        return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ from keystone_rollout.domain.load.profile import LoadProfile
 from keystone_rollout.domain.load.samples import Sample
 from keystone_rollout.domain.load.verdict import WITNESS
 from keystone_rollout.domain.run.events import Event, Kind, Opened
-from keystone_rollout.domain.run.systems import Systems
+from keystone_rollout.domain.run.lock import RunIdentity
+from keystone_rollout.domain.run.systems import Record, Systems
 from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.verdict import Verdict
+from keystone_rollout.hooks.files.run_identity import IDENTITY
 from keystone_rollout.hooks.locust.generator import LoadGeneratorError
-from keystone_rollout.procedures.run import end, report
+from keystone_rollout.procedures.run import report
+from keystone_rollout.procedures.run.run import RolloutRun
 from keystone_rollout.procedures.run.systems import replaced
 from tests.simulation.database import (
     SimulatedAccounts,
@@ -35,7 +40,7 @@ from tests.simulation.database import (
 )
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.machines import SimulatedKeystone, SimulatedNodes, SimulatedServers
-from tests.simulation.site import LoadProcess, Site
+from tests.simulation.site import LoadProcess, Site, token_of
 from tests.simulation.world import World
 
 
@@ -47,6 +52,7 @@ class SimulatedRecord:
     clock: World
     path: Path
     site: Site
+    dag: str = ""
     kept: list[Event] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -54,12 +60,22 @@ class SimulatedRecord:
     def load(self) -> Path:
         return self.path / "load"
 
-    def record(self, event: Event) -> None:
+    def identity(self) -> RunIdentity:
+        return RunIdentity(self.run_id, self.dag, "here", token_of(self.run_id))
+
+    def unwritten(self) -> int:
+        return 0
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()  # tasks work one after another
+
+    def record(self, event: Event) -> bool:
         self.clock.alive()
         moment = round(self.clock.now(), 3)
         if not self.kept:
             self.kept.append(Opened(t=moment))
         self.kept.append(replace(event, t=moment))
+        return True
 
     def all_events(self) -> list[Event]:
         return list(self.kept)
@@ -70,9 +86,9 @@ class SimulatedRecord:
     def last(self, kind: type[Kind]) -> Kind | None:
         return next((event for event in reversed(self.kept) if isinstance(event, kind)), None)
 
-    def samples(self) -> list[Sample]:
+    def samples(self) -> tuple[list[Sample], list[str]]:
         sessions = sorted(name for name in self.site.loads if name.startswith(f"{self.path}/"))
-        return [sample for name in sessions for sample in self.site.loads[name].samples]
+        return [sample for name in sessions for sample in self.site.loads[name].samples], []
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> Path:
         return self.write_text(name, "")
@@ -94,8 +110,6 @@ class SimulatedEnd:
 class SimulatedGenerator:
     """One session of the load."""
 
-    web = "http://127.0.0.1:8089"
-
     def __init__(self, site: Site, directory: Path) -> None:
         self.site = site
         self.directory = directory
@@ -107,26 +121,31 @@ class SimulatedGenerator:
     def _effect(self, call: str, act: Any, **options: Any) -> Any:
         return self.site.world.effect("load", call, act, LoadGeneratorError, **options)
 
-    def start(self, profile: LoadProfile, account: KeystoneAccount, **_: Any) -> None:
-        self._effect("start the load", self._start, changes=True)
+    def start(
+        self, profile: LoadProfile, account: KeystoneAccount, *, run_time_seconds: int, **_: Any
+    ) -> None:
+        self._effect("start the load", lambda: self._start(run_time_seconds), changes=True)
 
-    def _start(self) -> None:
-        if any(load.alive for load in self.site.loads.values()):
-            raise LoadGeneratorError("another load runs")
+    def _start(self, seconds: int) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         now = self.site.world.passed
-        self.site.loads[str(self.directory)] = LoadProcess(now, sampled=now)
+        self.site.loads[str(self.directory)] = LoadProcess(now + seconds, sampled=now)
 
     def wait_until_serving(self) -> None:
         self._effect("wait until the load is served", self._wait)
 
     def _wait(self) -> None:
         while not self.samples():
+            if not self._runs():
+                raise LoadGeneratorError("the load did not start")
             self.site.world.sleep(1)
 
     def is_alive(self) -> bool:
         found: bool = self._effect("is the load alive", lambda: self._runs())
         return found
+
+    def process(self) -> LoadProcess | None:
+        return self._process if self.is_alive() else None
 
     def _runs(self) -> bool:
         return self._process is not None and self._process.alive
@@ -150,7 +169,7 @@ class SimulatedGenerator:
 
     def _stop(self) -> SimulatedEnd:
         if not self._runs():
-            return SimulatedEnd("had already ended", died=True)
+            return SimulatedEnd("had already ended", died=self._process is not None)
         assert self._process is not None
         self._process.alive = False
         return SimulatedEnd("stopped")
@@ -164,9 +183,6 @@ class SimulatedLoad:
 
     def session(self, folder: Path) -> SimulatedGenerator:
         return SimulatedGenerator(self.site, folder)
-
-    def port_is_free(self) -> bool:
-        return not any(load.alive for load in self.site.loads.values())
 
 
 @dataclass(frozen=True)
@@ -188,16 +204,29 @@ class SimulatedConfiguration:
         return PhaseAdditions()
 
 
+class SimulatedDisk:
+    """A disk with room, on which nobody has left half a file."""
+
+    def free_bytes(self, folder: Path) -> int:
+        return 1 << 40
+
+    def not_writable(self, folder: Path) -> None:
+        return None
+
+    def remove_unfinished(self, folders: Iterable[Path]) -> list[Path]:
+        return []
+
+
 class SimulatedSystems:
     """The systems of one run (keystone_rollout.domain.run.systems.Systems)."""
 
     programs: Any = None
 
-    def __init__(self, outside: SimulatedOutside, run_id: str, break_run: str) -> None:
+    def __init__(self, outside: SimulatedOutside, record: Record, break_run: str) -> None:
         site = self.site = outside.site
         self.outside = outside
         self.clock = site.world
-        self.lock = SimulatedLock(site, run_id, break_run)
+        self.lock = SimulatedLock(site, record.identity(), break_run)
         self.marks = SimulatedMarks(site)
         self.nodes = SimulatedNodes(site, outside.order)
         self.schema = SimulatedSchema(site)
@@ -209,6 +238,7 @@ class SimulatedSystems:
         self.scratch = SimulatedScratch(site)
         self.restores = SimulatedRestores(site)
         self.configuration = SimulatedConfiguration()
+        self.disk = SimulatedDisk()
 
     @cached_property
     def balancers(self) -> SimulatedServers:
@@ -237,36 +267,50 @@ class SimulatedOutside:
     def cloud(self, name: str, source: str = "", target: str = "", **_: Any) -> Cloud:
         return self.site.cloud
 
-    def record(self, run_id: str, folder: Path | None = None) -> SimulatedRecord:
+    def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> SimulatedRecord:
         if run_id not in self.records:
             path = self.folder / run_id
-            self.records[run_id] = SimulatedRecord(run_id, self.site.world, path, self.site)
+            made = SimulatedRecord(run_id, self.site.world, path, self.site, dag)
+            path.mkdir()
+            (path / IDENTITY).write_text(json.dumps(asdict(made.identity())))
+            self.records[run_id] = made
         return self.records[run_id]
+
+    def existing(self, run_id: str, token: str = "") -> SimulatedRecord | None:
+        found = self.records.get(run_id)
+        return found if found and found.identity().token == token else None
 
     def estimate(self, cloud: Cloud) -> dict[str, Any]:
         return {"findings": []}
 
-    def systems(self, cloud: Cloud, run_id: str, break_run: str) -> Systems:
-        return SimulatedSystems(self, run_id, break_run)
+    def systems(self, cloud: Cloud, record: Record, break_run: str) -> Systems:
+        return SimulatedSystems(self, record, break_run)
+
+
+@contextmanager
+def beating(run: RolloutRun) -> Iterator[None]:
+    """Let a run's heart beat as time passes, and not in a thread of the real time."""
+    assert isinstance(run.lock, SimulatedLock)
+    assert isinstance(run.clock, World)
+    hearts = run.clock.passing
+    hearts.append(run.lock.beat)
+    try:
+        yield
+    finally:
+        hearts.remove(run.lock.beat)
 
 
 @contextmanager
 def put_in(outside: SimulatedOutside) -> Iterator[None]:
     """Let every run find this outside while the block runs.
 
-    A run whose lock was broken is cleaned up through hooks, so these are replaced here, too; and a
-    report's page is not drawn, which takes longer than all the rest of a run.
+    A report's page is not drawn, which takes longer than all the rest of a run.
     """
-
-    class Records:
-        existing = staticmethod(outside.records.get)
-
+    runs = {"ROLLOUT_RUNS": str(outside.folder)}
     with ExitStack() as stack:
         stack.enter_context(replaced(outside))
-        stack.enter_context(patch.object(end, "RunDirectory", Records))
-        stack.enter_context(patch.object(
-            end, "LoadGeneratorHook", lambda folder: SimulatedGenerator(outside.site, folder)
-        ))  # fmt: skip
+        stack.enter_context(patch.dict(os.environ, runs))
+        stack.enter_context(patch.object(RolloutRun, "kept_alive", beating))
         stack.enter_context(patch.object(
             report, "write_report", lambda record, _: record.write_text("report.html", "")
         ))  # fmt: skip

@@ -21,7 +21,7 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk import DAG
 
 from keystone_rollout.domain.cloud.model import Cloud
-from keystone_rollout.domain.node.cycle import NodeReport, RunningRelease
+from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.recovery.backup import BackupFacts
 from keystone_rollout.domain.recovery.confirmation import phrase
 from keystone_rollout.domain.schema.versions import Phase
@@ -124,6 +124,7 @@ class Simulation:
         for node in site.nodes.values():
             node.installed = node.configured = node.runs = TARGET
             node.kept = {SOURCE, TARGET}
+            node.noted = node.report(self.world.passed)
         site.backups["before.sql"] = site.live.copy("before.sql")
         reports = {name: NodeReport(RunningRelease(SOURCE, running=True)) for name in site.nodes}
         facts = BackupFacts(site.cloud.name, "keystone", site.world.now(), reports)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import NamedTuple
 
 from keystone_rollout.domain.cloud.model import Cloud
 from keystone_rollout.domain.load.samples import Sample
 from keystone_rollout.domain.run.lock import Mark
+from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
 from tests.simulation.world import Effect, World
 from tests.stand_ins.image_listings import image_of
@@ -24,6 +26,15 @@ SAMPLE_SECONDS = 5
 RATE = 60
 CREATORS, ISOLATION = "log_bin_trust_function_creators", "transaction_isolation"
 ORIGINALS = {CREATORS: "0", ISOLATION: "REPEATABLE-READ"}
+
+
+def _clock(passed: float) -> int:
+    return int(passed * 1000) + 10**7
+
+
+def token_of(run_id: str) -> str:
+    """Return a run's token: not random, so that a story is told again exactly."""
+    return sha256(run_id.encode()).hexdigest()[:32]
 
 
 class Violation(NamedTuple):
@@ -48,6 +59,15 @@ class SimulatedNode:
     started: float = -UP_SECONDS
     proven: bool = True
     """Whether this very process was shown to issue and to validate tokens."""
+    noted: str = ""
+    """The report of the process that step `start` has started."""
+
+    def report(self, now: float) -> str:
+        """Return what step `report_release` prints, in thousandths of a second."""
+        packages = f"{self.installed} {_clock(self.installed_at - UP_SECONDS)}"
+        if not self.running:
+            return f"{packages} stopped"
+        return f"{packages} {_clock(self.started)} boot.{_clock(self.started)} {_clock(now)}"
 
 
 @dataclass
@@ -92,7 +112,7 @@ class RestoreRow:
     run_id: str
     began: float
     swapped: float | None = None
-    lost: list[dict[str, object]] | None = None
+    lost: Difference | None = None
     served: float | None = None
     ended: float | None = None
     outcome: str = ""
@@ -116,7 +136,8 @@ class Container:
 class LoadProcess:
     """One session of the load."""
 
-    begun: float
+    ends: float
+    """By itself."""
     alive: bool = True
     samples: list[Sample] = field(default_factory=list)
     failures: int = 0
@@ -191,11 +212,6 @@ class Site:
         """Tell whether a restore has planned that nobody serves."""
         return any(not each.outcome for each in self.restores)
 
-    def end_loads(self) -> None:
-        """End what still sends requests, by hand."""
-        for load in self.loads.values():
-            load.alive = False
-
     def out(self) -> list[str]:
         """Return the servers that a balancer does not send requests to, because it was told so."""
         return sorted({
@@ -210,7 +226,8 @@ class Site:
             self._migrate(self.container, end)
         for load in self.loads.values():
             if load.alive:
-                self._sample(load, end)
+                self._sample(load, min(end, load.ends))
+                load.alive = end < load.ends
 
     def _migrate(self, container: Container, end: float) -> None:
         while container.statements and container.statements[0][0] <= end:

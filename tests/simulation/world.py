@@ -106,6 +106,10 @@ class World:
             each(seconds)
         self.passed += seconds
 
+    def answers(self, system: str) -> bool:
+        """Tell whether a system is not away for a while."""
+        return self.passed >= self._broken.get(system, 0.0)
+
     def alive(self) -> None:
         """Raise Dead in a process that was killed."""
         if self._end is not None and self.passed >= self._end:
@@ -139,7 +143,7 @@ class World:
             self._strike(fault, system)
         self.advance(seconds)
         self.alive()
-        if fault is Fault.FAILS_ONCE or self.passed < self._broken.get(system, 0.0):
+        if fault is Fault.FAILS_ONCE or not self.answers(system):
             raise fails(f"{system} does not answer {call}")
         result = act()
         if changes:
