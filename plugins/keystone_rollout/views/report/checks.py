@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keystone_rollout.domain.run.record import Finding, RunRecord
-
-Data = Mapping[str, Any]
 
 
 def reasons(record: RunRecord) -> list[dict[str, Any]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from keystone_rollout.domain.recovery.restore import downtime_in_words
 from keystone_rollout.domain.run.events import RestoreChanged, RestoreOutcome
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.units import NOT_ENOUGH_DATA, count, duration, moment
-
-Data = Mapping[str, Any]
 
 
 def restore_view(section: RestoreChanged | None) -> dict[str, Any] | None:

@@ -17,8 +17,6 @@ from keystone_rollout.domain.run.record import RunRecord, StepTaken
 from keystone_rollout.domain.units import count, duration, elapsed, milliseconds, size
 from keystone_rollout.views.report.lanes import lane_segments
 
-Data = Mapping[str, Any]
-
 
 def steps_rows(steps: Sequence[StepTaken], began: float | None) -> list[dict[str, Any]]:
     """Number the steps; consecutive mapped steps of one kind become one."""

@@ -33,7 +33,6 @@ from keystone_rollout.views.report.tables import (
     writes_row,
 )
 
-Data = Mapping[str, Any]
 HEADLINES = {
     "succeeded": "Succeeded",
     "failed": "Failed",

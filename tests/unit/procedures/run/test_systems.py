@@ -271,6 +271,16 @@ def test_real_systems_are_made_at_their_first_use_and_once(
         assert getattr(run, name) is getattr(run, name)
 
 
+def test_a_run_asks_for_no_system_before_it_is_used() -> None:
+    class Asked:
+        def __getattr__(self, name: str) -> None:
+            raise LookupError(name)
+
+    run = RolloutRun(load_cloud("lab"), SimpleNamespace(run_id="run-1"), "task", found=Asked())
+    with pytest.raises(LookupError, match="balancers"):
+        _ = run.balancers
+
+
 def test_what_waits_gets_the_clock_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -338,6 +338,18 @@ def test_waits_that_nobody_watched_are_not_zero() -> None:
     assert (row["longest"], row["waiting"], row["measured"]) == ("never measured", "", False)
 
 
+def test_versions_that_no_image_tells_apart_share_a_cell_and_a_missing_one_is_a_dash() -> None:
+    record = example.restored()
+    record["plan"]["state"] = {"expand": "29e87d24a316", "migrate": "", "contract": "e25ffa003242"}
+    record["restore"]["backup_versions"] = {"repositories": {}, "revisions": ["aa", "bb"]}
+    before, after, backup = example.view(record)["versions"]
+    assert [before[phase] for phase in ("expand", "migrate", "contract")] == [
+        "29e87d24a316", "–", "e25ffa003242",
+    ]  # fmt: skip
+    assert (after["when"], after["expand"]) == ("after restore", "24")
+    assert (backup["when"], backup["together"]) == ("in the backup", "aa + bb")
+
+
 def test_lost_writes_are_named() -> None:
     writes = WritesChecked(
         session=1, created=5000, deleted=2, authenticated=2, missing=("u1",), unanswered=("u2",)
