@@ -169,10 +169,10 @@ def marks_do_not_answer(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def database_swallows_everything(scene: Scene) -> Iterator[None]:
-    """Let the database take connections and answer nothing, until the run gives up."""
+    """Let the database take connections and answer nothing, until the run gives up and ends."""
     scene.lines.database.swallow()
     try:
-        scene.wait_for("a step fails", lambda: moments.is_ending(scene.run.events()), 120)
+        scene.wait_for("a teardown is tried", lambda: _tried(scene) > 0, 120)
     finally:
         scene.lines.database.restore()
     yield
@@ -196,13 +196,23 @@ def runs_on_a_disk_of_their_own(preparation: Preparation) -> Iterator[None]:
 def disk_full_while_stopped(scene: Scene) -> Iterator[None]:
     """Leave no byte for the record from keystone-3's stop until it serves and the run gave up."""
     folder = scene.run.runs
-    _resize(folder, None)
+    with scene.standing_still():
+        _fill_page(_record(scene) / "events.jsonl")
+        _resize(folder, None)
     try:
         wait_for("keystone-3 serves again", lambda: serves(3), INSTALL_SECONDS)
         wait_for("the run gives up", lambda: "is closed" in scene.run.log_text(), INSTALL_SECONDS)
     finally:
         _resize(folder, DISK_KIB)
     yield
+
+
+def _fill_page(path: Path) -> None:
+    """Let a file end with its page: a full disk still takes what fits into the last one."""
+    begin, end = f'{{"kind": "note", "t": {time.time():.3f}, "text": "', '"}\n'
+    lacking = -(path.stat().st_size + len(begin) + len(end)) % os.sysconf("SC_PAGESIZE")
+    with path.open("a") as stream:
+        stream.write(f"{begin}{'.' * lacking}{end}")
 
 
 def _resize(folder: Path, kib: int | None) -> None:
