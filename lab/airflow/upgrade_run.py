@@ -42,7 +42,7 @@ class UpgradeRun:
         if clouds is not None:
             self.environment["ROLLOUT_CLOUDS"] = str(clouds)
         self.airflow = airflow or AirflowProcess()
-        self.runs = self.airflow.site.runs
+        self.runs = Path(self.environment.get("ROLLOUT_RUNS", self.airflow.site.runs))
         self._known: set[str] | None = None
         self._directory: Path | None = None
         self._read = 0

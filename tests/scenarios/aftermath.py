@@ -93,7 +93,7 @@ def servers_now() -> list[ServerState]:
 
 def findings(aftermath: Aftermath, fault: Fault) -> list[str]:
     """Return what is not as it has to be, each with what was found and what was expected."""
-    if fault.ends is Ends.KILLED:
+    if fault.ends in (Ends.KILLED, Ends.LOST):
         return list(_killed(aftermath))
     return [
         *_run(aftermath, fault),

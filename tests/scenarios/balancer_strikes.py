@@ -16,6 +16,7 @@ from tests.scenarios import moments
 from tests.scenarios.fault import Preparation
 from tests.scenarios.held_session import held_session
 from tests.scenarios.lab_nodes import (
+    INSTALL_SECONDS,
     SERVE_SECONDS,
     SOURCE,
     is_drained,
@@ -78,7 +79,7 @@ def next_server_is_taken_out(scene: Scene) -> Iterator[None]:
 def stopped_server_is_set_ready(scene: Scene) -> Iterator[None]:
     """Set keystone-1 ready while its service is stopped, as somebody who sees it out might."""
     balancer.command(f"set server {BACKEND}/{node(1).name} state ready")
-    scene.until(moments.node(node(1).name, "started"), 60)
+    scene.until(moments.node(node(1).name, "started"), INSTALL_SECONDS)
     yield
 
 
@@ -86,7 +87,7 @@ def stopped_server_is_set_ready(scene: Scene) -> Iterator[None]:
 def haproxy_is_reloaded(scene: Scene) -> Iterator[None]:
     """Let HAProxy's master make a new worker while keystone-2 is stopped: it forgets its states."""
     scene.client.containers.get(f"{PROJECT}-haproxy").kill("SIGUSR2")
-    scene.until(moments.node(node(2).name, "started"), 60)
+    scene.until(moments.node(node(2).name, "started"), INSTALL_SECONDS)
     yield
 
 

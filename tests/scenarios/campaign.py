@@ -17,7 +17,7 @@ from lab.airflow.upgrade_run import DAG, UpgradeRun
 from lab.cloud import database, nodes
 from lab.cloud.connections import all_connections
 from lab.cloud.secrets import load as load_secrets
-from lab.topology import HAPROXY_PORT
+from lab.topology import DATABASE_PORT, HAPROXY_PORT
 from tests.scenarios import aftermath, lab_state
 from tests.scenarios.fault import Ends, Fault, Preparation
 from tests.scenarios.forwarder import Forwarder
@@ -30,6 +30,9 @@ from tests.scenarios.scene import RUN_SECONDS, Lines, Scene, end_load, load_runs
 THROUGH_LINES = {
     "lab_haproxy": "scenario_haproxy",
     "lab_keystone_2": "scenario_keystone_2",
+    "lab_database_admin": "scenario_database_admin",
+    "lab_database_reader": "scenario_database_reader",
+    "lab_database_keystone": "scenario_database_keystone",
 }
 """Connections of the lab that run through a forwarder, and their ids there."""
 
@@ -62,7 +65,7 @@ class Campaign:
         self._broken = False
         self._scene: Scene | None = None
         self._undo = ExitStack()
-        self._killed: tuple[UpgradeRun, Outcome] | None = None
+        self._killed: tuple[UpgradeRun, Outcome, Ends] | None = None
         self._warm: AirflowProcess | None = None
         self._last_words = ""
         self._lines: Lines | None = None
@@ -71,12 +74,17 @@ class Campaign:
     def open(self) -> Iterator[Campaign]:
         """Start, let the faults come, and leave nothing running."""
         connections = all_connections(load_secrets())
-        with Forwarder(HAPROXY_PORT) as haproxy, Forwarder(node(2).ssh_port) as ssh:
+        with (
+            Forwarder(HAPROXY_PORT) as haproxy,
+            Forwarder(node(2).ssh_port) as ssh,
+            Forwarder(DATABASE_PORT) as database_line,
+        ):
+            lines = {HAPROXY_PORT: haproxy, node(2).ssh_port: ssh, DATABASE_PORT: database_line}
             environment: dict[str, str] = {}
-            for (old, new), line in zip(THROUGH_LINES.items(), (haproxy, ssh), strict=True):
-                connection = {**connections[old], "port": line.port}
+            for old, new in THROUGH_LINES.items():
+                connection = {**connections[old], "port": lines[connections[old]["port"]].port}
                 environment |= connection_variable(new, connection)
-            self._lines = Lines(haproxy, ssh, environment)
+            self._lines = Lines(haproxy, ssh, database_line, environment)
             self._start(self.client)
             try:
                 yield self
@@ -170,10 +178,10 @@ class Campaign:
         outcome.failures, outcome.requests = _count(scene.run)
         outcome.end_state = self._end_state(fault)
         wrong = aftermath.findings(found, fault) + self._further(fault, scene)
-        if killed is not None:
-            wrong += _taken_over(*killed)
-        if fault.ends is Ends.KILLED:
-            self._killed = (scene.run, outcome)
+        if killed is not None and killed[2] is Ends.KILLED:
+            wrong += _taken_over(*killed[:2])
+        if fault.ends in (Ends.KILLED, Ends.LOST):
+            self._killed = (scene.run, outcome, fault.ends)
         _fail_with(wrong, scene.run)
 
     def _further(self, fault: Fault, scene: Scene) -> list[str]:
@@ -222,6 +230,7 @@ class Campaign:
         if self._lines is not None:
             self._lines.haproxy.restore()
             self._lines.ssh.restore()
+            self._lines.database.restore()
         self._undo.close()
 
 

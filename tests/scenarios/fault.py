@@ -25,6 +25,8 @@ class Ends(StrEnum):
     GREEN = "green"
     RED = "red"
     KILLED = "killed"
+    LOST = "lost"
+    """Killed, and what it had written on its machine is gone."""
     GOES_ON = "goes on"
     """The run survives this fault, and the next row strikes the same run."""
 

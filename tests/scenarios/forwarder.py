@@ -17,7 +17,8 @@ class Forwarder:
     """Listen on a free port of 127.0.0.1 and pass everything on to another one.
 
     Transparent until `cut`, which resets the connections there are and refuses new ones;
-    `restore` lets new ones through again, on the same port.
+    `swallow` takes connections and bytes, and answers nothing, as a firewall does that has
+    forgotten them; `restore` lets new ones through again, on the same port.
 
     :param port: port of 127.0.0.1 that the connections are passed on to
     """
@@ -27,6 +28,7 @@ class Forwarder:
         self._lock = threading.Lock()
         self._live: set[socket.socket] = set()
         self._listener: socket.socket | None = None
+        self.swallows = False
         self.port = 0
         self.restore()
 
@@ -54,8 +56,16 @@ class Forwarder:
         for each in live:
             _reset(each)
 
+    def swallow(self) -> None:
+        """Take every connection and every byte, and answer nothing."""
+        self.swallows = True
+
     def restore(self) -> None:
         """Let new connections through; harmless where they already are."""
+        if self.swallows:
+            # What has lost bytes must not go on.
+            self.cut()
+            self.swallows = False
         with self._lock:
             if self._listener is not None:
                 return
@@ -122,7 +132,8 @@ class _Pair:
         """Copy one way; the end of one direction is passed on, the other may still speak."""
         try:
             for chunk in _chunks(source):
-                sink.sendall(chunk)
+                if not self._forwarder.swallows:
+                    sink.sendall(chunk)
             # A cut ends the input as well, and has to arrive as a reset and not as a goodbye.
             if self._forwarder.is_live(source):
                 sink.shutdown(socket.SHUT_WR)

@@ -26,6 +26,7 @@ from tests.scenarios.scene import Scene, failed_requests, wait_for
 STAGED = f"/home/rollout/keystone-rollout/{TARGET}/keystone.conf"
 OTHER_KEYS = "/etc/keystone/scenario-keys"
 PAUSE_SECONDS = 4.0
+LOCKED_SECONDS = 8
 
 
 @contextmanager
@@ -160,11 +161,20 @@ def package_replaced_without_a_restart(scene: Scene) -> Iterator[None]:
     A container has no clock of its own, so the date of the start is what such a clock leaves.
     """
     new = f"/var/cache/apt/archives/keystone_{TARGET}-1_*.deb"
-    on_node(
-        scene.client,
-        3,
-        f"dpkg -i --force-confold {new}\nsleep 1\ntouch -c /run/keystone/keystone.pid",
-    )
+    install = f"dpkg -i --force-confold {new}\nsleep 1\ntouch -c /run/keystone/keystone.pid"
+    with scene.standing_still():
+        on_node(scene.client, 3, install)
+    yield
+
+
+@contextmanager
+def packages_locked(scene: Scene) -> Iterator[None]:
+    """Let another process work on keystone-2's packages, as unattended upgrades do."""
+    code = "import fcntl, time; file = open('/var/lib/dpkg/lock-frontend', 'w')\n"
+    code += f"fcntl.lockf(file, fcntl.LOCK_EX); time.sleep({LOCKED_SECONDS})"
+    on_node(scene.client, 2, f'nohup python3 -c "{code}" >/dev/null 2>&1 &')
+    waits = "by another process"
+    scene.wait_for("an install waits", lambda: waits in scene.run.log_text(), SERVE_SECONDS)
     yield
 
 

@@ -28,6 +28,7 @@ class Lines:
 
     haproxy: Forwarder
     ssh: Forwarder
+    database: Forwarder
     environment: dict[str, str]
     """Airflow's variables of the connections that lead there."""
 

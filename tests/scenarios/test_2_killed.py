@@ -28,7 +28,7 @@ from tests.scenarios.scene import Scene
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 
-START = lab_state.reset_all
+START = lab_state.at_source
 PHRASE = re.compile(r"restore \S+, losing at most \d+ writes")
 
 

@@ -97,6 +97,29 @@ def test_install_needs_no_network() -> None:
     )
 
 
+def test_an_install_waits_for_a_process_that_has_the_packages_locked(tmp_path: Path) -> None:
+    dpkg = "echo dpkg >>asked; test $(wc -l <asked) -gt 2 || exit 2"
+    done = run(
+        command("lab", Step.INSTALL, "target"), tmp_path, dpkg=dpkg, apt_get="echo apt >>asked",
+        sleep="true",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "asked").read_text().split() == ["dpkg", "dpkg", "dpkg", "apt"]
+
+
+@pytest.mark.parametrize(("status", "tries"), [(1, 1), (2, 121)])
+def test_an_install_ends_with_dpkg_if_that_fails_or_stays_locked(
+    tmp_path: Path, status: int, tries: int
+) -> None:
+    dpkg = f"echo dpkg >>asked; echo why >&2; exit {status}"
+    done = run(
+        command("lab", Step.INSTALL, "target"), tmp_path, dpkg=dpkg, apt_get="echo apt >>asked",
+        sleep="true",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (status, "why")
+    assert (tmp_path / "asked").read_text().split() == ["dpkg"] * tries
+
+
 def test_the_package_file_is_named_as_apt_names_it() -> None:
     variables = {
         **APT.variables,

@@ -19,7 +19,10 @@ _UPDATE = (
     "/usr/bin/apt-get update -q -o Dir::Etc::sourcelist={{ source_list }} "
     "-o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0"
 )
-_APT = "/usr/bin/apt-get install -q -y -o DPkg::Lock::Timeout=120"
+_LOCK_SECONDS = 120
+"""For another process, such as unattended upgrades, to end its work on the packages."""
+
+_APT = f"/usr/bin/apt-get install -q -y -o DPkg::Lock::Timeout={_LOCK_SECONDS}"
 _VERSIONED = "{{ package }}={{ package_version }}"
 _FETCH_PRESENT = f"{_APT} --reinstall --download-only {_VERSIONED}"
 _FETCH = f"{_APT} --only-upgrade --download-only {_VERSIONED}"
@@ -61,9 +64,14 @@ sudo -n {_UPDATE}
 sudo -n {_FETCH}
 """,
         "stop": f"sudo -n {_STOP}",
+        # apt waits for another process's lock by itself; dpkg gives up at once, with exit status 2.
         "install": f"""\
-set -e
-sudo -n {_FINISH}
+for left in $(seq {_LOCK_SECONDS} -1 0); do
+  status=0; sudo -n {_FINISH} || status=$?
+  if test $status != 2 || test $left = 0; then break; fi
+  sleep 1
+done
+test $status = 0 || exit $status
 sudo -n {_INSTALL}
 """,
         "configure": CONFIGURE,
