@@ -74,7 +74,7 @@ def _run_until_green(made: Simulation, told: Told) -> None:
         ended = made.run_again(told.story.dag_id, f"run-{len(told.runs) + 1}", named)
         told.runs.append(ended)
         before = ended.run_id
-        said |= {key.task_id: text for key, text in ended.said.items()}
+        said |= {f"{key.task_id}_{key.map_index}": text for key, text in ended.said.items()}
         after_run(made.site, made.outside.record(ended.run_id), ended.state, said, found)
         if ended.green:
             for kind, text in reached(made.site, ended.dag_id):
@@ -156,6 +156,8 @@ CASES = (
          "stop the load", Fault.FAILS_A_MINUTE),
     Case("the next run stops a load whose start was killed", ROLLBACK, "load.start_load",
          "wait until the load is served", Fault.TASK_KILLED),
+    Case("a state that HAProxy took, and did not say so, is no person's", UPGRADE,
+         "nodes.upgrade_node_0", "set server keystone/keystone-2 state maint", Fault.HANGS),
     Case("a variable is reset only after the migration whose Docker was away", UPGRADE,
          "database.expand", "read the container's log", Fault.FAILS_A_MINUTE),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from keystone_rollout.domain.clock import Clock
@@ -28,6 +28,13 @@ class _Asked:
 
     state: str
     process: HaproxyProcess
+    or_still: frozenset[str] = frozenset()
+    """What it was set to before, while it is not known whether HAProxy took the newest state."""
+
+    @property
+    def states(self) -> frozenset[str]:
+        """Return every state that it has from here."""
+        return self.or_still | {self.state}
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,10 @@ class Servers:
     def _set_on(self, name: str, server: str, state: str) -> None:
         # Asked first: if HAProxy is restarted in between, the next look finds another process.
         process = self.by_name[name].process()
+        before = self._asked.get((name, server))
+        if before is not None:
+            # An answer that is lost must not make our own state look like a person's.
+            self._asked[name, server] = replace(before, state=state, or_still=before.states)
         self.by_name[name].set_state(server, state)
         self._asked[name, server] = _Asked(state, process)
 
@@ -261,7 +272,7 @@ class Servers:
         """Yield the balancers on which the server is not as it was last set here."""
         for name, state in self._states([server]):
             asked, now = self._asked.get((name, server)), state.administrative
-            if asked is not None and now != asked.state:
+            if asked is not None and now not in asked.states:
                 forgotten = self.by_name[name].process().replaced(asked.process)
                 yield _Change(name, server, asked.state, now, forgotten)
 

@@ -126,6 +126,29 @@ def test_a_person_decides_about_a_server_that_only_drains(
     assert states(balancers) == [flags, READY]
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_state_whose_answer_was_lost_is_no_persons(
+    balancers: list[Balancer], servers: Servers, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    servers.drain(SERVER)
+    set_state = HaproxyRuntimeHook.set_state
+
+    def lose_answer(api: HaproxyRuntimeHook, server: str, state: str) -> None:
+        if taken:
+            set_state(api, server, state)
+        raise HaproxyError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HaproxyRuntimeHook, "set_state", lose_answer)
+        with pytest.raises(HaproxyError, match="no answer"):
+            servers.maint(SERVER)
+    assert states(balancers) == [MAINT if taken else DRAIN, DRAIN]
+    servers.ready(SERVER)
+    assert states(balancers) == [READY, READY]
+    balancers[0].servers[SERVER].admin = MAINT
+    assert "was set to maint on one by hand" in by_hand(servers.ready), "its word counts again"
+
+
 def test_a_server_that_a_person_drains_meanwhile_is_not_set_ready(
     balancers: list[Balancer], servers: Servers
 ) -> None:
