@@ -32,7 +32,7 @@ DUMPED_TABLE = "keystone.whitelisted_config"
 
 MARKS = "keystone_rollout.server_out"
 DISK_KIB = 1 << 24
-CUT_SECONDS = 15.0
+SILENT_SECONDS = 120.0
 BALANCER_GONE_SECONDS = 3.0
 PROFILE = "/home/rollout/.bashrc"
 NOISE_WAS_HEARD = "/tmp/scenario-noise"
@@ -134,13 +134,16 @@ def haproxy_gone_at_return(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def database_cut_off(scene: Scene) -> Iterator[None]:
-    """Cut the way to the database from between two nodes until a teardown was tried again."""
-    scene.lines.database.cut()
+def database_silent_then_cut_off(scene: Scene) -> Iterator[None]:
+    """Let the database take connections and answer nothing until the run ends, then refuse them.
+
+    Until a teardown has failed twice.
+    """
     try:
-        scene.wait_for(
-            "a teardown is tried again", lambda: _tried(scene) > 1, CUT_SECONDS + SERVE_SECONDS
-        )
+        scene.lines.database.swallow()
+        scene.wait_for("a teardown is tried", lambda: _tried(scene) > 0, SILENT_SECONDS)
+        scene.lines.database.cut()
+        scene.wait_for("it is tried again", lambda: _tried(scene) > 1, SERVE_SECONDS)
     finally:
         scene.lines.database.restore()
     yield
@@ -164,17 +167,6 @@ def marks_do_not_answer(scene: Scene) -> Iterator[None]:
     with _connected() as connection:
         _lock(connection, MARKS)
         scene.until(moments.node(node(2).name, "installed"), INSTALL_SECONDS)
-    yield
-
-
-@contextmanager
-def database_swallows_everything(scene: Scene) -> Iterator[None]:
-    """Let the database take connections and answer nothing, until the run gives up and ends."""
-    scene.lines.database.swallow()
-    try:
-        scene.wait_for("a teardown is tried", lambda: _tried(scene) > 0, 120)
-    finally:
-        scene.lines.database.restore()
     yield
 
 

@@ -46,6 +46,10 @@ from tests.scenarios.node_strikes import (
     repository_unreachable,
     requests_fail_between_two_nodes,
 )
+from tests.scenarios.outage_strikes import (
+    disk_full_while_stopped,
+    runs_on_a_disk_of_their_own,
+)
 from tests.scenarios.run_strikes import expand_that_does_nothing, locust_hangs
 from tests.scenarios.scene import Scene
 
@@ -342,13 +346,23 @@ FAULTS = [
     Fault(
         "35",
         "keystone-3's package replaced without a restart, its start dated by a clock ahead",
-        Ends.GREEN,
+        Ends.GOES_ON,
         STAGED,
         package_replaced_without_a_restart,
+        prepare=runs_on_a_disk_of_their_own,
+        cloud=SERVICE_BREAKS,
+    ),
+    Fault(
+        "36",
+        "the disk of the runs is full while keystone-3 is stopped",
+        moment=moments.node("keystone-3", "stopped"),
+        prepare=runs_on_a_disk_of_their_own,
+        strike=disk_full_while_stopped,
         cloud=SERVICE_BREAKS,
         breaks_service=True,
-        afterwards=all_at_target,
+        says=("Not in the record, because it cannot be written",),
     ),
+    Fault("36a", "the next run finishes", Ends.GREEN, afterwards=all_at_target),
 ]
 
 

@@ -1,7 +1,7 @@
-"""Outages around the upgrade: of its machine, its disk, Docker, the database, the load balancer.
+"""Outages around the upgrade: of its machine, Docker, the load balancer, the database.
 
-One lab, from the source release to contract. Several faults that do not hide each other strike the
-same run.
+One lab, from the source release to two upgraded nodes. Several faults that do not hide each other
+strike the same run.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from tests.scenarios.fault import Ends, Fault
 from tests.scenarios.node_strikes import packages_locked
 from tests.scenarios.outage_strikes import (
     container_removed_while_expand_waits,
-    database_cut_off,
-    database_swallows_everything,
-    disk_full_while_stopped,
+    database_silent_then_cut_off,
     haproxy_gone_at_return,
     killed_while_dumping,
     machine_is_lost,
@@ -27,17 +25,14 @@ from tests.scenarios.outage_strikes import (
     noisy_login,
     nothing_unfinished,
     report_says_tries,
-    runs_on_a_disk_of_their_own,
 )
 from tests.scenarios.scene import Scene
-from tests.scenarios.test_3_node_cycle import all_at_target
 
 pytestmark = [pytest.mark.lab, pytest.mark.rehearsal]
 
 START = lab_state.at_source
 LOCK_TAKEN = moments.recorded("lock")
-PATIENT = {"limits": {"teardown_seconds": 60}}
-IMPATIENT = {"limits": {"connect_seconds": 3, "statement_seconds": 5, "teardown_seconds": 60}}
+LIMITS = {"limits": {"connect_seconds": 3, "statement_seconds": 5, "teardown_seconds": 60}}
 
 
 def said(*texts: str) -> Callable[[Scene], Iterable[str]]:
@@ -82,7 +77,7 @@ FAULTS = [
         "the next run says what is not known",
         Ends.GOES_ON,
         LOCK_TAKEN,
-        cloud=PATIENT,
+        cloud=LIMITS,
         afterwards=said(
             "left no record on this machine",
             "not known: whether a migration of it is still at work at",
@@ -99,7 +94,7 @@ FAULTS = [
         Ends.GOES_ON,
         moments.node("keystone-1", "stopped"),
         noisy_login,
-        cloud=PATIENT,
+        cloud=LIMITS,
     ),
     Fault(
         "40",
@@ -107,17 +102,8 @@ FAULTS = [
         Ends.GOES_ON,
         moments.node("keystone-1", "started"),
         haproxy_gone_at_return,
-        cloud=PATIENT,
+        cloud=LIMITS,
         afterwards=said("Trying again"),
-    ),
-    Fault(
-        "38",
-        "the way to the database is cut between two nodes, and at the end",
-        moment=moments.node("keystone-1", "up"),
-        strike=database_cut_off,
-        cloud=PATIENT,
-        says=("succeeded at try",),
-        afterwards=report_says_tries,
     ),
     Fault(
         "46",
@@ -125,7 +111,7 @@ FAULTS = [
         Ends.GOES_ON,
         moments.node("keystone-2", "maint"),
         packages_locked,
-        cloud=IMPATIENT,
+        cloud=LIMITS,
     ),
     Fault(
         "39a",
@@ -133,26 +119,22 @@ FAULTS = [
         Ends.GOES_ON,
         moments.node("keystone-2", "stopped"),
         marks_do_not_answer,
-        cloud=IMPATIENT,
+        cloud=LIMITS,
         afterwards=said("the mark could not be read", "(limits.statement_seconds)"),
     ),
     Fault(
-        "39",
-        "the database takes connections and answers nothing",
+        "38+39",
+        "the database takes connections and answers nothing, then the way to it is cut",
         moment=moments.node("keystone-2", "started"),
-        strike=database_swallows_everything,
-        cloud=IMPATIENT,
-        says=("did not take a connection: measured", "(limits.connect_seconds)"),
+        strike=database_silent_then_cut_off,
+        cloud=LIMITS,
+        says=(
+            "did not take a connection: measured",
+            "(limits.connect_seconds)",
+            "succeeded at try",
+        ),
+        afterwards=report_says_tries,
     ),
-    Fault(
-        "36",
-        "the disk of the runs is full while keystone-3 is stopped",
-        moment=moments.node("keystone-3", "stopped"),
-        prepare=runs_on_a_disk_of_their_own,
-        strike=disk_full_while_stopped,
-        says=("Not in the record, because it cannot be written",),
-    ),
-    Fault("36a", "the next run finishes", Ends.GREEN, afterwards=all_at_target),
 ]
 
 
