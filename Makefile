@@ -15,7 +15,7 @@ export KEYSTONE_DIST
 # Each target asks for its part of the set-up; two parts at a time would install over each other.
 .NOTPARALLEL:
 .PHONY: help setup setup-environment setup-lab lab lab-reset lab-status plan rehearsal hops odyssey test \
-	test-scenarios screenshots bench bench-load check lint ui airflow airflow-worker airflow-connections \
+	test-scenarios simulate screenshots bench bench-load check lint ui airflow airflow-worker airflow-connections \
 	airflow-down connections wheel sudoers reference clean
 
 help: ## this list
@@ -70,6 +70,9 @@ test: setup lint lab ## lint and all tests, one full rehearsal included
 
 test-scenarios: setup lab ## only the faults: each strikes, and the upgrade has to answer for it
 	@$(python) -m pytest tests/scenarios
+
+simulate: setup-environment ## faults at every effect of simulated runs, 10,000 random schedules; SEED=<n> repeats one
+	@SEED="$(SEED)" $(python) -m tests.simulation
 
 screenshots: setup lab ## the pictures of the documentation, taken while the browser's tests run
 	@SCREENSHOTS=docs/images $(python) -m pytest -m browser

@@ -37,14 +37,18 @@ class Photo:
     told: Mapping[str, Mapping[str, str]]
     """What each balancer was told about each server."""
 
-    def of(self, name: str) -> tuple[object, ...]:
-        """Return what makes a node's state: what it runs, and who sends requests to it."""
+    def of(self, name: str, site: Site) -> tuple[object, ...]:
+        """Return what makes a node's state: what it runs, and who sends requests to it.
+
+        A server that a person has taken out meanwhile was not changed by the run.
+        """
         node = self.nodes[name]
-        told = [servers[node.server] for servers in self.told.values()]
+        ours = node.server not in site.by_person
+        told = [servers[node.server] for servers in self.told.values() if ours]
         return (node.installed, node.configured, node.running, node.runs, *told)
 
-    def all(self) -> tuple[object, ...]:
-        return (dict(self.versions), *(self.of(name) for name in self.nodes))
+    def all(self, site: Site) -> tuple[object, ...]:
+        return (dict(self.versions), *(self.of(name, site) for name in self.nodes))
 
 
 def photo(site: Site) -> Photo:
@@ -65,12 +69,12 @@ class Claim:
     holds: Callable[[Site, Photo, Photo, re.Match[str]], bool]
 
 
-def _untouched(_site: Site, before: Photo, after: Photo, _match: re.Match[str]) -> bool:
-    return before.all() == after.all()
+def _untouched(site: Site, before: Photo, after: Photo, _match: re.Match[str]) -> bool:
+    return before.all(site) == after.all(site)
 
 
-def _node_untouched(_site: Site, before: Photo, after: Photo, match: re.Match[str]) -> bool:
-    return before.of(match[1]) == after.of(match[1])
+def _node_untouched(site: Site, before: Photo, after: Photo, match: re.Match[str]) -> bool:
+    return before.of(match[1], site) == after.of(match[1], site)
 
 
 def _serves(site: Site, _before: Photo, _after: Photo, match: re.Match[str]) -> bool:

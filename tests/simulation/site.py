@@ -13,7 +13,7 @@ from keystone_rollout.domain.load.samples import Sample
 from keystone_rollout.domain.run.lock import Mark
 from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
-from tests.simulation.world import Effect, World
+from tests.simulation.world import Effect, Fault, World
 from tests.stand_ins.image_listings import image_of
 
 SOURCE, TARGET = "12.0.3", "13.0.4"
@@ -23,6 +23,8 @@ HEADS = {phase: int(IMAGE.head(phase)) for phase in Phase}
 UP_SECONDS = 1.0
 SESSION_SECONDS = 2.0
 SAMPLE_SECONDS = 5
+SURPRISE_SECONDS = 10.0
+"""Nobody can see a person's act between a look and the act that follows it."""
 RATE = 60
 CREATORS, ISOLATION = "log_bin_trust_function_creators", "transaction_isolation"
 ORIGINALS = {CREATORS: "0", ISOLATION: "REPEATABLE-READ"}
@@ -170,6 +172,9 @@ class Site:
     run_id: str = ""
     """The run that works at the moment."""
     violations: list[Violation] = field(default_factory=list)
+    surprised: float = 0.0
+    """Until when a server may be drained on top of the one that a person has taken out."""
+    _ready: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.nodes = {each.name: SimulatedNode(each.name, each.server) for each in self.cloud.nodes}
@@ -179,6 +184,8 @@ class Site:
         }
         self.world.passing.append(self.passes)
         self.world.changed.append(self.check)
+        self.world.by_hand.append(self.take_out)
+        self._ready = self._counted()
 
     @property
     def live(self) -> Tables:
@@ -211,6 +218,26 @@ class Site:
     def is_outage(self) -> bool:
         """Tell whether a restore has planned that nobody serves."""
         return any(not each.outcome for each in self.restores)
+
+    def take_out(self, fault: Fault) -> None:
+        """Let a person take out the server that is out already, or the first; or the one after."""
+        names = [node.server for node in self.cloud.nodes]
+        at_work = names.index((self.out() or names)[0])
+        server = names[(at_work + int(fault is Fault.ANOTHER_TAKEN_OUT)) % len(names)]
+        for servers in self.balancers.values():
+            servers[server].admin, servers[server].since = "maint", self.world.passed
+        self.by_person.add(server)
+        self.surprised = self.world.passed + SURPRISE_SECONDS
+        self._ready = self._counted()
+
+    def return_servers(self) -> None:
+        """Let that person set ready again what works."""
+        for server in self.by_person:
+            node = self.of_server(server)
+            if self.works(node) and node.proven:
+                for servers in self.balancers.values():
+                    servers[server].admin = "ready"
+        self.by_person.clear()
 
     def out(self) -> list[str]:
         """Return the servers that a balancer does not send requests to, because it was told so."""
@@ -265,17 +292,24 @@ class Site:
         ):
             self.violated(kind, f"{text}, after {effect}")
 
+    def _counted(self) -> dict[str, int]:
+        """Return how many servers serve on each balancer."""
+        return {
+            name: sum(
+                told.admin == "ready" and self.is_up(self.of_server(server))
+                for server, told in servers.items()
+            )
+            for name, servers in self.balancers.items()
+        }
+
     def _capacity(self) -> Iterator[tuple[str, str]]:
-        if self.is_outage():
+        before, self._ready = self._ready, self._counted()
+        if self.is_outage() or self.world.passed < self.surprised:
             return
         least = self.cloud.limits.node.min_ready_servers
-        for name, servers in self.balancers.items():
-            ready = [
-                server for server, told in servers.items()
-                if told.admin == "ready" and self.is_up(self.of_server(server))
-            ]  # fmt: skip
-            if len(ready) < least:
-                yield "capacity", f"{len(ready)} of at least {least} servers serve on {name}"
+        for name, count in self._ready.items():
+            if count < min(least, before[name]):  # a person may have taken out more
+                yield "capacity", f"{count} of at least {least} servers serve on {name}"
 
     def _rotation(self) -> Iterator[tuple[str, str]]:
         for node in self.nodes.values():

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from tests.simulation.rules import after_run, found_by, reached
 from tests.simulation.runs import Ended, Simulation, simulation
 from tests.simulation.site import Violation
-from tests.simulation.world import Effect, Fault
+from tests.simulation.world import MACHINES, PERSON, Effect, Fault
 
 UPGRADE, ROLLBACK, RESTORE = "keystone_upgrade", "keystone_rollback", "keystone_restore"
 DAGS = (UPGRADE, ROLLBACK, RESTORE)
@@ -81,6 +81,7 @@ def _run_until_green(made: Simulation, told: Told) -> None:
                 made.site.violated(kind, text)
             return
         clean += int(began > last)
+        made.site.return_servers()
         made.world.advance(REPAIR_SECONDS)
     made.site.violated("no way on", f"{clean} clean runs were red, see the last one")
 
@@ -107,7 +108,7 @@ def random_story(seed: int, lengths: dict[str, int]) -> Story:
     dag_id = dice.choice(DAGS)
     most = int(lengths[dag_id] * 1.5)
     numbers = sorted(dice.sample(range(most), dice.choice((2, 3))))
-    return Story(dag_id, tuple((number, dice.choice(list(Fault))) for number in numbers), seed)
+    return Story(dag_id, tuple((number, dice.choice(MACHINES)) for number in numbers), seed)
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Case:
     fault: Fault
     known: str = ""
     """The kind of rule that it still breaks; empty: none any more."""
+    at: str = ""
+    """The beginning of the call at which its own story strikes, of all that it covers."""
 
     def covers(self, effect: Effect, fault: Fault) -> bool:
         """Tell whether a strike is of this case."""
@@ -135,7 +138,11 @@ class Case:
 
     def story(self, effects: Iterable[Effect]) -> Story:
         """Return the story; StopIteration if a run has no such effect any more."""
-        number = next(each.number for each in effects if self.covers(each, self.fault))
+        number = next(
+            each.number
+            for each in effects
+            if self.covers(each, self.fault) and each.call.startswith(self.at)
+        )
         return Story(self.dag_id, ((number, self.fault),))
 
 
@@ -160,6 +167,13 @@ CASES = (
          "nodes.upgrade_node_0", "set server keystone/keystone-2 state maint", Fault.HANGS),
     Case("a variable is reset only after the migration whose Docker was away", UPGRADE,
          "database.expand", "read the container's log", Fault.FAILS_A_MINUTE),
+    *(
+        Case(f"{dag_id} leaves {whose} server to the person who took it out meanwhile", dag_id,
+             "", "", fault,
+             at="install" if fault is Fault.TAKEN_OUT or dag_id == RESTORE else "mark keystone-2")
+        for dag_id in DAGS
+        for fault, whose in zip(PERSON, ("its", "another"), strict=True)
+    ),
 )  # fmt: skip
 
 
@@ -171,6 +185,7 @@ def known_of(told: Told) -> Case | None:
             case
             for case in CASES
             if {case.known} == kinds
+            and case.dag_id == told.story.dag_id
             and any(case.covers(effect, fault) for effect, fault in told.struck)
         ),
         None,

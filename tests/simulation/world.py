@@ -33,10 +33,15 @@ class Fault(StrEnum):
     """Airflow goes on, and knows that the task failed."""
     MARKED_FAILED = "task marked as failed"
     """Airflow goes on, and kills the task a little later."""
+    TAKEN_OUT = "person takes out the server at work before it"
+    """By hand, on every load balancer."""
+    ANOTHER_TAKEN_OUT = "person takes out another server before it"
 
 
 FIVE = (Fault.FAILS_ONCE, Fault.FAILS_A_MINUTE, Fault.HANGS, Fault.KILLED_BEFORE,
         Fault.KILLED_AFTER)  # fmt: skip
+PERSON = (Fault.TAKEN_OUT, Fault.ANOTHER_TAKEN_OUT)
+MACHINES = tuple(fault for fault in Fault if fault not in PERSON)
 LOSES_RUN = {Fault.KILLED_BEFORE, Fault.KILLED_AFTER}
 
 
@@ -73,6 +78,8 @@ class World:
     on_kill: Callable[[], object] = lambda: None
     passing: list[Callable[[float], object]] = field(default_factory=list)
     """Called with the seconds that pass: what goes on by itself."""
+    by_hand: list[Callable[[Fault], object]] = field(default_factory=list)
+    """Called when a person acts before an effect."""
     changed: list[Callable[[Effect], object]] = field(default_factory=list)
     """Called after each effect that changes something."""
     _end: float | None = None
@@ -140,7 +147,7 @@ class World:
         fault = self.strikes.get(effect.number)
         if fault is not None:
             self.struck.append((effect, fault))
-            self._strike(fault, system)
+            self._strike(fault, effect)
         self.advance(seconds)
         self.alive()
         if fault is Fault.FAILS_ONCE or not self.answers(system):
@@ -157,7 +164,7 @@ class World:
             self.alive()
         return result
 
-    def _strike(self, fault: Fault, system: str) -> None:
+    def _strike(self, fault: Fault, effect: Effect) -> None:
         self.run_lost = self.run_lost or fault in LOSES_RUN
         if fault in (Fault.KILLED_BEFORE, Fault.TASK_KILLED):
             self.dead = True
@@ -166,4 +173,7 @@ class World:
             self._end = self.passed + GRACE_SECONDS
             self.on_kill()
         elif fault is Fault.FAILS_A_MINUTE:
-            self._broken[system] = self.passed + MINUTE
+            self._broken[effect.system] = self.passed + MINUTE
+        elif fault in PERSON:
+            for each in self.by_hand:
+                each(fault)

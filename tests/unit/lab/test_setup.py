@@ -24,8 +24,8 @@ PACKAGES = {
 PARTS = list(PACKAGES)
 TARGETS = {
     "": "help clean",
-    "environment": "connections sudoers reference wheel lint check bench-load airflow-connections "
-    "airflow-down",
+    "environment": "connections sudoers reference wheel lint check bench-load simulate "
+    "airflow-connections airflow-down",
     "lab": "lab lab-reset lab-status plan rehearsal hops odyssey bench ui airflow airflow-worker",
     "tests": "setup test test-scenarios screenshots",
 }
