@@ -174,8 +174,9 @@ class Campaign:
         self._scene = None
         self._last_words = found.words
         killed, self._killed = self._killed, None
-        self._undo.close()
+        # First: what a fault has prepared may be the disk with the samples.
         outcome.failures, outcome.requests = _count(scene.run)
+        self._undo.close()
         outcome.end_state = self._end_state(fault)
         wrong = aftermath.findings(found, fault) + self._further(fault, scene)
         if killed is not None and killed[2] is Ends.KILLED:

@@ -173,8 +173,13 @@ def packages_locked(scene: Scene) -> Iterator[None]:
     code = "import fcntl, time; file = open('/var/lib/dpkg/lock-frontend', 'w')\n"
     code += f"fcntl.lockf(file, fcntl.LOCK_EX); time.sleep({LOCKED_SECONDS})"
     on_node(scene.client, 2, f'nohup python3 -c "{code}" >/dev/null 2>&1 &')
-    waits = "by another process"
-    scene.wait_for("an install waits", lambda: waits in scene.run.log_text(), SERVE_SECONDS)
+    # What a step prints gets into the log at its end only.
+    printed = "cat /home/rollout/keystone-rollout/stderr || true"
+    scene.wait_for(
+        "an install waits",
+        lambda: "by another process" in on_node(scene.client, 2, printed),
+        SERVE_SECONDS,
+    )
     yield
 
 
