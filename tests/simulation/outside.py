@@ -271,7 +271,7 @@ class SimulatedOutside:
         if run_id not in self.records:
             path = self.folder / run_id
             made = SimulatedRecord(run_id, self.site.world, path, self.site, dag)
-            path.mkdir()
+            path.mkdir(parents=True, exist_ok=True)
             (path / IDENTITY).write_text(json.dumps(asdict(made.identity())))
             self.records[run_id] = made
         return self.records[run_id]
