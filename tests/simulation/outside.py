@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.domain.run.systems import Record, Systems
 from keystone_rollout.domain.schema.target import PhaseTarget
 from keystone_rollout.domain.verdict import Verdict
-from keystone_rollout.hooks.files.run_identity import IDENTITY
 from keystone_rollout.hooks.locust.generator import LoadGeneratorError
 from keystone_rollout.procedures.run import report
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -270,15 +268,15 @@ class SimulatedOutside:
     def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> SimulatedRecord:
         if run_id not in self.records:
             path = self.folder / run_id
-            made = SimulatedRecord(run_id, self.site.world, path, self.site, dag)
-            path.mkdir(parents=True, exist_ok=True)
-            (path / IDENTITY).write_text(json.dumps(asdict(made.identity())))
-            self.records[run_id] = made
+            self.records[run_id] = SimulatedRecord(run_id, self.site.world, path, self.site, dag)
         return self.records[run_id]
 
     def existing(self, run_id: str, token: str = "") -> SimulatedRecord | None:
         found = self.records.get(run_id)
         return found if found and found.identity().token == token else None
+
+    def identities(self) -> list[RunIdentity]:
+        return [each.identity() for each in self.records.values()]
 
     def estimate(self, cloud: Cloud) -> dict[str, Any]:
         return {"findings": []}

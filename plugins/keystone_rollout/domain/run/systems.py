@@ -544,6 +544,10 @@ class Outside(Protocol):
         """Return the record of the run with this token; None if it left none on this machine."""
         ...
 
+    def identities(self) -> list[RunIdentity]:
+        """Return who the runs are that have left a record on this machine."""
+        ...
+
     def estimate(self, cloud: Cloud) -> dict[str, object]:
         """Return the times of earlier upgrades, as the plan's part."""
         ...

@@ -89,6 +89,15 @@ class RunDirectory:
         path = find_folder(runs_folder(), run_id, token)
         return cls(run_id, path=path) if path else None
 
+    @staticmethod
+    def identities() -> list[RunIdentity]:
+        """Return who the runs are whose directories are on this machine and can be read."""
+        found = []
+        for path in sorted(runs_folder().glob("*")):
+            with suppress(OSError):  # a file, or what is not ours to read
+                found.append(read_identity(path))
+        return [identity for identity in found if identity is not None]
+
     def _open(self, path: Path) -> None:
         self.path = path
         self._log = EventLog(path / EVENTS)

@@ -16,11 +16,9 @@ from keystone_rollout.domain.run.events import (
     Reported,
     Resumed,
 )
-from keystone_rollout.domain.run.lock import RunIdentity
 from keystone_rollout.domain.run.systems import LoadGenerator, Record
 from keystone_rollout.hooks.files.cloud_file import project_path
 from keystone_rollout.hooks.files.run_directory import rehearsals_folder, runs_folder
-from keystone_rollout.hooks.files.run_identity import read_identity
 from keystone_rollout.procedures.load.writes import check_writes
 from keystone_rollout.procedures.node.left_out import return_nodes
 from keystone_rollout.procedures.run.gate import require
@@ -123,19 +121,12 @@ def stop_forgotten_loads(run: RolloutRun) -> list[str]:
     so nobody watches such a load, and its requests would be in every measurement of this run.
     """
     done = []
-    for owner in map(_owner, sorted(runs_folder().glob("*"))):
-        if owner is not None and owner.token != run.directory.identity().token:
+    for owner in outside().identities():
+        if owner.token != run.directory.identity().token:
             forgotten = InterruptedRun(run, owner.run_id, owner.token)
             if forgotten.loads(run.cloud.name):
                 done += [f"run {owner.run_id}: {text}" for text in forgotten.stop_load()]
     return done
-
-
-def _owner(folder: Path) -> RunIdentity | None:
-    try:
-        return read_identity(folder)
-    except OSError:  # a file, or what is not ours to read
-        return None
 
 
 class InterruptedRun:

@@ -364,6 +364,7 @@ class RealOutside:
 
     cloud = staticmethod(load_cloud)
     existing = staticmethod(RunDirectory.existing)
+    identities = staticmethod(RunDirectory.identities)
     estimate = staticmethod(read_estimate)
 
     def record(self, run_id: str, folder: Path | None = None, dag: str = "") -> RunDirectory:
