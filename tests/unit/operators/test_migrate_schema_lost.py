@@ -74,7 +74,7 @@ def run_of(folder: Path, engine: FailingEngine, schema: PlayedSchema, cloud: Clo
         cloud, folder, engine=engine, schema_of=lambda _target: schema,
         configuration=SimpleNamespace(phase=lambda _target: phase),
     )  # fmt: skip
-    run.directory.record(Planned(migrations=image_of("13.0.4").to_dict()))
+    run.directory.record(Planned(migrations=image_of("13.0.4")))
     return run
 
 

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from keystone_rollout.domain.node.release_report import NodeReport, RunningRelease
 from keystone_rollout.domain.run.events import RestoreChanged
 from keystone_rollout.domain.run.lock import Mark
+from keystone_rollout.domain.schema.difference import Difference
 from keystone_rollout.hooks.files.cloud_file import load_cloud
 from keystone_rollout.procedures.restore.session import RestoreSession
 from keystone_rollout.procedures.run.run import RolloutRun
@@ -71,7 +72,9 @@ def restore(
         keystone=SimpleNamespace(prover=lambda node, seconds: None),
         schema=SimpleNamespace(live=None),
     )
-    run.directory.record(RestoreChanged(backup="kept.sql", planned=[], swap_needed=True))
+    run.directory.record(
+        RestoreChanged(backup="kept.sql", planned=Difference(()), swap_needed=True)
+    )
     return run
 
 

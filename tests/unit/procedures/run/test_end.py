@@ -61,6 +61,7 @@ def test_a_full_disk_keeps_nothing_from_being_ended(
     run = run_with(
         load_cloud("lab"),
         tmp_path,
+        clock=SetClock(),
         lock=SimpleNamespace(release=lambda: done.append("lock") or True, holder=lambda: None),
         marks=SimpleNamespace(all=lambda: done.append("nodes") or {}),
         variables=SimpleNamespace(

@@ -140,7 +140,8 @@ def test_a_report_that_cannot_be_written_is_told_and_fails(
 def test_a_resumed_run_that_does_not_end_safely_is_told_as_halted(
     receiver: Webhook, cloud: Cloud, directory: RunDirectory
 ) -> None:
-    run = RolloutRun(cloud, directory, "upgrade_succeeded")
+    once = cloud.limits.model_copy(update={"teardown_seconds": 0})
+    run = RolloutRun(cloud.model_copy(update={"limits": once}), directory, "upgrade_succeeded")
     with pytest.raises(RuntimeError, match="the run did not end safely"):
         end_safely(run, "succeeded", [])  # there is no connection to any database here
     (text,) = texts(receiver)
