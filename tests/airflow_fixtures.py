@@ -13,6 +13,8 @@ import pytest
 from airflow.sdk import DAG
 
 ROOT = Path(__file__).resolve().parents[1]
+_initialised: set[Path] = set()
+"""A session's fixture is made once for each folder of tests that imports it."""
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +25,9 @@ def initialised_airflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     some ten seconds; the others start from a copy of what it made, before anything is in it.
     """
     home = Path(os.environ["AIRFLOW_HOME"])
+    if home in _initialised:
+        return home
+    _initialised.add(home)
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent

@@ -67,7 +67,8 @@ def test_a_task_that_reached_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
             raise AirflowTaskTimeout("Timeout, PID: 1")
 
     task = Hangs(task_id="hangs", execution_timeout=timedelta(hours=2))
-    context = {"params": {"cloud": "lab"}, "run_id": "r", "ti": SimpleNamespace(task_id="hangs")}
+    instance = SimpleNamespace(task_id="hangs", dag_id="keystone_upgrade")
+    context = {"params": {"cloud": "lab"}, "run_id": "r", "ti": instance}
     with pytest.raises(AirflowFailException) as caught:
         task.execute(context)
     assert str(caught.value).startswith(

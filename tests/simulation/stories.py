@@ -168,12 +168,23 @@ CASES = (
     Case("a variable is reset only after the migration whose Docker was away", UPGRADE,
          "database.expand", "read the container's log", Fault.FAILS_A_MINUTE),
     *(
-        Case(f"{dag_id} leaves {whose} server to the person who took it out meanwhile", dag_id,
-             "", "", fault,
-             at="install" if fault is Fault.TAKEN_OUT or dag_id == RESTORE else "mark keystone-2")
-        for dag_id in DAGS
-        for fault, whose in zip(PERSON, ("its", "another"), strict=True)
+        Case(f"{dag_id}: a person's maint over its own cannot be told", dag_id, "nodes.", "",
+             Fault.TAKEN_OUT, known="decision overridden", at="install")
+        for dag_id in (UPGRADE, ROLLBACK)
     ),
+    *(
+        Case(f"{dag_id}: a person is quicker than drain, between the look and the word", dag_id,
+             "nodes.", "set server", Fault.ANOTHER_TAKEN_OUT, known="decision overridden",
+             at="set server keystone/keystone-2 state drain")
+        for dag_id in (UPGRADE, ROLLBACK)
+    ),
+    *(
+        Case(f"a restore takes all servers out: {whose} maint of a person over it cannot be told",
+             RESTORE, "", "", fault, known="decision overridden", at="install")
+        for fault, whose in zip(PERSON, ("a", "another"), strict=True)
+    ),
+    Case("a server that a person takes out just before its drain is left alone", UPGRADE,
+         "nodes.upgrade_node_0", "mark keystone-2", Fault.ANOTHER_TAKEN_OUT),
 )  # fmt: skip
 
 

@@ -199,16 +199,24 @@ class NodeCycle:
         """Refuse to go on with a server that somebody else has taken out."""
         found = "" if self.marked() else self.rotation.taken_out(self.server)
         if found:
-            raise SetByHand(
-                f"{self.server} was taken out by hand, no upgrade did: measured {found}, limit "
-                f"ready. It stays so: {self.node} is not taken to {self.target}, and nothing that "
-                "needs all nodes begins. Next: ask who took it out, set server "
-                f"{self.server} ready when it may serve, then clear this task"
-            )
+            raise SetByHand(self._by_hand(found))
+
+    def _by_hand(self, found: str) -> str:
+        return (
+            f"{self.server} was taken out by hand, no upgrade did: measured {found}, limit ready. "
+            f"It stays so: {self.node} is not taken to {self.target}, and nothing that needs all "
+            f"nodes begins. Next: ask who took it out, set server {self.server} ready when it may "
+            "serve, then clear this task"
+        )
 
     def _leave_rotation(self) -> None:
+        left_out = self.marked()
         try:
             self.note(NodeState.DRAIN, "no new requests")
+            # Again, because notes and other servers were looked at meanwhile.
+            if not left_out and (found := self.rotation.taken_out(self.server)):
+                self._tell(NodeState.OUT, found)
+                raise CycleFailed(self._by_hand(found))
             self.rotation.drain(self.server)
             self.rotation.wait_no_sessions(self.server)
             if self._still_out():
@@ -218,7 +226,7 @@ class NodeCycle:
             self._tell(NodeState.MAINT, "0 sessions, out of rotation")
             # Another server may have died meanwhile; nothing was stopped, so this one can return.
             self.rotation.check_capacity(self.server)
-        except TakenOver:
+        except (TakenOver, CycleFailed):
             raise
         except BaseException as error:
             # Nothing was stopped yet, so the node can be returned at once.

@@ -134,7 +134,7 @@ def changing(release: str) -> list[str]:
 
 KEPT = [f"check_kept {TARGET}", f"check_kept {SOURCE}"]
 BEGUN = ["report", *KEPT, "taken_out", "check_capacity"]
-OUT = [*BEGUN, "drain", "wait_no_sessions", "keep_out", "maint", "check_capacity"]
+OUT = [*BEGUN, "taken_out", "drain", "wait_no_sessions", "keep_out", "maint", "check_capacity"]
 IN = ["prove", "report", "ready", "wait_up"]
 BACK = [*replaced(SOURCE), *IN]
 
@@ -373,6 +373,23 @@ def test_a_server_that_a_person_took_out_is_left_alone(state: str, installed: st
     )
     assert cluster.acts == BEGUN[:-1]
     assert cluster.state == state
+
+
+def test_a_person_who_is_a_moment_quicker_than_drain_keeps_the_server() -> None:
+    cluster = Cluster()
+    cycle = cluster.cycle()
+
+    def note(state: str, text: str) -> None:
+        cluster.notes.append((state, text))
+        if state == "drain":
+            cluster.state = "maint"
+
+    cycle.note = note
+    with pytest.raises(CycleFailed, match="server-1 was taken out by hand, no upgrade did"):
+        cycle.run()
+    assert "drain" not in cluster.acts
+    assert cluster.states[-1] == "out", "its mark has to go, so that no later run returns it"
+    assert cluster.state == "maint"
 
 
 def test_dates_alone_make_no_node_done_unless_it_goes_back() -> None:

@@ -358,7 +358,8 @@ def test_lost_writes_are_named() -> None:
     assert row is not None
     assert row["created"] == "5,000"
     assert row["wrong"] == [
-        {"what": "missing", "ids": ("u1",)}, {"what": "not checked", "ids": ("u2",)},
+        {"what": "missing", "ids": ("u1",)},
+        {"what": "without a usable answer within load.profile.timeout", "ids": ("u2",)},
     ]  # fmt: skip
 
 
