@@ -41,7 +41,10 @@ def test_a_plan_of_the_lab_is_ready_and_changes_nothing(fresh_lab: object) -> No
     phases = data["parts"]["migrations"]["phases"]
     assert [phase["phase"] for phase in phases] == ["expand", "migrate", "contract"]
     named = [
-        each["name"] for phase in phases for each in phase["pending"] if not each["placeholder"]
+        each["name"]
+        for phase in phases
+        for each in phase["pending"]
+        if "placeholder" not in each["name"]
     ]
     assert named
     assert [name for name in named if name not in text] == []

@@ -174,7 +174,7 @@ CASES = (
     ),
     *(
         Case(f"{dag_id}: a person is quicker than drain, between the look and the word", dag_id,
-             "nodes.", "set server", Fault.ANOTHER_TAKEN_OUT, known="decision overridden",
+             "nodes.", "", Fault.ANOTHER_TAKEN_OUT, known="decision overridden",
              at="set server keystone/keystone-2 state drain")
         for dag_id in (UPGRADE, ROLLBACK)
     ),
