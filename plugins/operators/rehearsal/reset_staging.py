@@ -60,7 +60,7 @@ class ResetStagingOperator(RehearsalOperator):
         rehearsal = declared(run)
         with locked(run, "before the reset"):
             try:
-                run.programs.run(rehearsal.reset, rehearsal.reset_seconds, run.lock.keep_alive)
+                run.programs.run(rehearsal.reset, rehearsal.reset_seconds)
             except CommandFailed as error:
                 raise AirflowFailException(
                     f"{run.cloud.name} was not reset: {error}. No upgrade is started. Next: run "
@@ -127,7 +127,7 @@ class LoadDumpOperator(RehearsalOperator):
         if not rehearsal.after_dump:
             return
         try:
-            run.programs.run(rehearsal.after_dump, rehearsal.reset_seconds, run.lock.keep_alive)
+            run.programs.run(rehearsal.after_dump, rehearsal.reset_seconds)
         except CommandFailed as error:
             raise AirflowFailException(
                 f"the dump is in place, but {run.cloud.name} has not adopted it: {error}. No "

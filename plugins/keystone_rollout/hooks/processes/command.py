@@ -6,7 +6,7 @@ import logging
 import shlex
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from keystone_rollout.domain.clock import Clock
@@ -15,7 +15,6 @@ from keystone_rollout.hooks.clock.system import SYSTEM_CLOCK
 from keystone_rollout.hooks.files.project import PROJECT
 from keystone_rollout.hooks.places.local import LocalPlace
 
-BEAT_SECONDS = 30.0
 LAST_LINES = 5
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,6 @@ class CommandFailed(RuntimeError):
 def run_outside(
     command: Sequence[str],
     seconds: float,
-    heartbeat: Callable[[], object] = lambda: None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Run a program in the project's folder until it has ended; CommandFailed unless it exits 0.
@@ -37,7 +35,6 @@ def run_outside(
     nothing of it goes on.
 
     :param seconds: after which it is ended, with all that it has started
-    :param heartbeat: called every half a minute meanwhile; what it raises is only logged
     """
     last: deque[str] = deque(maxlen=LAST_LINES)
 
@@ -47,9 +44,7 @@ def run_outside(
 
     script = shlex.join([_program(command[0]), *command[1:]])
     try:
-        done = LocalPlace(PROJECT, clock).run(
-            script, limit=seconds, tell=tell, meanwhile=_Heart(heartbeat, clock).beat
-        )
+        done = LocalPlace(PROJECT, clock).run(script, limit=seconds, tell=tell)
     except TimedOut as error:
         raise CommandFailed(
             f"{command[0]} was ended: measured {seconds:g} s without an end, limit {seconds:g} s "
@@ -78,21 +73,3 @@ def _program(name: str) -> str:
 
 def _said(last: Sequence[str]) -> str:
     return f". It printed last: {' | '.join(last)}" if last else ". It printed nothing"
-
-
-class _Heart:
-    """A heartbeat every half a minute, however often it is asked for."""
-
-    def __init__(self, heartbeat: Callable[[], object], clock: Clock) -> None:
-        self.heartbeat = heartbeat
-        self.clock = clock
-        self.next = self.clock.elapsed() + BEAT_SECONDS
-
-    def beat(self) -> None:
-        if self.clock.elapsed() < self.next:
-            return
-        self.next = self.clock.elapsed() + BEAT_SECONDS
-        try:
-            self.heartbeat()
-        except Exception as error:  # a reset may well take the database away for a while
-            log.warning("the lock's heartbeat failed: %s", error)

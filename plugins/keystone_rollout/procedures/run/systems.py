@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -62,9 +62,6 @@ from keystone_rollout.hooks.notifiers.choice import make_notifier, problem
 from keystone_rollout.hooks.processes.command import run_outside
 from keystone_rollout.hooks.processes.upgrade_here import UpgradeHere
 from keystone_rollout.hooks.trust.certificates import refused
-
-PORT_SECONDS = 2.0
-"""Seconds for a port of this machine; one that takes no connection in time is not free."""
 
 
 class RealSchema(KeystoneDatabase):
@@ -238,9 +235,9 @@ class RealPrograms:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def run(self, command: list[str], seconds: float, heartbeat: Callable[[], object]) -> None:
+    def run(self, command: list[str], seconds: float) -> None:
         """Run a program to its end; CommandFailed."""
-        run_outside(command, seconds, heartbeat, self.clock)
+        run_outside(command, seconds, self.clock)
 
     def upgrade(self, conf: Mapping[str, Any]) -> UpgradeHere:
         """Return an upgrade that is not started yet."""

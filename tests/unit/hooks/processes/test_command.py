@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from keystone_rollout.hooks.files.project import PROJECT
-from keystone_rollout.hooks.processes import command as outside_command
 from keystone_rollout.hooks.processes.command import CommandFailed, run_outside
 from tests.process_end import wait_gone
 
@@ -77,21 +76,6 @@ def test_what_ended_by_itself_leaves_nothing_at_work_either(tmp_path: Path) -> N
     )
     run_outside(python(code), 30)
     wait_gone(int(pid.read_text()))
-
-
-def test_the_lock_is_kept_alive_meanwhile_and_its_failure_stops_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(outside_command, "BEAT_SECONDS", 0.2)
-    beats: list[float] = []
-
-    def beat() -> None:
-        beats.append(time.monotonic())
-        raise OSError("the database is away")
-
-    run_outside(python("import time; time.sleep(2)"), 20, beat)
-    assert len(beats) >= 2
-    assert "the lock's heartbeat failed: the database is away" in caplog.text
 
 
 def test_it_reads_nothing_from_our_terminal() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pytest
 from keystone_rollout.domain.run.events import StepChanged, StepState
 from keystone_rollout.domain.run.lock import LockHolder
 from keystone_rollout.hooks.files.cloud_file import load_cloud
+from keystone_rollout.hooks.processes.command import run_outside
 from keystone_rollout.procedures.run import run as module
 from keystone_rollout.procedures.run.run import RolloutRun
 from tests.stand_ins.systems import run_with
@@ -58,6 +60,16 @@ def test_a_step_renews_the_heartbeat_until_it_ends(
     states = [event.state for event in run.directory.events(StepChanged)]
     assert states == [StepState.STARTED, StepState.FINISHED]
     assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_lock_is_kept_alive_while_a_program_runs_and_its_failure_stops_nothing(
+    made: Callable[[Lock], RolloutRun], caplog: pytest.LogCaptureFixture
+) -> None:
+    lock = Lock(fails=True)
+    with made(lock).step("reset_staging"):
+        run_outside([sys.executable, "-c", "import time; time.sleep(2)"], 20)
+    assert all(lock.renewed.acquire(blocking=False) for _ in range(2))
+    assert "the lock's heartbeat failed: the database is away" in caplog.text
 
 
 def test_a_step_that_fails_ends_its_heartbeat_too(made: Callable[[Lock], RolloutRun]) -> None:
