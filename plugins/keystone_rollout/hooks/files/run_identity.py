@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -53,12 +54,17 @@ def find_folder(runs: Path, run_id: str, token: str) -> Path | None:
 
     :param token: empty for a run of an earlier version of this project, which had none
     """
-    name = folder_name(run_id)
-    for folder in (runs / name, *sorted(runs.glob(f"{name[:LONGEST]}--*"))):
+    for folder in _folders(runs, folder_name(run_id)):
         owner = read_identity(folder)
         if folder.is_dir() and (owner.token if owner else "") == token:
             return folder
     return None
+
+
+def _folders(runs: Path, name: str) -> Iterator[Path]:
+    """Yield where a run may be; the others are listed only if it is not under its own name."""
+    yield runs / name
+    yield from sorted(runs.glob(f"{name[:LONGEST]}--*"))
 
 
 def claim(folder: Path, run_id: str, dag: str) -> RunIdentity:

@@ -29,6 +29,8 @@ from keystone_rollout.procedures.run.systems import outside
 from keystone_rollout.procedures.run.teardown import Teardown
 from keystone_rollout.procedures.run.witnesses import LoadWitness, run_witnesses
 
+log = logging.getLogger(__name__)
+
 
 def was_resumed(run: RolloutRun) -> bool:
     """Tell whether this run went on since its teardowns have ended.
@@ -102,9 +104,6 @@ def release_lock(run: RolloutRun) -> bool:
     return was_ours
 
 
-log = logging.getLogger(__name__)
-
-
 def remove_leftovers(run: RolloutRun) -> list[Path]:
     """Remove the unfinished files of killed runs, never a living one's; return what was removed."""
     runs = [path for path in runs_folder().glob("*") if path.is_dir()]
@@ -153,8 +152,7 @@ class InterruptedRun:
 
     def loads(self, cloud: str) -> bool:
         """Tell whether its load is at work, and on this cloud."""
-        load = self.load()
-        if self.directory is None or load is None or load.process() is None:
+        if self.directory is None or self._at_work() is None:
             return False
         try:
             plan = self.directory.last(Planned)
@@ -164,12 +162,16 @@ class InterruptedRun:
 
     def stop_load(self) -> list[str]:
         """Stop its load, also one that hangs; return that in words, nothing if none runs here."""
-        load = self.load()
-        if self.directory is None or load is None or load.process() is None:
+        load = self._at_work()
+        if self.directory is None or load is None:
             return []
         ended = load.stop()
         self.directory.record(LoadStopped(session=int(load.directory.name), how=ended.how))
         return [f"its load was {ended.how}"]
+
+    def _at_work(self) -> LoadGenerator | None:
+        load = self.load()
+        return load if load is not None and load.process() is not None else None
 
     def _report(self, directory: Record) -> str:
         """Write its report if its record can be read, and the disk takes it."""
