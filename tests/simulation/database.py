@@ -16,6 +16,7 @@ from keystone_rollout.domain.schema.lock_waits import LockWaits
 from keystone_rollout.domain.schema.versions import REPOSITORIES, Phase, RecordedVersions
 from keystone_rollout.domain.verdict import Verdict
 from keystone_rollout.hooks.database.lock_watch import LockWatchError
+from keystone_rollout.hooks.database.variables import SavedVariable
 from keystone_rollout.hooks.files.backups import BackupNotUsable
 from tests.simulation.site import CREATORS, ISOLATION, RestoreRow, Site, Tables, token_of
 
@@ -125,42 +126,46 @@ class SimulatedMarks(OnServer):
         self.write(f"clear the mark of {server}", lambda: self.site.marks.pop(server, None))
 
 
-class SimulatedVariable(OnServer):
-    """One global variable, whose original is kept in the database."""
+class SimulatedVariable(SavedVariable):
+    """One global variable, handled by the product's own rules; its original is in the database."""
+
+    needed: bool = True  # a plain value here
 
     def __init__(self, site: Site, name: str, wanted: str, needed: bool) -> None:
-        super().__init__(site)
+        self.site = site
+        self.server = OnServer(site)
         self.name = name
         self.wanted = wanted
         self.needed = needed
+        self.kept = self  # type: ignore[assignment]
+
+    @property
+    def _key(self) -> dict[str, str]:
+        return {}
 
     def value(self) -> str:
-        return self.ask(f"read {self.name}", lambda: self.site.variables[self.name])
+        return self.server.ask(f"read {self.name}", lambda: self.site.variables[self.name])
 
     def original(self) -> str | None:
-        return self.ask(f"read the original {self.name}", lambda: self.site.saved.get(self.name))
-
-    def _write(self, value: str) -> None:
-        self.write(
-            f"set {self.name} to {value}", lambda: self.site.variables.update({self.name: value})
+        return self.server.ask(
+            f"read the original {self.name}", lambda: self.site.saved.get(self.name)
         )
 
-    def set(self, run_id: str) -> str:
-        if self.original() is None:
-            value = self.value()
-            self.write(f"save {self.name}", lambda: self.site.saved.setdefault(self.name, value))
-        self._write(self.wanted)
-        original = self.original()
-        assert original is not None
-        return original
+    def write(self, statement: str, **given: str) -> None:
+        """Run a statement on the table of originals."""
+        if statement == "insert_saved_variable":
+            self.server.write(
+                f"save {self.name}",
+                lambda: self.site.saved.setdefault(self.name, given["original"]),
+            )
+            return
+        assert statement == "delete_saved_variable"
+        self.server.write(f"forget {self.name}", lambda: self.site.saved.pop(self.name, None))
 
-    def reset(self) -> str | None:
-        original = self.original()
-        if original is None:
-            return None
-        self._write(original)
-        self.write(f"forget {self.name}", lambda: self.site.saved.pop(self.name, None))
-        return original
+    def _write(self, value: str) -> None:
+        self.server.write(
+            f"set {self.name} to {value}", lambda: self.site.variables.update({self.name: value})
+        )
 
     def judge(self) -> Verdict:
         measured = self.value()
