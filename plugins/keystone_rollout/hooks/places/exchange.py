@@ -163,8 +163,8 @@ def exchange(
     """Return the exit status once the command has ended and both streams are heard.
 
     Raises SessionDropped; Late and Silent after as many seconds (a sign is output, and input that
-    was taken); and what ``source``, ``output``
-    and ``meanwhile`` raise. The caller closes the session.
+    was taken); and what ``source``, ``output`` and ``meanwhile`` raise. The caller closes the
+    session.
     """
     session.settimeout(None)
     readers = [
